@@ -1,0 +1,3 @@
+//! The containers command line.
+
+fn main() {}

@@ -1,0 +1,60 @@
+//! Library to launcher: one socket for each open runtime, both ends from the same build.
+
+use crate::plan::{IdMaps, Plan};
+use crate::unpack::Unpack;
+use crate::{Bytes, control::Failure};
+use serde::{Deserialize, Serialize};
+
+/// The first message to a fresh helper, with descriptors: the owner lock (flocked by the library, held by
+/// the launcher from then on), the host's pidfd, and the listening control socket.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct Setup {
+    /// The launcher's private folder in the run folder (on tmpfs).
+    pub run_dir: Bytes,
+    /// Enter a user namespace with these maps (rootless); `None`: none.
+    pub id_maps: Option<IdMaps>,
+    /// Where containers are accounted.
+    pub cgroup: CgroupBase,
+}
+
+/// Where the cgroups of containers are made.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub enum CgroupBase {
+    /// Nowhere: nothing writable.
+    None,
+    /// cgroup v1: controller name and existing, writable folder, in which children are made.
+    V1(Vec<(String, Bytes)>),
+    /// cgroup v2: existing, delegated folder with its controllers enabled for children.
+    V2(Bytes),
+}
+
+/// The launcher's answer to [`Setup`], and the library's requests after it.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub enum Ready {
+    /// It serves.
+    Ready {
+        /// Its process id.
+        pid: i32,
+    },
+    /// It can't.
+    Failed(Failure),
+}
+
+/// What the library asks a launcher. The first descriptor of each message is the connection that answers
+/// come on (one end of a `SOCK_SEQPACKET` pair), as [`crate::control::Event`] documents.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub enum Request {
+    /// Start a container of which the connection is the owner: when it closes, the container dies.
+    /// Descriptors after the first: those that the plan counts from 0. Answers: `started`, `exited`.
+    Start(Box<Plan>),
+    /// Start a container below a monitor of its own. The second descriptor is the listening control
+    /// socket, the third the owner lock of the container; then those of the plan. Answer: `started`.
+    StartDetached(Box<Plan>),
+    /// Unpack a layer. Second descriptor: the folder; third: the archive stream. Answer: one
+    /// [`crate::unpack::Unpacked`] as JSON, or `failed`.
+    Unpack(Unpack),
+    /// Delete trees (rootless: their files belong to mapped ids). Answer: `done`.
+    Delete(Vec<Bytes>),
+    /// Finish all clean-up, then answer `done`; containers that still run are not touched.
+    Settle,
+}

@@ -1,0 +1,3 @@
+//! The helper program of the containers library.
+
+fn main() {}
