@@ -66,7 +66,7 @@ impl Ready<'_> {
             };
             let registered = {
                 let _context = guard.handle().enter();
-                AsyncFd::register_with_interest(own, interest)?
+                crate::sys::watch(own, interest)?
             };
             self.remote = Some((registered, guard));
         }

@@ -29,3 +29,14 @@ pub(crate) fn duplicate(fd: RawFd) -> io::Result<OwnedFd> {
 pub(crate) fn block_all_signals() {
     let _ = nix::sys::signal::SigSet::all().thread_block();
 }
+
+/// Registers a descriptor with the current tokio reactor.
+pub(crate) fn watch(
+    fd: OwnedFd,
+    interest: tokio::io::Interest,
+) -> io::Result<tokio::io::unix::AsyncFd<OwnedFd>> {
+    // SAFETY: the returned `AsyncFd` owns the descriptor, gives out only shared references to it, and
+    // `OwnedFd` always returns the same open descriptor, so it stays open and unchanged until it is
+    // deregistered in its drop.
+    unsafe { tokio::io::unix::AsyncFd::register_with_interest(fd, interest) }.map_err(|e| e.into())
+}
