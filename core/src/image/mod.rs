@@ -1,7 +1,9 @@
 //! Images: content-addressed blobs, layers unpacked once, records in SQLite.
 
+mod digest;
 mod handle;
 mod options;
+mod reference;
 
 pub use handle::{HistoryEntry, Image, ImageConfig, ImageSummary, Images};
 pub use options::{Auth, ImportOptions, LoadOptions, Platform, PullEvent, PullOptions, PullPolicy};
