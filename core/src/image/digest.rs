@@ -73,6 +73,11 @@ impl Digest {
         hasher.finish()
     }
 
+    /// A SHA-256 digest from its bytes.
+    pub(crate) fn from_sha256(sum: &[u8; 32]) -> Digest {
+        Digest { algorithm: Algorithm::Sha256, text: format!("sha256:{}", to_hex(sum)).into() }
+    }
+
     /// A SHA-256 digest from its 64 digits.
     pub(crate) fn from_sha256_hex(hex: &str) -> Result<Digest, DigestError> {
         Digest::parse(&format!("sha256:{hex}"))
@@ -168,15 +173,17 @@ impl Hasher {
             State::Sha256(h) => (Algorithm::Sha256, h.finalize().to_vec()),
             State::Sha512(h) => (Algorithm::Sha512, h.finalize().to_vec()),
         };
-        let mut text = String::with_capacity(algorithm.name().len() + 1 + algorithm.hex_len());
-        text.push_str(algorithm.name());
-        text.push(':');
-        for byte in sum {
-            use fmt::Write;
-            let _ = write!(text, "{byte:02x}");
-        }
-        Digest { algorithm, text: text.into() }
+        Digest { algorithm, text: format!("{}:{}", algorithm.name(), to_hex(&sum)).into() }
     }
+}
+
+/// Lower-case hexadecimal digits.
+pub(crate) fn to_hex(bytes: &[u8]) -> String {
+    use fmt::Write;
+    bytes.iter().fold(String::with_capacity(bytes.len() * 2), |mut text, byte| {
+        let _ = write!(text, "{byte:02x}");
+        text
+    })
 }
 
 /// Foreign text for a message: escaped and bounded.

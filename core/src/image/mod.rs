@@ -5,5 +5,8 @@ mod handle;
 mod options;
 mod reference;
 
+pub(crate) use digest::Digest;
+pub(crate) use reference::Reference;
+
 pub use handle::{HistoryEntry, Image, ImageConfig, ImageSummary, Images};
 pub use options::{Auth, ImportOptions, LoadOptions, Platform, PullEvent, PullOptions, PullPolicy};
