@@ -35,7 +35,9 @@ pub enum Request {
     /// stdout, stderr as `stdio` says. Answers: `started`, later `exited`.
     Exec(Box<Exec>),
     /// Streams output from now on into the descriptors sent along (stdout, stderr), reads input from the
-    /// one for stdin, as the flags say. Answer: `done`. Ends when the container ends or the client is gone.
+    /// one for stdin, as the flags say. Answer: `done`. Lasts until the container ends or the other ends of
+    /// the descriptors are closed, whatever becomes of this connection. The descriptors should be pipes or
+    /// sockets made for this: they are switched to non-blocking.
     Attach {
         /// A descriptor for input is sent.
         stdin: bool,

@@ -45,7 +45,8 @@ pub enum Ready {
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub enum Request {
     /// Start a container of which the connection is the owner: when it closes, the container dies.
-    /// Descriptors after the first: those that the plan counts from 0. Answers: `started`, `exited`.
+    /// Descriptors after the first: those that the plan counts from 0. Answers: `started`, `exited`. The
+    /// connection also takes [`crate::control::Request`]s about the container, without a `hello`.
     Start(Box<Plan>),
     /// Start a container below a monitor of its own. The second descriptor is the listening control
     /// socket, the third the owner lock of the container; then those of the plan. Answer: `started`.

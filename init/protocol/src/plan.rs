@@ -316,6 +316,9 @@ pub enum Stdio {
         stdin: bool,
         /// Close standard input for good when the first attached client's input ends.
         stdin_once: bool,
+        /// Clients that attached before the start: descriptors of the start message (indices) for stdin,
+        /// stdout and stderr, used as those of [`crate::control::Request::Attach`] are.
+        attached: Vec<[Option<u32>; 3]>,
     },
 }
 
