@@ -179,24 +179,51 @@ pub struct CreateOptions {
 
 /// How to run one command to its end.
 #[derive(Clone, Debug, Default, Serialize, Deserialize)]
+#[serde(try_from = "GivenRunOptions")]
 #[non_exhaustive]
 pub struct RunOptions {
     /// The container.
     #[serde(flatten)]
     pub create: CreateOptions,
     /// Standard input; `None`: `/dev/null`.
-    #[serde(default)]
     pub input: Option<Vec<u8>>,
     /// Seconds until the whole container is killed and `exec_timeout` is returned.
-    #[serde(default)]
     pub timeout: Option<f64>,
     /// A non-zero exit is `exit_error`.
-    #[serde(default)]
     pub check: bool,
     /// Most bytes of output to collect, both streams together; default 64 MiB. Beyond it the container is
     /// killed and `limit_exceeded` returned.
-    #[serde(default)]
     pub max_output: Option<u64>,
+}
+
+/// [`RunOptions`] as they come in. `deny_unknown_fields` has no effect on a flattened struct, so the keys
+/// that nobody took are collected here and refused.
+#[derive(Deserialize)]
+struct GivenRunOptions {
+    #[serde(flatten)]
+    create: CreateOptions,
+    #[serde(default)]
+    input: Option<Vec<u8>>,
+    #[serde(default)]
+    timeout: Option<f64>,
+    #[serde(default)]
+    check: bool,
+    #[serde(default)]
+    max_output: Option<u64>,
+    #[serde(flatten)]
+    unknown: BTreeMap<String, serde::de::IgnoredAny>,
+}
+
+impl TryFrom<GivenRunOptions> for RunOptions {
+    type Error = String;
+
+    fn try_from(given: GivenRunOptions) -> Result<Self, String> {
+        if let Some(name) = given.unknown.keys().next() {
+            return Err(format!("unknown field `{name}`"));
+        }
+        let GivenRunOptions { create, input, timeout, check, max_output, .. } = given;
+        Ok(RunOptions { create, input, timeout, check, max_output })
+    }
 }
 
 /// How to run a further process in a running container.
@@ -263,4 +290,19 @@ pub struct RemoveOptions {
     pub force: bool,
     /// Remove its anonymous volumes.
     pub volumes: bool,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn run_options_refuse_what_they_do_not_know() {
+        let good = r#"{"command": ["a"], "read_only": true, "timeout": 1.5, "check": true}"#;
+        let options: RunOptions = serde_json::from_str(good).expect("all keys are known");
+        assert!(options.create.read_only && options.check && options.timeout == Some(1.5));
+        let unknown = serde_json::from_str::<RunOptions>(r#"{"colour": "red"}"#);
+        assert!(unknown.unwrap_err().to_string().contains("colour"));
+        assert!(serde_json::from_str::<RunOptions>(r#"{"read_only": "certainly"}"#).is_err());
+    }
 }
