@@ -2,6 +2,7 @@
 
 mod digest;
 mod handle;
+mod manifest;
 mod options;
 mod reference;
 
