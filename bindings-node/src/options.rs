@@ -1,0 +1,147 @@
+//! Options: JSON made by `lib/options.js` (names of the public interface, snake case), read by core's own
+//! deserialisers. What is the matter is said with the key that it concerns.
+
+use crate::failure::Failure;
+use containers::{
+    Auth, CreateOptions, Error, ErrorKind, ImportOptions, LoadOptions, Platform, PullOptions, PullPolicy,
+    RunOptions,
+};
+use serde::Deserialize;
+use serde::de::DeserializeOwned;
+use serde_json::{Map, Value};
+use std::time::Duration;
+
+/// Reads options whose fields all have defaults.
+pub fn parse<T: DeserializeOwned>(text: &str) -> Result<T, Failure> {
+    from_map(object(text)?)
+}
+
+fn object(text: &str) -> Result<Map<String, Value>, Failure> {
+    serde_json::from_str(text).map_err(|e| Failure::Type(format!("options: {e}")))
+}
+
+fn from_map<T: DeserializeOwned>(map: Map<String, Value>) -> Result<T, Failure> {
+    let problem = match T::deserialize(Value::Object(map.clone())) {
+        Ok(options) => return Ok(options),
+        Err(e) => e,
+    };
+    // serde does not say at which key: each one alone tells.
+    for (key, value) in map {
+        let alone = Map::from_iter([(key.clone(), value)]);
+        if let Err(e) = T::deserialize(Value::Object(alone)) {
+            return Err(blame(&key, &e));
+        }
+    }
+    Err(Failure::Type(format!("options: {problem}")))
+}
+
+fn blame(key: &str, problem: &serde_json::Error) -> Failure {
+    let text = problem.to_string();
+    if text.starts_with("unknown variant") {
+        // The type is right, the word is not.
+        return Failure::Core(Error::new(ErrorKind::InvalidArgument, text).with_context("field", key));
+    }
+    if text.starts_with(&format!("unknown field `{key}`")) {
+        return Failure::Type(format!("unknown option `{key}`"));
+    }
+    let wanted = [
+        ("SizeSpec", "a number of bytes, or a text such as '256m'"),
+        ("UlimitSpec", "a number, or [soft, hard]"),
+        ("PortBinding", "a port, [address, port], or an array of these"),
+    ];
+    match wanted.iter().find(|(name, _)| text.contains(name)) {
+        Some((_, wanted)) => Failure::Type(format!("option `{key}`: expected {wanted}")),
+        None => Failure::Type(format!("option `{key}`: {text}")),
+    }
+}
+
+/// Reads run's options. Its own keys lie beside create's, so they are taken apart here: a flattened struct
+/// knows no unknown keys.
+pub fn run(text: &str, input: Option<Vec<u8>>) -> Result<RunOptions, Failure> {
+    let mut map = object(text)?;
+    let own =
+        Map::from_iter(["timeout", "check", "max_output"].into_iter().filter_map(|k| map.remove_entry(k)));
+    let create: CreateOptions = from_map(map)?;
+    let mut options: RunOptions = from_map(own)?;
+    options.create = create;
+    options.input = input;
+    Ok(options)
+}
+
+/// Seconds given by the caller as a time to wait.
+pub fn duration(seconds: Option<f64>) -> Result<Option<Duration>, Failure> {
+    let Some(seconds) = seconds else { return Ok(None) };
+    Duration::try_from_secs_f64(seconds).map(Some).map_err(|_| {
+        let e = Error::new(ErrorKind::InvalidArgument, format!("not a time to wait: {}", seconds * 1000.0));
+        Failure::Core(e.with_context("field", "timeout"))
+    })
+}
+
+#[derive(Default, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+struct Pull {
+    platform: Option<String>,
+    policy: PullPolicy,
+    auth: Option<Auth>,
+    insecure: bool,
+}
+
+/// Reads pull's options.
+pub fn pull(text: &str) -> Result<PullOptions, Failure> {
+    let given: Pull = parse(text)?;
+    let mut options = PullOptions::default();
+    options.platform = platform(given.platform)?;
+    options.policy = given.policy;
+    options.auth = given.auth;
+    options.insecure = given.insecure;
+    Ok(options)
+}
+
+#[derive(Default, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+struct Load {
+    platform: Option<String>,
+}
+
+/// Reads load's options.
+pub fn load(text: &str) -> Result<LoadOptions, Failure> {
+    let given: Load = parse(text)?;
+    let mut options = LoadOptions::default();
+    options.platform = platform(given.platform)?;
+    Ok(options)
+}
+
+#[derive(Default, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+struct Import {
+    tag: Option<String>,
+    changes: Vec<String>,
+    message: Option<String>,
+    platform: Option<String>,
+}
+
+/// Reads import's options.
+pub fn import(text: &str) -> Result<ImportOptions, Failure> {
+    let given: Import = parse(text)?;
+    let mut options = ImportOptions::default();
+    options.tag = given.tag;
+    options.changes = given.changes;
+    options.message = given.message;
+    options.platform = platform(given.platform)?;
+    Ok(options)
+}
+
+fn platform(text: Option<String>) -> Result<Option<Platform>, Failure> {
+    let Some(text) = text else { return Ok(None) };
+    let mut parts = text.split('/').map(str::to_owned);
+    match (parts.next(), parts.next(), parts.next(), parts.next()) {
+        (Some(os), Some(architecture), variant, None) if !os.is_empty() && !architecture.is_empty() => {
+            Ok(Some(Platform { os, architecture, variant }))
+        }
+        _ => {
+            let e =
+                Error::new(ErrorKind::InvalidArgument, format!("not a platform os/arch[/variant]: {text}"));
+            Err(Failure::Core(e.with_context("field", "platform")))
+        }
+    }
+}
