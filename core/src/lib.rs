@@ -13,6 +13,7 @@
 
 mod cgroup;
 mod container;
+mod db;
 mod error;
 #[doc(hidden)]
 pub mod executor;

@@ -1,5 +1,9 @@
 //! A runtime: one root with its images and containers, and a warm launcher while it is open.
 
+mod inner;
+
+pub(crate) use inner::{RuntimeInner, forked};
+
 use crate::{Containers, Images, Result};
 use serde::Serialize;
 use std::path::{Path, PathBuf};
@@ -39,8 +43,6 @@ impl RuntimeBuilder {
 pub struct Runtime {
     inner: Arc<RuntimeInner>,
 }
-
-pub(crate) struct RuntimeInner {}
 
 impl Runtime {
     /// A builder with default settings.
