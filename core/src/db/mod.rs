@@ -189,7 +189,8 @@ mod tests {
             pub(super) fn new() -> Dir {
                 let mut bytes = [0u8; 8];
                 getrandom::fill(&mut bytes).unwrap();
-                let path = std::env::temp_dir().join(format!("containers-db-{:x}", u64::from_ne_bytes(bytes)));
+                let path =
+                    std::env::temp_dir().join(format!("containers-db-{:x}", u64::from_ne_bytes(bytes)));
                 std::fs::create_dir(&path).unwrap();
                 Dir(path)
             }
@@ -205,7 +206,8 @@ mod tests {
     fn reopens_and_keeps_what_was_written() {
         let d = dir();
         let path = d.0.join("db.sqlite");
-        let insert = "INSERT INTO containers(id, name, image, image_id, config, created) VALUES (?1,?2,'','','{}',0)";
+        let insert =
+            "INSERT INTO containers(id, name, image, image_id, config, created) VALUES (?1,?2,'','','{}',0)";
         let db = Db::open(&path).unwrap();
         db.write(|t| Ok(t.execute(insert, ["a", "one"])?)).unwrap();
         drop(db);
