@@ -1,9 +1,17 @@
 //! Library to launcher: one socket for each open runtime, both ends from the same build.
+//!
+//! The helper is executed with the one argument `launcher`, an empty environment, its end of the socket pair as
+//! descriptor [`SOCKET`], `/dev/null` as 0 to 2, default signal actions and an empty signal mask, and perhaps
+//! with further descriptors of the host, which it closes first. It forks once; the first process exits with 0
+//! at once, the second leads a session of its own and answers [`Setup`] with [`Ready`].
 
 use crate::plan::{IdMaps, Plan};
 use crate::unpack::Unpack;
 use crate::{Bytes, control::Failure};
 use serde::{Deserialize, Serialize};
+
+/// The descriptor of the socket that a fresh helper is given.
+pub const SOCKET: i32 = 3;
 
 /// The first message to a fresh helper, with descriptors: the owner lock (flocked by the library, held by
 /// the launcher from then on), the host's pidfd, and the listening control socket.
@@ -44,7 +52,9 @@ pub enum Ready {
 /// come on (one end of a `SOCK_SEQPACKET` pair), as [`crate::control::Event`] documents.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub enum Request {
-    /// Start a container of which the connection is the owner: when it closes, the container dies.
+    /// Start a container of which the connection is the owner: when it closes, the container dies. A stopped
+    /// container may be started again with the same id over a new connection, before the old one is closed; then
+    /// closing the old one deletes nothing.
     /// Descriptors after the first: those that the plan counts from 0. Answers: `started`, `exited`. The
     /// connection also takes [`crate::control::Request`]s about the container, without a `hello`.
     Start(Box<Plan>),

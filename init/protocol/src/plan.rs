@@ -331,7 +331,8 @@ pub struct Keep {
     pub log_max: u64,
     /// The exit record ([`crate::control::ExitRecord`] as JSON), written and renamed into place.
     pub exit_record: Option<Bytes>,
-    /// Paths deleted, recursively, when the container has ended: its writable layer, its record.
+    /// Paths deleted, recursively, when the container has ended and its owner's connection is closed: its
+    /// writable layer, log, records. Missing ones are passed over. A monitor deletes them at the end.
     pub delete: Vec<Bytes>,
     /// Restart policy, followed by a monitor.
     pub restart: Restart,
