@@ -1,0 +1,32 @@
+# make demo    set up, build, run the main job
+# make test    set up, build, lint, run every test, look for leaks
+# make bench   compare with the peers on this machine
+
+.PHONY: all setup build demo test lint bench clean
+
+all: build
+
+setup:
+	scripts/setup.sh
+
+build: setup
+	cargo build --release --workspace
+	scripts/build-c.sh
+	scripts/build-python.sh
+	scripts/build-node.sh
+
+demo: build
+	scripts/demo.sh
+
+lint: build
+	scripts/lint.sh
+
+test: build
+	scripts/test.sh
+
+bench: build
+	scripts/setup.sh bench
+	.venv/bin/python benches/compare.py
+
+clean:
+	rm -rf target .venv bindings-node/node_modules bindings-node/*.node

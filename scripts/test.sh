@@ -1,0 +1,37 @@
+#!/bin/sh
+# Every suite, then the leak check. The first failure of a suite is reported at the end; later suites still run.
+set -u
+cd "$(dirname "$0")/.."
+export PATH="$PWD/.venv/bin:$PATH"
+
+scratch=$(mktemp -d)
+# Tests keep their temporary files here, so that one that is forgotten shows.
+inventory="$scratch/before.json"
+export TMPDIR="$scratch/tmp"
+mkdir "$TMPDIR"
+python3 tests/leaks/leaks.py snapshot "$inventory"
+
+failed=""
+suite() {
+  name=$1
+  shift
+  echo "== $name"
+  started=$(date +%s)
+  "$@" || failed="$failed $name"
+  echo "== $name took $(($(date +%s) - started)) s"
+}
+
+suite lint scripts/lint.sh
+suite rust cargo test --release --workspace --quiet
+suite c bindings-c/tests/run.sh
+suite python python -m pytest -q bindings-python/tests
+suite node sh -c 'cd bindings-node && npm test --silent'
+suite cli python -m pytest -q tests/cli
+suite leaks python3 tests/leaks/leaks.py diff "$inventory"
+
+rm -rf "$scratch"
+if [ -n "$failed" ]; then
+  echo "failed:$failed"
+  exit 1
+fi
+echo "all suites passed"
