@@ -1,3 +1,23 @@
-//! The containers command line.
+//! `containers`: docker's command line over the library, without a daemon.
 
-fn main() {}
+mod args;
+mod commands;
+mod exit;
+mod output;
+mod terminal;
+
+use clap::Parser;
+use std::process::ExitCode;
+
+fn main() -> ExitCode {
+    let cli = args::Cli::parse();
+    match containers::executor::block_on(commands::dispatch(cli)) {
+        Ok(code) => ExitCode::from(code),
+        Err(failure) => {
+            if !failure.message.is_empty() {
+                eprintln!("containers: {}", failure.message);
+            }
+            ExitCode::from(failure.code)
+        }
+    }
+}

@@ -1,0 +1,50 @@
+//! How the program ends: docker's exit codes.
+
+use containers::{Error, ErrorKind};
+
+/// Why the program ends with a code other than 0.
+#[derive(Debug)]
+pub struct Failure {
+    /// Exit code.
+    pub code: u8,
+    /// One line for the user; empty: said already.
+    pub message: String,
+}
+
+/// The result of a command: its exit code.
+pub type Outcome = Result<u8, Failure>;
+
+impl Failure {
+    /// A usage or run-time failure with exit code 1.
+    pub fn new(message: impl Into<String>) -> Failure {
+        Failure { code: 1, message: message.into() }
+    }
+
+    /// The failure of `run`, `create` or `exec`: 125 for our own, 126 for a command that can't be executed,
+    /// 127 for one that is not there.
+    pub fn of_run(error: &Error) -> Failure {
+        let not_executable = error.context().iter().any(|(k, v)| *k == "errno" && v == "EACCES");
+        let code = match error.kind() {
+            ErrorKind::CommandNotFound if not_executable => 126,
+            ErrorKind::CommandNotFound => 127,
+            _ => 125,
+        };
+        Failure { code, message: error.to_string() }
+    }
+}
+
+impl From<Error> for Failure {
+    fn from(error: Error) -> Failure {
+        Failure::new(error.to_string())
+    }
+}
+
+impl From<std::io::Error> for Failure {
+    fn from(error: std::io::Error) -> Failure {
+        match error.kind() {
+            // `containers ps | head -1`: nobody reads on; end as quietly as other programs do.
+            std::io::ErrorKind::BrokenPipe => Failure { code: 141, message: String::new() },
+            _ => Failure::new(error.to_string()),
+        }
+    }
+}
