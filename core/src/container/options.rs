@@ -249,6 +249,8 @@ pub struct ExecOptions {
     pub privileged: bool,
     /// Seconds until its process group is killed; then `wait` and reads fail with `exec_timeout`.
     pub timeout: Option<f64>,
+    /// It lives on without its handle; its streams are `/dev/null`.
+    pub detach: bool,
 }
 
 /// What [`crate::Containers::list`] shows.
