@@ -95,9 +95,8 @@ pub async fn remove(rt: &Runtime, args: &RmArgs) -> Outcome {
     let known: Vec<String> = match args.force {
         // docker: `rm -f` of something that is not there is fine.
         true => {
-            let there = |n: &&String| {
-                !matches!(rt.containers().get(n), Err(e) if e.kind().is(ErrorKind::NotFound))
-            };
+            let there =
+                |n: &&String| !matches!(rt.containers().get(n), Err(e) if e.kind().is(ErrorKind::NotFound));
             args.containers.iter().filter(there).cloned().collect()
         }
         false => args.containers.clone(),

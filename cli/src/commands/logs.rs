@@ -15,7 +15,9 @@ pub async fn logs(rt: &Runtime, args: &LogsArgs) -> Outcome {
     o.follow = args.follow;
     o.tail = match args.tail.as_str() {
         "all" => None,
-        n => Some(n.parse().map_err(|_| Failure::new(format!("invalid --tail {n}: expected a number or all")))?),
+        n => Some(
+            n.parse().map_err(|_| Failure::new(format!("invalid --tail {n}: expected a number or all")))?,
+        ),
     };
     o.since = args.since.as_deref().map(|t| moment("--since", t)).transpose()?;
     o.until = args.until.as_deref().map(|t| moment("--until", t)).transpose()?;
@@ -47,8 +49,9 @@ fn moment(flag: &str, text: &str) -> Result<f64, Failure> {
     if let Ok(stamp) = text.parse::<jiff::Timestamp>() {
         return Ok(stamp.as_nanosecond() as f64 / 1e9);
     }
-    let ago = duration(text)
-        .map_err(|_| Failure::new(format!("invalid {flag} {text}: expected RFC 3339, Unix seconds or 10m")))?;
+    let ago = duration(text).map_err(|_| {
+        Failure::new(format!("invalid {flag} {text}: expected RFC 3339, Unix seconds or 10m"))
+    })?;
     let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
     Ok(now.as_secs_f64() - ago)
 }

@@ -207,10 +207,7 @@ pub fn duration(text: &str) -> Result<f64, Failure> {
 }
 
 /// Variables from `--env-file` and `--env`, the latter winning; a bare name takes this program's value.
-pub fn environment(
-    env: &[String],
-    files: &[impl AsRef<Path>],
-) -> Result<BTreeMap<String, String>, Failure> {
+pub fn environment(env: &[String], files: &[impl AsRef<Path>]) -> Result<BTreeMap<String, String>, Failure> {
     let mut all = BTreeMap::new();
     let mut add = |entry: &str| {
         match entry.split_once('=') {
@@ -276,7 +273,10 @@ mod tests {
     #[test]
     fn mounts_are_dockers() {
         let m = mount("type=bind,src=/a,dst=/b,readonly").unwrap();
-        assert_eq!((m.kind.as_str(), m.source.as_str(), m.target.as_str(), m.read_only), ("bind", "/a", "/b", true));
+        assert_eq!(
+            (m.kind.as_str(), m.source.as_str(), m.target.as_str(), m.read_only),
+            ("bind", "/a", "/b", true)
+        );
         assert!(mount("type=bind,src=/a").is_err());
         assert!(mount("type=bind,dst=/a,colour=red").is_err());
     }

@@ -12,7 +12,8 @@ pub fn platform(text: &Option<String>) -> Result<Option<Platform>, Failure> {
         return Ok(None);
     };
     let mut parts = text.split('/').map(str::to_string);
-    let (Some(os), Some(architecture), variant, None) = (parts.next(), parts.next(), parts.next(), parts.next())
+    let (Some(os), Some(architecture), variant, None) =
+        (parts.next(), parts.next(), parts.next(), parts.next())
     else {
         return Err(Failure::new(format!("invalid --platform {text}: expected os/arch[/variant]")));
     };

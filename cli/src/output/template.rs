@@ -35,10 +35,9 @@ enum Term {
 impl Template {
     /// Parses a template.
     pub fn parse(text: &str) -> Result<Template, Failure> {
-        parse::parse(text).map(Template).map_err(|e| Failure {
-            code: 64,
-            message: format!("template parsing error: {e} in {text:?}"),
-        })
+        parse::parse(text)
+            .map(Template)
+            .map_err(|e| Failure { code: 64, message: format!("template parsing error: {e} in {text:?}") })
     }
 
     /// Fills the template from a document.
@@ -74,7 +73,10 @@ mod tests {
             ("{{if .State.Running}}up{{else}}down{{end}}", "up"),
             ("{{if .Empty}}some{{else}}none{{end}}", "none"),
             ("{{range .List}}<{{.}}>{{end}}", "<a><b>"),
-            ("{{range $i, $v := .List}}x{{end}}", "template parsing error: variables are not supported in \"{{range $i, $v := .List}}x{{end}}\""),
+            (
+                "{{range $i, $v := .List}}x{{end}}",
+                "template parsing error: variables are not supported in \"{{range $i, $v := .List}}x{{end}}\"",
+            ),
             ("{{with .State}}{{.Pid}}/{{$.ID}}{{end}}", "7/abc"),
             ("{{join .List \",\"}}", "a,b"),
             ("{{upper .ID}} {{len .List}} {{index .List 1}} {{index .Map \"com.x/y\"}}", "ABC 2 b z"),
