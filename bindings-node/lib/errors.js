@@ -4,7 +4,7 @@
 class ContainersError extends Error {
   constructor(message, details = {}) {
     super(message, details.cause === undefined ? undefined : { cause: details.cause });
-    this.code = details.code ?? 'internal';
+    this.code = details.code ?? new.target.code;
     this.operation = details.operation ?? '';
     this.reason = details.reason ?? message;
     this.context = details.context ?? {};
@@ -36,8 +36,9 @@ const classes = { ContainersError };
 const byCode = new Map();
 
 function named(cls, name) {
-  // On the prototype and not enumerable, as for JavaScript's own errors.
   Object.defineProperty(cls, 'name', { value: name });
+  Object.defineProperty(cls, 'code', { value: name.replace(/(?!^)[A-Z]/g, '_$&').toLowerCase() });
+  // On the prototype and not enumerable, as for JavaScript's own errors.
   Object.defineProperty(cls.prototype, 'name', { value: name, writable: true, configurable: true });
 }
 
@@ -45,7 +46,7 @@ function define(name, Parent) {
   const cls = class extends Parent {};
   named(cls, name);
   classes[name] = cls;
-  byCode.set(name.replace(/(?!^)[A-Z]/g, '_$&').toLowerCase(), cls);
+  byCode.set(cls.code, cls);
   return cls;
 }
 
@@ -78,21 +79,17 @@ function fromNative({ text, output }) {
 
 /** The error for work that the caller's signal ended. */
 function cancelled(signal) {
-  return new classes.Cancelled('The operation was aborted', { code: 'cancelled', cause: signal.reason });
+  return new classes.Cancelled('The operation was aborted', { cause: signal.reason });
 }
 
 /** The error for a value that can never work. */
 function invalid(field, message) {
-  return new classes.InvalidArgument(`${message} (field=${field})`, {
-    code: 'invalid_argument',
-    reason: message,
-    context: { field },
-  });
+  return new classes.InvalidArgument(`${message} (field=${field})`, { reason: message, context: { field } });
 }
 
 /** The error for a call that this handle does not allow now. */
 function conflict(message) {
-  return new classes.Conflict(message, { code: 'conflict' });
+  return new classes.Conflict(message);
 }
 
 module.exports = { classes, byCode, fromNative, cancelled, invalid, conflict };

@@ -4,7 +4,9 @@ export default containers;
 export const {
   Runtime,
   Image,
+  Images,
   Container,
+  Containers,
   Process,
   run,
   version,

@@ -71,7 +71,7 @@ function begin(work, target, method, args) {
 /** An error that napi itself made: a panic in the native half. */
 function foreign(error) {
   if (error?.code !== 'GenericFailure') return error;
-  return new classes.Internal(`a defect of this library: ${error.message}`, { code: 'internal', cause: error });
+  return new classes.Internal(`a defect of this library: ${error.message}`, { cause: error });
 }
 
 function checkSignal(signal) {
