@@ -3,8 +3,7 @@
 
 use crate::failure::Failure;
 use containers::{
-    Auth, CreateOptions, Error, ErrorKind, ImportOptions, LoadOptions, Platform, PullOptions, PullPolicy,
-    RunOptions,
+    Auth, Error, ErrorKind, ImportOptions, LoadOptions, Platform, PullOptions, PullPolicy, RunOptions,
 };
 use serde::Deserialize;
 use serde::de::DeserializeOwned;
@@ -55,15 +54,9 @@ fn blame(key: &str, problem: &serde_json::Error) -> Failure {
     }
 }
 
-/// Reads run's options. Its own keys lie beside create's, so they are taken apart here: a flattened struct
-/// knows no unknown keys.
+/// Reads run's options; the input does not go through JSON.
 pub fn run(text: &str, input: Option<Vec<u8>>) -> Result<RunOptions, Failure> {
-    let mut map = object(text)?;
-    let own =
-        Map::from_iter(["timeout", "check", "max_output"].into_iter().filter_map(|k| map.remove_entry(k)));
-    let create: CreateOptions = from_map(map)?;
-    let mut options: RunOptions = from_map(own)?;
-    options.create = create;
+    let mut options: RunOptions = parse(text)?;
     options.input = input;
     Ok(options)
 }
