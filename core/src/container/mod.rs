@@ -1,5 +1,6 @@
 //! Containers: one command with its own file system, processes and limits.
 
+mod flexible;
 mod handle;
 mod logs;
 mod options;

@@ -1,12 +1,14 @@
 //! Options as callers give them. All of them deserialise under the names of the public interface
 //! (snake case), which is how the dynamic languages fill them; a value of a wrong type fails there, a
-//! value that makes no sense fails in [`crate::container`]'s validation as `invalid_argument`.
+//! value that makes no sense fails in [`crate::container`]'s validation as `invalid_argument`. Some take
+//! further shapes: see [`flexible`].
 
+use super::flexible;
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 
 /// A size: bytes, or text such as `256m` (`b`, `k`, `m`, `g`, `t`; powers of 1024).
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 #[serde(untagged)]
 pub enum SizeSpec {
     /// Bytes.
@@ -16,7 +18,7 @@ pub enum SizeSpec {
 }
 
 /// A resource limit: soft and hard value, -1 being unlimited.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
 #[serde(untagged)]
 pub enum UlimitSpec {
     /// Both.
@@ -27,7 +29,7 @@ pub enum UlimitSpec {
 
 /// Where a container port is published on the host.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(untagged)]
+#[serde(untagged, expecting = "expected a host port, an address and a port, or a list of these")]
 pub enum PortBinding {
     /// A port of all addresses.
     Port(u16),
@@ -88,20 +90,25 @@ pub struct CreateOptions {
     /// `None`: the image's; empty: cleared.
     pub entrypoint: Option<Vec<String>>,
     /// Variables on top of the image's.
+    #[serde(deserialize_with = "flexible::environment")]
     pub environment: BTreeMap<String, String>,
     /// Absolute path; created when missing.
     pub working_dir: Option<String>,
     /// `user`, `uid`, `user:group`, `uid:gid`.
+    #[serde(deserialize_with = "flexible::scalar")]
     pub user: Option<String>,
     /// Supplementary groups.
+    #[serde(deserialize_with = "flexible::scalars")]
     pub group_add: Vec<String>,
     /// Default: the first 12 digits of the id.
     pub hostname: Option<String>,
     /// NIS domain name.
     pub domainname: Option<String>,
     /// Labels on top of the image's.
+    #[serde(deserialize_with = "flexible::labels")]
     pub labels: BTreeMap<String, String>,
     /// OCI annotations; kept and shown, never acted on.
+    #[serde(deserialize_with = "flexible::labels")]
     pub annotations: BTreeMap<String, String>,
     /// Keep standard input open.
     pub stdin: bool,
@@ -142,12 +149,14 @@ pub struct CreateOptions {
     /// `host`, or `auto` for a user namespace of its own.
     pub userns: Option<String>,
     /// Sysctls of the container's own namespaces.
+    #[serde(deserialize_with = "flexible::settings")]
     pub sysctls: BTreeMap<String, String>,
     /// `source[:target[:rwm]]`.
     pub devices: Vec<String>,
     /// `none` (default) or `host`.
     pub network: Option<String>,
     /// Published ports: `80/tcp` to where; `None`: a free one.
+    #[serde(deserialize_with = "flexible::ports")]
     pub ports: BTreeMap<String, Option<PortBinding>>,
     /// Name servers.
     pub dns: Vec<String>,
@@ -156,14 +165,17 @@ pub struct CreateOptions {
     /// Mounts.
     pub mounts: Vec<MountSpec>,
     /// docker's short form: `source:target[:options]`.
+    #[serde(deserialize_with = "flexible::volumes")]
     pub volumes: Vec<String>,
     /// Path to options (`size=64m,mode=1777`).
     pub tmpfs: BTreeMap<String, String>,
     /// `no`, `on-failure[:n]`, `always`, `unless-stopped`; only for detached containers.
+    #[serde(deserialize_with = "flexible::restart_policy")]
     pub restart_policy: Option<String>,
     /// Health check; only for detached containers.
     pub healthcheck: Option<HealthCheck>,
     /// Signal of `stop`: `SIGTERM`, `TERM`, `15`.
+    #[serde(deserialize_with = "flexible::scalar")]
     pub stop_signal: Option<String>,
     /// Seconds that `stop` waits; default 10.
     pub stop_timeout: Option<f64>,
@@ -240,10 +252,12 @@ pub struct ExecOptions {
     /// Rows and columns of the terminal; default 24 x 80.
     pub tty_size: Option<(u16, u16)>,
     /// Variables on top of the container's.
+    #[serde(deserialize_with = "flexible::environment")]
     pub environment: BTreeMap<String, String>,
     /// Default: the container's.
     pub working_dir: Option<String>,
     /// Default: the container's.
+    #[serde(deserialize_with = "flexible::scalar")]
     pub user: Option<String>,
     /// All capabilities.
     pub privileged: bool,
@@ -261,6 +275,7 @@ pub struct ListOptions {
     /// Those that do not run, too.
     pub all: bool,
     /// docker's filters: `name`, `id`, `label`, `status`, `ancestor`, `exited`; each may have several values.
+    #[serde(deserialize_with = "flexible::filters")]
     pub filters: BTreeMap<String, Vec<String>>,
 }
 

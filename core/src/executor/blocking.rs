@@ -107,6 +107,7 @@ pub fn block_on_interruptible<F: Future, E>(
     // A nested block_on gets a reactor of its own; the outer one is put back when it returns or unwinds.
     let _scope = Scope::enter();
     let mut future = pin!(future);
+    let mut checked = Instant::now();
     loop {
         signal.woken.store(false, Ordering::Release);
         if let Poll::Ready(output) = future.as_mut().poll(&mut context) {
@@ -116,7 +117,13 @@ pub fn block_on_interruptible<F: Future, E>(
             let interrupted = wait_once(&signal, every);
             if interrupted {
                 check().map_err(Interrupted)?;
+                checked = Instant::now();
             }
+        }
+        // A future that never rests would otherwise never be given up.
+        if checked.elapsed() >= every {
+            check().map_err(Interrupted)?;
+            checked = Instant::now();
         }
         let _ = signal.event.read();
     }

@@ -22,7 +22,12 @@ struct IoThread {
 
 impl IoThread {
     fn start() -> std::io::Result<IoThread> {
-        let runtime = Builder::new_current_thread().enable_all().max_blocking_threads(1).build()?;
+        let runtime = Builder::new_current_thread()
+            .enable_all()
+            .max_blocking_threads(1)
+            .thread_name("containers-io")
+            .on_thread_start(crate::sys::block_all_signals)
+            .build()?;
         let handle = runtime.handle().clone();
         let (stop, stopped) = oneshot::channel();
         let thread = std::thread::Builder::new().name("containers-io".into()).spawn(move || {
@@ -84,6 +89,17 @@ where
     let (tx, rx) = oneshot::channel();
     let task = guard.handle().spawn(async move {
         let _ = tx.send(future.await);
+    });
+    JoinFuture { rx, task, _guard: guard, detached: false }
+}
+
+/// Runs what blocks (a record read from disk, a lock awaited) beside the I/O thread, one at a time. Once it
+/// has begun it can't be cancelled.
+pub fn spawn_blocking<T: Send + 'static>(work: impl FnOnce() -> T + Send + 'static) -> JoinFuture<T> {
+    let guard = IoGuard::acquire().expect("a thread can be started unless they have run out");
+    let (tx, rx) = oneshot::channel();
+    let task = guard.handle().spawn_blocking(move || {
+        let _ = tx.send(work());
     });
     JoinFuture { rx, task, _guard: guard, detached: false }
 }

@@ -76,3 +76,23 @@ fn block_on_nests() {
     });
     assert_eq!(n, 2);
 }
+
+#[test]
+fn a_future_that_never_rests_can_be_interrupted_too() {
+    let restless = std::future::poll_fn(|cx| {
+        cx.waker().wake_by_ref();
+        std::task::Poll::<()>::Pending
+    });
+    let out = block_on_interruptible(restless, Duration::from_millis(5), || Err("enough"));
+    assert_eq!(out.err().map(|e| e.0), Some("enough"));
+}
+
+#[test]
+fn blocking_work_does_not_stop_the_io_thread() {
+    let (tx, rx) = std::sync::mpsc::channel();
+    let slow = spawn_blocking(move || rx.recv());
+    block_on(spawn(async move {
+        tx.send(3).unwrap();
+    }));
+    assert_eq!(block_on(slow), Ok(3));
+}
