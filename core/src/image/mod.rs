@@ -1,5 +1,6 @@
 //! Images: content-addressed blobs, layers unpacked once, records in SQLite.
 
+mod auth;
 mod digest;
 mod handle;
 mod manifest;
