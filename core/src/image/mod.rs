@@ -6,6 +6,8 @@ mod handle;
 mod manifest;
 mod options;
 mod reference;
+mod registries_conf;
+mod registry;
 
 pub(crate) use digest::Digest;
 pub(crate) use reference::Reference;
