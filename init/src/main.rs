@@ -1,3 +1,24 @@
-//! The helper program of the containers library.
+//! The helper program of the `containers` library.
+//!
+//! The library starts it with one socket, as descriptor 3. It becomes a launcher: a small process of one
+//! thread that starts containers for one open runtime and is their parent. Monitors, which are the parents
+//! of detached containers, and the processes that unpack layers are forked from it.
 
-fn main() {}
+#![deny(unsafe_code)]
+
+mod cgroup;
+mod child;
+mod failure;
+mod fs;
+mod host;
+mod launcher;
+mod overlay;
+mod parent;
+mod place;
+mod remove;
+#[allow(unsafe_code, reason = "the one module that makes raw system calls")]
+mod sys;
+
+fn main() {
+    launcher::main()
+}

@@ -1,0 +1,107 @@
+//! The last steps before the command: identity, capabilities, filter.
+
+use super::user::Identity;
+use crate::failure::{Context, failure};
+use crate::sys::security;
+use containers_protocol::control::Failure;
+use containers_protocol::plan::{CapSets, ProcessPlan};
+use rustix::fd::BorrowedFd;
+use rustix::io::Errno;
+use rustix::process::{Gid, Uid};
+use rustix::thread::{set_thread_groups, set_thread_res_gid, set_thread_res_uid};
+
+/// `CAP_SYS_ADMIN` as a bit.
+const SYS_ADMIN: u64 = 1 << 21;
+
+/// Takes the identity and everything away that the plan does not grant. `bounding` is the set in force.
+/// `parent` is the process that this one must not outlive.
+pub fn confine(
+    process: &ProcessPlan,
+    who: &Identity,
+    bounding: u64,
+    parent: BorrowedFd<'_>,
+) -> Result<(), Failure> {
+    // Without no_new_privs, a filter needs CAP_SYS_ADMIN: it goes in before that is lost.
+    let filter_first = !process.no_new_privs && process.caps.effective & SYS_ADMIN == 0;
+    if filter_first {
+        seccomp(process)?;
+    }
+    drop_bounding(bounding & !process.caps.bounding)?;
+    set_identity(who)?;
+    set_caps(&process.caps)?;
+    if process.no_new_privs {
+        security::no_new_privs().during("no_new_privs")?;
+    }
+    die_with(parent)?;
+    if filter_first { Ok(()) } else { seccomp(process) }
+}
+
+fn seccomp(process: &ProcessPlan) -> Result<(), Failure> {
+    if process.seccomp.0.is_empty() {
+        return Ok(());
+    }
+    security::seccomp(&process.seccomp.0).during("seccomp")
+}
+
+fn drop_bounding(mut set: u64) -> Result<(), Failure> {
+    while set != 0 {
+        let cap = set.trailing_zeros();
+        security::drop_bounding(cap).during("capabilities")?;
+        set &= set - 1;
+    }
+    Ok(())
+}
+
+fn set_identity(who: &Identity) -> Result<(), Failure> {
+    let groups: Vec<Gid> = who.groups.iter().map(|g| Gid::from_raw(*g)).collect();
+    match set_thread_groups(&groups) {
+        // A user namespace with setgroups denied: the groups can't be dropped, nor used for anything new.
+        Err(Errno::PERM) if groups.iter().all(|g| g.as_raw() == who.gid) => {}
+        other => other.at("user", format!("{:?}", who.groups).as_bytes())?,
+    }
+    let (uid, gid) = (Uid::from_raw(who.uid), Gid::from_raw(who.gid));
+    security::keep_caps(true).during("user")?;
+    set_thread_res_gid(gid, gid, gid).map_err(|e| no_such_id("group", who.gid, e))?;
+    set_thread_res_uid(uid, uid, uid).map_err(|e| no_such_id("user", who.uid, e))?;
+    security::keep_caps(false).during("user")
+}
+
+/// An id that the user namespace does not have is the caller's mistake.
+fn no_such_id(kind: &str, id: u32, errno: Errno) -> Failure {
+    let mut f = failure("user", id.to_string().as_bytes(), errno);
+    if errno == Errno::INVAL {
+        f.code = "invalid_argument".into();
+        f.detail = format!("{kind} id {id} is not mapped in the container's user namespace");
+    }
+    f
+}
+
+fn set_caps(caps: &CapSets) -> Result<(), Failure> {
+    security::clear_ambient().during("capabilities")?;
+    let permitted = caps.permitted | caps.effective;
+    // Effective ones first: an ambient capability has to be permitted and inheritable.
+    security::set_caps(caps.effective, permitted, caps.inheritable | caps.ambient).during("capabilities")?;
+    let mut ambient = caps.ambient;
+    while ambient != 0 {
+        security::raise_ambient(ambient.trailing_zeros()).during("capabilities")?;
+        ambient &= ambient - 1;
+    }
+    Ok(())
+}
+
+/// Ends this process when its parent ends, also when that has happened already.
+pub fn die_with(parent: BorrowedFd<'_>) -> Result<(), Failure> {
+    security::parent_death_signal(libc::SIGKILL).during("pdeathsig")?;
+    if is_gone(parent) {
+        return Err(failure("pdeathsig", b"", Errno::SRCH));
+    }
+    Ok(())
+}
+
+/// Whether the process behind a pidfd has ended.
+pub fn is_gone(pidfd: BorrowedFd<'_>) -> bool {
+    use rustix::event::{PollFd, PollFlags, Timespec, poll};
+    let mut fds = [PollFd::new(&pidfd, PollFlags::IN)];
+    let now = Timespec { tv_sec: 0, tv_nsec: 0 };
+    poll(&mut fds, Some(&now)).is_ok_and(|n| n > 0)
+}

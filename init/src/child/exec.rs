@@ -1,0 +1,73 @@
+//! From prepared process to command.
+
+use crate::failure::{coded, failure};
+use crate::sys::process::{CStrings, execve};
+use containers_protocol::control::Failure;
+use rustix::io::Errno;
+use std::ffi::CStr;
+
+/// Where programs are looked up when the environment does not say.
+const DEFAULT_PATH: &[u8] = b"/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin";
+
+/// The longest path there is.
+const PATH_MAX: usize = 4096;
+
+/// Executes the first argument, looked up in `PATH` when it has no slash. Returns only on failure.
+pub fn exec(args: &CStrings, env: &CStrings) -> Failure {
+    let Some(program) = args.iter().next() else {
+        return coded("invalid_argument", "exec", b"", "there is no command");
+    };
+    let name = program.to_bytes();
+    if name.is_empty() {
+        return coded("command_not_found", "exec", b"", "the command is empty");
+    }
+    if name.contains(&b'/') {
+        return not_executed(name, execve(program, args, env));
+    }
+    let mut denied = None;
+    for dir in env.get(b"PATH").unwrap_or(DEFAULT_PATH).split(|b| *b == b':') {
+        let mut buf = [0u8; PATH_MAX];
+        let Some(path) = join(&mut buf, dir, name) else { continue };
+        match execve(path, args, env) {
+            Errno::NOENT | Errno::NOTDIR => {}
+            // Another folder may have one that can be executed.
+            e @ (Errno::ACCESS | Errno::PERM | Errno::LOOP | Errno::NAMETOOLONG) => {
+                denied = denied.or(Some(e));
+            }
+            e => return not_executed(path.to_bytes(), e),
+        }
+    }
+    match denied {
+        Some(e) => not_executed(name, e),
+        None => coded("command_not_found", "exec", name, "executable file not found in PATH"),
+    }
+}
+
+/// `dir/name`; an empty folder is the current one.
+fn join<'a>(buf: &'a mut [u8; PATH_MAX], dir: &[u8], name: &[u8]) -> Option<&'a CStr> {
+    let dir = if dir.is_empty() { b"." } else { dir };
+    let len = dir.len() + 1 + name.len();
+    if len >= PATH_MAX {
+        return None;
+    }
+    buf[..dir.len()].copy_from_slice(dir);
+    buf[dir.len()] = b'/';
+    buf[dir.len() + 1..len].copy_from_slice(name);
+    buf[len] = 0;
+    CStr::from_bytes_with_nul(&buf[..=len]).ok()
+}
+
+fn not_executed(path: &[u8], errno: Errno) -> Failure {
+    let (code, detail) = match errno {
+        Errno::NOENT => ("command_not_found", "no such file, or its interpreter is missing"),
+        Errno::NOTDIR | Errno::LOOP | Errno::NAMETOOLONG => ("command_not_found", "no such file"),
+        Errno::ACCESS | Errno::PERM | Errno::ISDIR => ("command_not_found", "permission denied: not executable"),
+        Errno::NOEXEC => ("command_not_found", "not executable: neither a program of this machine nor a script"),
+        Errno::TOOBIG => ("invalid_argument", "arguments and environment are too long"),
+        _ => ("", ""),
+    };
+    let mut f = failure("exec", path, errno);
+    f.code = code.into();
+    f.detail = detail.into();
+    f
+}

@@ -1,0 +1,1 @@
+//! Further processes in a running container.

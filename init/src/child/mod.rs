@@ -1,0 +1,277 @@
+//! What a container's first process, or a further one, does between its birth and its command.
+//!
+//! A first process may share the memory of its parent, which is stopped meanwhile: whatever it allocates it
+//! must free again or leave in [`Scratch`], which the parent drops.
+
+pub mod confine;
+mod copy;
+pub mod dev;
+mod exec;
+pub mod join;
+pub mod mounts;
+mod pid1;
+pub mod report;
+pub mod root;
+mod steps;
+pub mod tty;
+pub mod user;
+
+use crate::failure::{Context, failure};
+use crate::place::Place;
+use crate::sys::{process, security};
+use containers_protocol::control::Failure;
+use containers_protocol::plan::{Plan, ProcessPlan};
+use process::CStrings;
+use report::Reporter;
+use root::Root;
+use rustix::fd::{AsRawFd, BorrowedFd, OwnedFd, RawFd};
+use rustix::fs::{CWD, Mode, OFlags, openat};
+use rustix::io::Errno;
+use std::ffi::CString;
+
+/// All that a container's first process is given.
+pub struct Child<'a> {
+    /// The plan.
+    pub plan: &'a Plan,
+    /// The plan's process.
+    pub process: &'a ProcessPlan,
+    /// Where the mount namespace's own things are.
+    pub place: &'a Place,
+    /// Inside the launcher's user namespace.
+    pub rootless: bool,
+    /// The root file system, mounted but attached nowhere; `None`: the child mounts it.
+    pub root: Option<BorrowedFd<'a>>,
+    /// A prepared `/dev`.
+    pub dev: Option<BorrowedFd<'a>>,
+    /// Paths of `Mask` steps as strings for the system call, when all of them are of the kernel.
+    pub masks: Option<&'a [CString]>,
+    /// Standard streams; -1: `/dev/null`.
+    pub stdio: [RawFd; 3],
+    /// Descriptors of the start message that gates wait on.
+    pub fds: &'a [OwnedFd],
+    /// v1: `tasks` files to enter.
+    pub tasks: &'a [OwnedFd],
+    /// Program and arguments.
+    pub args: &'a CStrings,
+    /// pidfd of the parent.
+    pub parent: BorrowedFd<'a>,
+    /// Capabilities that the parent has: permitted, and bounding.
+    pub held: (u64, u64),
+    /// Soft limit of open files that the helper was started with.
+    pub nofile: Option<(u64, u64)>,
+    /// Enters a new cgroup namespace.
+    pub cgroup_namespace: bool,
+}
+
+/// What a child leaves behind for its parent when it shares memory with it.
+pub struct Scratch {
+    /// The environment, to which `HOME` is added.
+    pub env: CStrings,
+    /// Why it failed; `None`: it has not.
+    pub failure: Option<Failure>,
+    /// It has come as far as executing the command.
+    pub executing: bool,
+}
+
+impl Child<'_> {
+    /// Becomes the command. Returns only on failure.
+    pub fn run(&self, scratch: &mut Scratch, reporter: &mut Reporter) -> Failure {
+        match self.prepare(scratch, reporter) {
+            Ok(()) => {
+                scratch.executing = true;
+                reporter.send_executing();
+                let failed = exec::exec(self.args, &scratch.env);
+                scratch.executing = false;
+                failed
+            }
+            Err(failed) => failed,
+        }
+    }
+
+    fn prepare(&self, scratch: &mut Scratch, reporter: &mut Reporter) -> Result<(), Failure> {
+        enter_cgroups(self.tasks)?;
+        if self.cgroup_namespace {
+            process::unshare(libc::CLONE_NEWCGROUP as u64).during("cgroup")?;
+        }
+        let root = self.run_steps(reporter)?;
+        let pty = match self.process.tty {
+            Some((rows, cols)) => Some(tty::open(&root, rows, cols)?),
+            None => None,
+        };
+        if let Some(pty) = &pty {
+            tty::console(&root, pty)?;
+            reporter.send_master(&pty.master)?;
+        }
+        let mut stdio = self.stdio;
+        if let Some(pty) = &pty {
+            stdio = [pty.slave.as_raw_fd(); 3];
+        }
+        finish(&Finish {
+            process: self.process,
+            root: Some(&root),
+            stdio,
+            parent: self.parent,
+            held: self.held,
+            nofile: self.nofile,
+            pid1: self.process.init,
+            group_only: false,
+        }, scratch)
+    }
+}
+
+/// Moves the calling process into v1 cgroups.
+pub fn enter_cgroups(tasks: &[OwnedFd]) -> Result<(), Failure> {
+    for file in tasks {
+        loop {
+            match rustix::io::write(file, b"0") {
+                Err(Errno::INTR) => continue,
+                other => break other.map(drop).during("cgroup")?,
+            }
+        }
+    }
+    Ok(())
+}
+
+/// What the last part of a start needs, for first and further processes alike.
+pub struct Finish<'a> {
+    /// Identity and limits.
+    pub process: &'a ProcessPlan,
+    /// The root, to resolve the working directory in; `None`: `/`.
+    pub root: Option<&'a Root>,
+    /// Standard streams; -1: `/dev/null`.
+    pub stdio: [RawFd; 3],
+    /// pidfd of the process that this one must not outlive.
+    pub parent: BorrowedFd<'a>,
+    /// Capabilities: permitted, bounding.
+    pub held: (u64, u64),
+    /// Limit of open files, if it is to be set back.
+    pub nofile: Option<(u64, u64)>,
+    /// Stay behind as process 1 and let a child become the command.
+    pub pid1: bool,
+    /// A process group of its own rather than a session.
+    pub group_only: bool,
+}
+
+/// Streams, session, working directory, limits, identity: everything after the mounts.
+pub fn finish(f: &Finish<'_>, scratch: &mut Scratch) -> Result<(), Failure> {
+    redirect(f.stdio)?;
+    process::close_from(3, true).during("close_range")?;
+    // A session of its own: a terminal becomes the controlling one, and no signal of a terminal outside
+    // arrives.
+    rustix::process::setsid().map(drop).during("setsid")?;
+    let terminal = f.process.tty.is_some();
+    if terminal {
+        // Descriptor 0 is the terminal, since `redirect`.
+        crate::sys::tty::control(rustix::stdio::stdin()).during("tty")?;
+    }
+    let need_home = scratch.env.get(b"HOME").is_none();
+    let who = user::resolve(f.process, need_home)?;
+    if need_home {
+        add_home(scratch, &who)?;
+    }
+    if terminal && who.uid != 0 {
+        let owner = Some(rustix::fs::Uid::from_raw(who.uid));
+        rustix::fs::fchown(rustix::stdio::stdin(), owner, None).during("tty")?;
+    }
+    enter_cwd(f)?;
+    limits(f)?;
+    let held_process;
+    let process = if f.process.caps.permitted & !f.held.0 == 0 {
+        f.process
+    } else {
+        held_process = only_held(f.process, f.held.0);
+        &held_process
+    };
+    confine::confine(process, &who, f.held.1, f.parent)?;
+    if f.pid1 { pid1::stay() } else { Ok(()) }
+}
+
+/// The plan without the capabilities that nobody here has.
+fn only_held(process: &ProcessPlan, held: u64) -> ProcessPlan {
+    let mut process = process.clone();
+    let caps = &mut process.caps;
+    for set in [&mut caps.effective, &mut caps.permitted, &mut caps.inheritable, &mut caps.ambient] {
+        *set &= held;
+    }
+    process
+}
+
+fn add_home(scratch: &mut Scratch, who: &user::Identity) -> Result<(), Failure> {
+    let mut entry = b"HOME=".to_vec();
+    match &who.home {
+        Some(home) => entry.extend_from_slice(home),
+        None if who.uid == 0 => entry.extend_from_slice(b"/root"),
+        None => entry.push(b'/'),
+    }
+    let entry = CString::new(entry).map_err(|_| failure("user", b"HOME", Errno::INVAL))?;
+    scratch.env.push(entry);
+    Ok(())
+}
+
+/// Puts the streams on descriptors 0 to 2.
+fn redirect(stdio: [RawFd; 3]) -> Result<(), Failure> {
+    let mut null = None;
+    if stdio.contains(&-1) {
+        let how = OFlags::RDWR | OFlags::CLOEXEC | OFlags::NOFOLLOW;
+        null = Some(openat(CWD, c"/dev/null", how, Mode::empty()).at("stdio", b"/dev/null")?);
+    }
+    for (target, fd) in stdio.into_iter().enumerate() {
+        let source = match &null {
+            Some(null) if fd == -1 => null.as_raw_fd(),
+            _ => fd,
+        };
+        process::dup_to(source, target as RawFd).during("stdio")?;
+    }
+    Ok(())
+}
+
+/// Enters the working directory: inside the root, over no magic link, and really reachable.
+fn enter_cwd(f: &Finish<'_>) -> Result<(), Failure> {
+    let cwd = if f.process.cwd.0.is_empty() { b"/" } else { f.process.cwd.0.as_slice() };
+    let opened;
+    let root = match f.root {
+        Some(root) => root,
+        None => {
+            let how = OFlags::PATH | OFlags::DIRECTORY | OFlags::CLOEXEC;
+            opened = Root::new(openat(CWD, c"/", how, Mode::empty()).at("cwd", b"/")?);
+            &opened
+        }
+    };
+    let how = OFlags::PATH | OFlags::DIRECTORY;
+    let dir = if f.process.create_cwd { root.dir(cwd) } else { root.open(cwd, how) };
+    let dir = dir.map_err(|e| bad_cwd(cwd, e))?;
+    rustix::process::fchdir(&dir).map_err(|e| bad_cwd(cwd, e))?;
+    let mut buf = Vec::with_capacity(256);
+    let reached = rustix::process::getcwd(std::mem::take(&mut buf)).at("cwd", cwd)?;
+    if !reached.to_bytes().starts_with(b"/") {
+        return Err(bad_cwd(cwd, Errno::NOENT));
+    }
+    Ok(())
+}
+
+fn bad_cwd(cwd: &[u8], errno: Errno) -> Failure {
+    let mut f = failure("cwd", cwd, errno);
+    f.code = match errno {
+        Errno::NOENT => "path_not_found".into(),
+        Errno::NOTDIR | Errno::LOOP | Errno::NAMETOOLONG | Errno::XDEV => "invalid_argument".into(),
+        _ => String::new(),
+    };
+    f.detail = "the working directory can't be entered".into();
+    f
+}
+
+fn limits(f: &Finish<'_>) -> Result<(), Failure> {
+    if let Some((soft, hard)) = f.nofile {
+        process::set_rlimit(libc::RLIMIT_NOFILE, soft, hard).at("rlimit", b"nofile")?;
+    }
+    for &(resource, soft, hard) in &f.process.rlimits {
+        process::set_rlimit(resource, soft, hard).at("rlimit", resource.to_string().as_bytes())?;
+    }
+    // The helper's own is 0.
+    rustix::process::umask(Mode::from_raw_mode(f.process.umask.unwrap_or(0o022)));
+    match security::new_session_keyring() {
+        // No keys in this kernel, or no room for one more: the launcher's own ring, which is empty, stays.
+        Err(Errno::NOSYS | Errno::DQUOT | Errno::PERM) | Ok(()) => Ok(()),
+        Err(e) => Err(failure("keyring", b"", e)),
+    }
+}

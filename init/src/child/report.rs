@@ -1,0 +1,89 @@
+//! How a child that does not share its parent's memory tells it what happened: one packet socket, closed by
+//! the exec.
+
+use crate::failure::{Context, failure};
+use containers_protocol::control::Failure;
+use containers_protocol::wire;
+use rustix::fd::{AsFd, OwnedFd};
+use rustix::io::Errno;
+use rustix::net::{AddressFamily, SocketFlags, SocketType, socketpair};
+use serde::{Deserialize, Serialize};
+
+/// A message from a child.
+#[derive(Debug, Serialize, Deserialize)]
+pub enum Report {
+    /// The child is in its user namespace and waits for the id maps.
+    NeedMaps,
+    /// The master of its terminal comes along.
+    Master,
+    /// The command is executed next: the closing of the socket means that it runs.
+    Executing,
+    /// The joiner made the process; its pidfd comes along.
+    Joined {
+        /// Process id as the parent counts.
+        pid: i32,
+    },
+    /// It failed.
+    Failed(Failure),
+}
+
+/// The child's end.
+pub struct Reporter {
+    sock: Option<OwnedFd>,
+}
+
+impl Reporter {
+    /// A reporter for a child that shares memory and has no terminal: it has nothing to send.
+    pub fn silent() -> Reporter {
+        Reporter { sock: None }
+    }
+
+    /// Both ends: the child's reporter, and the parent's socket.
+    pub fn pair() -> Result<(Reporter, OwnedFd), Errno> {
+        let (ours, theirs) =
+            socketpair(AddressFamily::UNIX, SocketType::SEQPACKET, SocketFlags::CLOEXEC, None)?;
+        Ok((Reporter { sock: Some(theirs) }, ours))
+    }
+
+    /// The socket.
+    pub fn socket(&self) -> Option<&OwnedFd> {
+        self.sock.as_ref()
+    }
+
+    /// Sends the failure, if there is where to.
+    pub fn send_failure(&self, failed: &Failure) {
+        if let Some(sock) = &self.sock {
+            // Nothing else can be done about a parent that is gone.
+            let _ = wire::send_postcard(sock, &Report::Failed(failed.clone()), &[]);
+        }
+    }
+
+    /// Says that the command is executed next.
+    pub fn send_executing(&self) {
+        if let Some(sock) = &self.sock {
+            let _ = wire::send_postcard(sock, &Report::Executing, &[]);
+        }
+    }
+
+    /// Sends the master of the terminal.
+    pub fn send_master(&self, master: &OwnedFd) -> Result<(), Failure> {
+        let sock = self.sock.as_ref().ok_or_else(|| failure("tty", b"", Errno::NOTSOCK))?;
+        wire::send_postcard(sock, &Report::Master, &[master.as_fd()]).during("tty")
+    }
+
+    /// Asks for the id maps, and waits until they are there.
+    pub fn wait_for_maps(&self) -> Result<(), Failure> {
+        let sock = self.sock.as_ref().ok_or_else(|| failure("userns", b"", Errno::NOTSOCK))?;
+        wire::send_postcard(sock, &Report::NeedMaps, &[]).during("userns")?;
+        match wire::recv(sock).during("userns")? {
+            Some(_) => Ok(()),
+            None => Err(failure("userns", b"", Errno::PIPE)),
+        }
+    }
+
+    /// Tells of the process that a joiner made.
+    pub fn send_joined(&self, pid: i32, pidfd: &OwnedFd) -> Result<(), Failure> {
+        let sock = self.sock.as_ref().ok_or_else(|| failure("exec", b"", Errno::NOTSOCK))?;
+        wire::send_postcard(sock, &Report::Joined { pid }, &[pidfd.as_fd()]).during("exec")
+    }
+}

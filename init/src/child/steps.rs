@@ -1,0 +1,173 @@
+//! The plan's steps.
+
+use super::report::Reporter;
+use super::root::{Root, attach};
+use super::{Child, dev, mounts};
+use crate::failure::{Context, coded, failure};
+use crate::place::Place;
+use crate::sys::mount::{ATTR_NODEV, ATTR_NOEXEC, ATTR_NOSUID, ATTR_RDONLY, RECURSIVE, setattr};
+use crate::sys::{net, process};
+use crate::{fs, overlay};
+use containers_protocol::control::Failure;
+use containers_protocol::plan::{Mount, Rootfs, Step};
+use rustix::fd::{AsFd, OwnedFd};
+use rustix::fs::{CWD, Mode, OFlags, ResolveFlags, openat, openat2};
+use rustix::io::Errno;
+use rustix::mount::{UnmountFlags, unmount};
+use rustix::process::{chdir, chroot, fchdir, pivot_root};
+
+/// What steps share.
+struct Progress {
+    root: Root,
+    /// A procfs that nothing of the image is mounted on or below.
+    proc: Option<OwnedFd>,
+    /// The tmpfs of `File` steps, and how many there were.
+    files: Option<(OwnedFd, usize)>,
+}
+
+impl Child<'_> {
+    /// Mounts the root and carries out the steps; afterwards the root is `/`.
+    pub(super) fn run_steps(&self, _reporter: &mut Reporter) -> Result<Root, Failure> {
+        let root = self.enter_root()?;
+        let mut progress = Progress { root, proc: None, files: None };
+        for step in &self.plan.steps {
+            self.step(step, &mut progress)?;
+        }
+        Ok(progress.root)
+    }
+
+    /// Attaches the root file system in this mount namespace and makes it the current directory.
+    fn enter_root(&self) -> Result<Root, Failure> {
+        let made;
+        let (fd, path) = match (self.root, &self.plan.rootfs) {
+            (Some(fd), Rootfs::Dir { path }) => (fd, &path.0),
+            (Some(fd), Rootfs::Overlay(o)) => (fd, &o.lower[0].0),
+            (None, Rootfs::Dir { path }) => {
+                made = mounts::clone_tree(CWD, &path.0, true).at("rootfs", &path.0)?;
+                setattr(&made, c"", RECURSIVE, 0, 0, libc::MS_PRIVATE).at("rootfs", &path.0)?;
+                (made.as_fd(), &path.0)
+            }
+            (None, Rootfs::Overlay(o)) => {
+                let mounted = overlay::mount(o, self.rootless)?;
+                made = mounted.fd;
+                (made.as_fd(), &o.lower[0].0)
+            }
+        };
+        let at = openat(CWD, self.place.root_point(), OFlags::PATH | OFlags::CLOEXEC, Mode::empty());
+        attach(fd, at.at("rootfs", path)?).at("rootfs", path)?;
+        fchdir(fd).at("rootfs", path)?;
+        let how = OFlags::PATH | OFlags::DIRECTORY | OFlags::CLOEXEC;
+        Ok(Root::new(openat(fd, c".", how, Mode::empty()).at("rootfs", path)?))
+    }
+
+    fn step(&self, step: &Step, p: &mut Progress) -> Result<(), Failure> {
+        match step {
+            Step::Mount(m) => mounts::mount(self, &p.root, m),
+            Step::Bind(b) => mounts::bind_mount(&p.root, b),
+            Step::Overlay { target, overlay } => {
+                let mounted = overlay::mount(overlay, self.rootless)?;
+                let at = p.root.dir(&target.0).at("overlay", &target.0)?;
+                attach(&mounted.fd, at).at("overlay", &target.0)
+            }
+            Step::DefaultDev => dev::default_dev(self, &p.root),
+            Step::Device(d) => dev::device(self, &p.root, d),
+            Step::File { path, content, mode } => self.file(p, &path.0, &content.0, *mode),
+            Step::Mask(paths) => match self.masks {
+                Some(strings) => strings.iter().try_for_each(|path| mounts::mask_fast(self, path)),
+                None => paths.iter().try_for_each(|path| mounts::mask(self, &p.root, &path.0)),
+            },
+            Step::ReadOnly(paths) => paths.iter().try_for_each(|path| mounts::read_only(&p.root, &path.0)),
+            Step::PivotRoot { readonly } => self.pivot(&p.root, *readonly),
+            Step::Hostname(name) => rustix::system::sethostname(&name.0).at("hostname", &name.0),
+            Step::Domainname(name) => process::set_domain_name(&name.0).at("domainname", &name.0),
+            Step::Sysctl { key, value } => sysctl(p, key, value),
+            Step::Loopback => net::loopback_up().during("loopback"),
+            Step::Gate { fd } => self.gate(*fd),
+            Step::Hook(hook) => {
+                Err(coded("unsupported", "hook", &hook.path.0, "this build of the helper runs no hooks"))
+            }
+        }
+    }
+
+    /// A file of the container's own tmpfs, mounted at a path.
+    fn file(&self, p: &mut Progress, path: &[u8], content: &[u8], mode: u32) -> Result<(), Failure> {
+        if p.files.is_none() {
+            let attr = ATTR_NOSUID | ATTR_NODEV | ATTR_NOEXEC;
+            let tmpfs = fs::tmpfs("755", "1m", attr).at("file", path)?;
+            // Attached where nobody sees it: kernels before 6.15 clone attached trees only.
+            let how = OFlags::PATH | OFlags::CLOEXEC;
+            let at = openat(CWD, self.place.files_point(), how, Mode::empty()).at("file", path)?;
+            attach(&tmpfs, at).at("file", path)?;
+            p.files = Some((tmpfs, 0));
+        }
+        let Some((tmpfs, count)) = &mut p.files else { return Ok(()) };
+        let name = format!("{count}");
+        *count += 1;
+        let how = OFlags::CREATE | OFlags::EXCL | OFlags::WRONLY | OFlags::CLOEXEC;
+        let file = openat(&*tmpfs, &name, how, Mode::from_raw_mode(mode)).at("file", path)?;
+        write_all(&file, content).at("file", path)?;
+        let tree = mounts::clone_tree(&*tmpfs, name.as_bytes(), false).at("file", path)?;
+        let target = p.root.file(path).at("file", path)?;
+        attach(&tree, &target).at("file", path)
+    }
+
+    /// Leaves the old root for the new one.
+    fn pivot(&self, root: &Root, readonly: bool) -> Result<(), Failure> {
+        if readonly {
+            setattr(root.fd(), c"", 0, ATTR_RDONLY, 0, 0).during("pivot_root")?;
+        }
+        fchdir(root.fd()).during("pivot_root")?;
+        match self.place {
+            // Below the new root lies an empty read-only one and nothing else: there is nothing to leave.
+            Place::Base(_) => chroot(c".").during("pivot_root")?,
+            Place::Own(_) => {
+                pivot_root(c".", c".").during("pivot_root")?;
+                unmount(c".", UnmountFlags::DETACH).during("pivot_root")?;
+            }
+        }
+        chdir(c"/").during("pivot_root")
+    }
+
+    /// Waits for a byte; end of file means that it shall not start.
+    fn gate(&self, index: u32) -> Result<(), Failure> {
+        let fd = self.fds.get(index as usize).ok_or_else(|| failure("gate", b"", Errno::BADF))?;
+        loop {
+            match rustix::io::read(fd, &mut [0u8; 1]) {
+                Err(Errno::INTR) => continue,
+                Ok(1) => return Ok(()),
+                Ok(_) => return Err(coded("cancelled", "gate", b"", "the gate was closed")),
+                Err(e) => return Err(failure("gate", b"", e)),
+            }
+        }
+    }
+}
+
+/// Writes a sysctl through a procfs of our own.
+fn sysctl(p: &mut Progress, key: &str, value: &str) -> Result<(), Failure> {
+    let path = format!("sys/{}", key.replace('.', "/"));
+    let proc = private_proc(&mut p.proc).at("sysctl", key.as_bytes())?;
+    let how = ResolveFlags::BENEATH | ResolveFlags::NO_SYMLINKS | ResolveFlags::NO_XDEV;
+    let file = openat2(proc, path, OFlags::WRONLY | OFlags::CLOEXEC, Mode::empty(), how);
+    write_all(&file.at("sysctl", key.as_bytes())?, value.as_bytes()).at("sysctl", key.as_bytes())
+}
+
+/// A procfs that is attached nowhere.
+fn private_proc(slot: &mut Option<OwnedFd>) -> Result<&OwnedFd, Errno> {
+    if slot.is_none() {
+        let m = Mount { fstype: "proc".into(), target: "/proc".into(), attr: 0, options: vec![], copy_up: false };
+        *slot = Some(fs::new_mount(&m.fstype, &m.options, ATTR_NOSUID | ATTR_NODEV | ATTR_NOEXEC)?);
+    }
+    slot.as_ref().ok_or(Errno::BADF)
+}
+
+fn write_all(fd: impl AsFd, mut data: &[u8]) -> Result<(), Errno> {
+    while !data.is_empty() {
+        match rustix::io::write(&fd, data) {
+            Ok(0) => return Err(Errno::IO),
+            Ok(n) => data = &data[n..],
+            Err(Errno::INTR) => {}
+            Err(e) => return Err(e),
+        }
+    }
+    Ok(())
+}

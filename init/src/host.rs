@@ -1,0 +1,28 @@
+//! What a parent knows about itself and the machine.
+
+use crate::place::{Base, Place};
+use crate::sys::process::Stack;
+use containers_protocol::launch::CgroupBase;
+use rustix::fd::OwnedFd;
+
+/// Set up once by the launcher; a monitor inherits it.
+pub struct Host {
+    /// Inside a user namespace of our own.
+    pub rootless: bool,
+    /// Where cgroups are made.
+    pub cgroups: CgroupBase,
+    /// Beginning of the names of cgroups that are made ahead.
+    pub cgroup_prefix: String,
+    /// The launcher's corner in its own mount namespace.
+    pub place: Place,
+    /// The small mount namespace, where there can be one.
+    pub base: Option<Base>,
+    /// Capabilities we have: permitted, bounding.
+    pub caps: (u64, u64),
+    /// The limit of open files we were started with, if we have raised it.
+    pub nofile: Option<(u64, u64)>,
+    /// pidfd of this process.
+    pub me: OwnedFd,
+    /// Stack of children that share our memory.
+    pub stack: Stack,
+}

@@ -1,0 +1,217 @@
+//! From the library's spawn to a launcher that serves.
+
+pub mod userns;
+
+use crate::failure::{Context, failure};
+use crate::host::Host;
+use crate::parent::Parent;
+use crate::place::{self, Base, Place};
+use crate::sys::process::{self, Forked, Stack};
+use crate::sys::security;
+use containers_protocol::control::Failure;
+use containers_protocol::launch::{Ready, Setup};
+use containers_protocol::wire;
+use rustix::event::{PollFd, PollFlags, Timespec, poll};
+use rustix::fd::OwnedFd;
+use rustix::fs::{CWD, Mode, OFlags, openat};
+use rustix::io::Errno;
+use rustix::process::{Pid, PidfdFlags, pidfd_open};
+
+/// The descriptor that the library leaves open.
+const SOCKET: i32 = 3;
+
+/// How long the library may take to send its first message.
+const SETUP_SECONDS: i64 = 30;
+
+/// Stack of children that share memory.
+const STACK: usize = 512 * 1024;
+
+/// The program.
+pub fn main() {
+    if process::close_from(SOCKET as u32 + 1, false).is_err() || fill_standard().is_err() {
+        process::exit(2);
+    }
+    let Some(sock) = crate::sys::process::adopt(SOCKET) else { process::exit(2) };
+    process::reset_signals();
+    process::ignore_signal(libc::SIGPIPE);
+    rustix::process::umask(Mode::empty());
+    let code = match receive(&sock) {
+        Ok(None) => 0,
+        Ok(Some((setup, fds))) => match detach(&setup, &sock) {
+            Ok(Role::First) => 0,
+            Ok(Role::Launcher) => serve(setup, fds, sock),
+            Err(failed) => refuse(&sock, failed),
+        },
+        Err(failed) => refuse(&sock, failed),
+    };
+    process::exit(code)
+}
+
+/// Tells the library why there is no launcher.
+fn refuse(sock: &OwnedFd, failed: Failure) -> i32 {
+    let _ = wire::send_postcard(sock, &Ready::Failed(failed), &[]);
+    1
+}
+
+/// Descriptors 0 to 2 lead nowhere, so that nothing of ours lands on them.
+fn fill_standard() -> Result<(), Errno> {
+    let null = openat(CWD, c"/dev/null", OFlags::RDWR | OFlags::CLOEXEC, Mode::empty())?;
+    for target in 0..3 {
+        process::dup_to(rustix::fd::AsRawFd::as_raw_fd(&null), target)?;
+    }
+    if rustix::fd::AsRawFd::as_raw_fd(&null) < 3 {
+        std::mem::forget(null);
+    }
+    Ok(())
+}
+
+/// What the library sends along with [`Setup`].
+struct SetupFds {
+    /// The lock that says that this launcher lives.
+    _lock: OwnedFd,
+    /// The library's process.
+    host: OwnedFd,
+    /// Where control connections arrive.
+    listener: OwnedFd,
+}
+
+fn receive(sock: &OwnedFd) -> Result<Option<(Setup, SetupFds)>, Failure> {
+    let mut polled = [PollFd::new(sock, PollFlags::IN)];
+    let limit = Timespec { tv_sec: SETUP_SECONDS, tv_nsec: 0 };
+    if poll(&mut polled, Some(&limit)).during("setup")? == 0 {
+        return Err(failure("setup", b"", Errno::TIMEDOUT));
+    }
+    let Some(message) = wire::recv(sock).during("setup")? else { return Ok(None) };
+    let setup = wire::from_postcard(&message.payload).during("setup")?;
+    let mut fds = message.fds.into_iter();
+    match (fds.next(), fds.next(), fds.next()) {
+        (Some(_lock), Some(host), Some(listener)) => Ok(Some((setup, SetupFds { _lock, host, listener }))),
+        _ => Err(failure("setup", b"descriptors", Errno::BADF)),
+    }
+}
+
+/// Which of the two processes the caller is.
+enum Role {
+    /// The one that the library spawned, and reaps.
+    First,
+    /// The one that stays, which is nobody's child that the host could wait for.
+    Launcher,
+}
+
+/// Forks; the launcher is in a session and, when asked for, a user namespace of its own.
+fn detach(setup: &Setup, sock: &OwnedFd) -> Result<Role, Failure> {
+    let (ours, theirs) = rustix::net::socketpair(
+        rustix::net::AddressFamily::UNIX,
+        rustix::net::SocketType::SEQPACKET,
+        rustix::net::SocketFlags::CLOEXEC,
+        None,
+    )
+    .during("setup")?;
+    match process::fork(0, None).during("fork")? {
+        Forked::Child => {
+            drop(ours);
+            rustix::process::setsid().map(drop).during("setsid")?;
+            if setup.id_maps.is_some() {
+                let entered = userns::enter(&theirs);
+                if let Err(failed) = entered {
+                    refuse(sock, failed);
+                    process::exit(1);
+                }
+            }
+            Ok(Role::Launcher)
+        }
+        Forked::Parent { pid, .. } => {
+            drop(theirs);
+            match &setup.id_maps {
+                Some(maps) => userns::serve(&ours, pid, maps).map(|()| Role::First),
+                None => Ok(Role::First),
+            }
+        }
+    }
+}
+
+/// The launcher's life.
+fn serve(setup: Setup, fds: SetupFds, sock: OwnedFd) -> i32 {
+    let host = match prepare(&setup) {
+        Ok(host) => host,
+        Err(failed) => return refuse(&sock, failed),
+    };
+    let pid = rustix::process::getpid().as_raw_nonzero().get();
+    let ready = Ready::Ready { pid };
+    // Keep the owner lock for as long as this process lives.
+    let SetupFds { _lock, host: library, listener } = fds;
+    let mut parent = match Parent::launcher(host, sock, library, listener) {
+        Ok(parent) => parent,
+        Err(_) => return 1,
+    };
+    if !parent.announce(&ready) {
+        return 1;
+    }
+    parent.run();
+    0
+}
+
+/// Makes this process fit for starting containers.
+fn prepare(setup: &Setup) -> Result<Host, Failure> {
+    let rootless = setup.id_maps.is_some();
+    process::unshare(libc::CLONE_NEWNS as u64).during("mount namespace")?;
+    // What the host mounts later still arrives; nothing leaves.
+    rustix::mount::mount_change(
+        c"/",
+        rustix::mount::MountPropagationFlags::REC | rustix::mount::MountPropagationFlags::DOWNSTREAM,
+    )
+    .during("mount namespace")?;
+    // Keys of whoever opened the runtime are not the containers'.
+    let _ = security::new_session_keyring();
+    let corner = place::make(rootless).at("setup", &setup.run_dir.0)?;
+    let point = corner_point(&setup.run_dir.0).at("setup", &setup.run_dir.0)?;
+    let paths = place::attach_own(&corner, &point, rootless).at("setup", &setup.run_dir.0)?;
+    // Rootless, procfs and sysfs can only be mounted where they are visible already.
+    let base = if rootless { None } else { Base::make(&point).ok() };
+    let nofile = raise_nofile();
+    let (_, permitted, _) = security::caps().during("capabilities")?;
+    let caps = (permitted, security::bounding_set());
+    let me = pidfd_open(Pid::from_raw(std::process::id() as i32).ok_or_else(no_pid)?, PidfdFlags::empty())
+        .during("setup")?;
+    security::set_dumpable(false).during("setup")?;
+    Ok(Host {
+        rootless,
+        cgroups: setup.cgroup.clone(),
+        cgroup_prefix: name_of(&setup.run_dir.0),
+        place: Place::Own(paths),
+        base,
+        caps,
+        nofile,
+        me,
+        stack: Stack::new(STACK).during("setup")?,
+    })
+}
+
+fn no_pid() -> Failure {
+    failure("setup", b"pid", Errno::SRCH)
+}
+
+/// The folder in the run folder that the corner is mounted on.
+fn corner_point(run_dir: &[u8]) -> Result<Vec<u8>, Errno> {
+    let point = [run_dir, b"/ns"].concat();
+    match rustix::fs::mkdirat(CWD, &*point, Mode::from_raw_mode(0o700)) {
+        Ok(()) | Err(Errno::EXIST) => Ok(point),
+        Err(e) => Err(e),
+    }
+}
+
+/// The last component of a path.
+fn name_of(path: &[u8]) -> String {
+    let last = path.rsplit(|b| *b == b'/').find(|part| !part.is_empty()).unwrap_or_default();
+    String::from_utf8_lossy(last).into_owned()
+}
+
+/// Allows ourselves as many descriptors as there may be; what it was before, if that was less.
+fn raise_nofile() -> Option<(u64, u64)> {
+    let (soft, hard) = process::rlimit(libc::RLIMIT_NOFILE).ok()?;
+    if soft == hard {
+        return None;
+    }
+    process::set_rlimit(libc::RLIMIT_NOFILE, hard, hard).ok()?;
+    Some((soft, hard))
+}

@@ -1,0 +1,126 @@
+//! Overlay mounts.
+
+use crate::fs;
+use crate::sys::mount::{ATTR_NODEV, ATTR_NOSUID, ATTR_RDONLY, setattr};
+use containers_protocol::control::Failure;
+use containers_protocol::plan::Overlay;
+use rustix::fd::{AsFd, AsRawFd, OwnedFd};
+use rustix::fs::{CWD, Mode, OFlags, mkdirat, open, openat};
+use rustix::io::Errno;
+use rustix::mount::{OpenTreeFlags, fsconfig_set_flag, fsconfig_set_string, open_tree};
+
+use crate::failure::Context;
+
+/// `fsconfig` takes strings shorter than this.
+const MAX_VALUE: usize = 256;
+
+/// A mounted overlay that is attached nowhere yet, and what must stay open with it.
+pub struct Mounted {
+    /// The mount.
+    pub fd: OwnedFd,
+    /// The memory file system that holds the writable layer.
+    pub memory: Option<OwnedFd>,
+}
+
+/// Sets a path option, by way of a descriptor when it is too long.
+fn set_path(config: &OwnedFd, key: &str, path: &[u8], open_fds: &mut Vec<OwnedFd>) -> Result<(), Errno> {
+    if path.len() < MAX_VALUE {
+        return fsconfig_set_string(config, key, path);
+    }
+    let fd = open(path, OFlags::PATH | OFlags::DIRECTORY | OFlags::CLOEXEC, Mode::empty())?;
+    let name = format!("/proc/self/fd/{}", fd.as_raw_fd());
+    open_fds.push(fd);
+    fsconfig_set_string(config, key, name)
+}
+
+/// Sets the layers one by one, or as a list where the kernel (before 6.5) can't.
+fn set_lower(config: &OwnedFd, lower: &[&[u8]], fds: &mut Vec<OwnedFd>) -> Result<(), Errno> {
+    let Some((first, rest)) = lower.split_first() else { return Err(Errno::INVAL) };
+    match set_path(config, "lowerdir+", first, fds) {
+        Err(Errno::INVAL) => set_lower_list(config, lower, fds),
+        Err(e) => Err(e),
+        Ok(()) => rest.iter().try_for_each(|path| set_path(config, "lowerdir+", path, fds)),
+    }
+}
+
+/// The layers as one string, shortened by names of descriptors.
+fn set_lower_list(config: &OwnedFd, lower: &[&[u8]], fds: &mut Vec<OwnedFd>) -> Result<(), Errno> {
+    let mut list = String::new();
+    for path in lower {
+        let fd = open(*path, OFlags::PATH | OFlags::DIRECTORY | OFlags::CLOEXEC, Mode::empty())?;
+        if !list.is_empty() {
+            list.push(':');
+        }
+        list.push_str(&format!("/proc/self/fd/{}", fd.as_raw_fd()));
+        fds.push(fd);
+    }
+    if list.len() >= MAX_VALUE {
+        return Err(Errno::NAMETOOLONG);
+    }
+    fsconfig_set_string(config, c"lowerdir", list)
+}
+
+/// Makes `upper` and `work` in a folder; those that exist are kept.
+fn make_writable(dir: impl AsFd) -> Result<(), Errno> {
+    for (name, mode) in [(c"upper", 0o755), (c"work", 0o700)] {
+        match mkdirat(&dir, name, Mode::from_raw_mode(mode)) {
+            Ok(()) | Err(Errno::EXIST) => {}
+            Err(e) => return Err(e),
+        }
+    }
+    Ok(())
+}
+
+/// Mounts an overlay, detached. Runs in the launcher's mount namespace.
+pub fn mount(overlay: &Overlay, rootless: bool) -> Result<Mounted, Failure> {
+    let lower: Vec<&[u8]> = overlay.lower.iter().map(|p| p.0.as_slice()).collect();
+    let first = lower.first().copied().unwrap_or_default();
+    if let (None, false, [one]) = (&overlay.writable, overlay.in_memory, lower.as_slice()) {
+        return Ok(Mounted { fd: read_only_bind(one).at("overlay", one)?, memory: None });
+    }
+    let mut fds = Vec::new();
+    let config = fs::open("overlay").at("overlay", first)?;
+    fsconfig_set_string(&config, c"source", c"overlay").at("overlay", first)?;
+    let mut memory = None;
+    if overlay.in_memory {
+        let tmpfs = fs::tmpfs("755", "0", ATTR_NOSUID | ATTR_NODEV).at("overlay", b"tmpfs")?;
+        set_writable(&config, &tmpfs, &mut fds).at("overlay", b"tmpfs")?;
+        memory = Some(tmpfs);
+    } else if let Some(folder) = &overlay.writable {
+        let how = OFlags::PATH | OFlags::DIRECTORY | OFlags::CLOEXEC | OFlags::NOFOLLOW;
+        let dir = openat(CWD, &*folder.0, how, Mode::empty()).at("overlay", &folder.0)?;
+        set_writable(&config, &dir, &mut fds).at("overlay", &folder.0)?;
+        fds.push(dir);
+    }
+    set_lower(&config, &lower, &mut fds).at("overlay", first)?;
+    if rootless {
+        fsconfig_set_flag(&config, c"userxattr").at("overlay", first)?;
+    }
+    if overlay.volatile && (overlay.in_memory || overlay.writable.is_some()) {
+        fsconfig_set_flag(&config, c"volatile").at("overlay", first)?;
+    }
+    let read_only = if overlay.in_memory || overlay.writable.is_some() { 0 } else { ATTR_RDONLY };
+    let fd = fs::finish(&config, read_only).at("overlay", first)?;
+    Ok(Mounted { fd, memory })
+}
+
+/// Uses `upper` and `work` of an open folder as the writable layer.
+fn set_writable(config: &OwnedFd, dir: &OwnedFd, _fds: &mut Vec<OwnedFd>) -> Result<(), Errno> {
+    make_writable(dir)?;
+    let at = dir.as_raw_fd();
+    fsconfig_set_string(config, c"upperdir", format!("/proc/self/fd/{at}/upper"))?;
+    fsconfig_set_string(config, c"workdir", format!("/proc/self/fd/{at}/work"))
+}
+
+/// A folder as it is, read-only.
+fn read_only_bind(path: &[u8]) -> Result<OwnedFd, Errno> {
+    let tree = bind(path)?;
+    setattr(&tree, c"", 0, ATTR_RDONLY, 0, libc::MS_PRIVATE)?;
+    Ok(tree)
+}
+
+/// A folder as it is, without what is mounted below it.
+pub fn bind(path: &[u8]) -> Result<OwnedFd, Errno> {
+    let how = OpenTreeFlags::OPEN_TREE_CLONE | OpenTreeFlags::OPEN_TREE_CLOEXEC;
+    open_tree(CWD, path, how)
+}

@@ -1,0 +1,157 @@
+//! What is done after the answer: cgroups and trees are removed when nothing else is to do.
+
+use super::Parent;
+use super::poller::{IN, Source, Token};
+use super::timers::Timer;
+use crate::cgroup::Cgroup;
+use crate::failure::failure;
+use crate::remove::{self, Progress};
+use crate::sys::process::{self, Forked};
+use containers_protocol::Bytes;
+use containers_protocol::control::{Event, Failure};
+use containers_protocol::wire;
+use rustix::fd::OwnedFd;
+use rustix::io::Errno;
+use std::collections::VecDeque;
+use std::time::Duration;
+
+/// Entries of a tree that are deleted in one go; a bigger tree is left to a process of its own, because the
+/// parent must answer.
+const BUDGET: usize = 200;
+
+/// How often a cgroup that is still busy is tried.
+const TRIES: u32 = 200;
+
+/// Work that is left.
+#[derive(Default)]
+pub struct Cleanup {
+    /// cgroups to remove.
+    pub cgroups: Vec<Cgroup>,
+    /// Trees to delete.
+    pub paths: VecDeque<Vec<u8>>,
+    /// cgroups that were busy, and how often.
+    busy: Vec<(Cgroup, u32)>,
+    /// Processes that delete.
+    workers: Vec<Worker>,
+    /// Who waits for all of it.
+    settling: Vec<OwnedFd>,
+}
+
+/// A process that deletes one list of trees.
+struct Worker {
+    id: u64,
+    pidfd: OwnedFd,
+    token: Token,
+    /// Who waits for it.
+    answer: Option<OwnedFd>,
+}
+
+impl Cleanup {
+    /// Whether something can be done now.
+    pub fn has_work(&self) -> bool {
+        !self.cgroups.is_empty() || !self.paths.is_empty() || (!self.settling.is_empty() && !self.has_any())
+    }
+
+    /// Whether anything is left.
+    pub fn has_any(&self) -> bool {
+        !self.cgroups.is_empty() || !self.paths.is_empty() || !self.busy.is_empty() || !self.workers.is_empty()
+    }
+
+    /// Takes up again what was busy.
+    pub fn retry(&mut self) {
+        for (mut cgroup, tries) in std::mem::take(&mut self.busy) {
+            match cgroup.remove() {
+                Err(Errno::BUSY) if tries < TRIES => {
+                    cgroup.kill();
+                    self.busy.push((cgroup, tries + 1));
+                }
+                // Given up: the next open of the runtime finds it without an owner.
+                _ => {}
+            }
+        }
+    }
+}
+
+impl Parent {
+    /// Does one piece of work.
+    pub(super) fn clean_some(&mut self) {
+        if let Some(mut cgroup) = self.cleanup.cgroups.pop() {
+            if cgroup.remove() == Err(Errno::BUSY) {
+                cgroup.kill();
+                self.cleanup.busy.push((cgroup, 0));
+                self.timers.after(Duration::from_millis(5), Timer::Cleanup);
+            }
+        } else if let Some(path) = self.cleanup.paths.pop_front() {
+            let mut budget = BUDGET;
+            if remove::tree(&path, &mut budget) == Ok(Progress::Unfinished) {
+                self.delete_aside(vec![path], None);
+            }
+        }
+        if !self.cleanup.busy.is_empty() {
+            self.timers.cancel(Timer::Cleanup);
+            self.timers.after(Duration::from_millis(5), Timer::Cleanup);
+        }
+        if !self.cleanup.has_any() {
+            for answer in std::mem::take(&mut self.cleanup.settling) {
+                let _ = wire::send_json(&answer, &Event::Done, &[]);
+            }
+        }
+    }
+
+    /// Deletes in a process of its own.
+    fn delete_aside(&mut self, paths: Vec<Vec<u8>>, answer: Option<OwnedFd>) {
+        let forked = process::fork(0, None);
+        match forked {
+            Ok(Forked::Child) => {
+                let mut code = 0;
+                for path in &paths {
+                    if let Err(e) = remove::tree(path, &mut usize::MAX.clone()) {
+                        tell(answer.as_ref(), &Event::Failed(failure("delete", path, e)));
+                        code = 1;
+                        break;
+                    }
+                }
+                if code == 0 {
+                    tell(answer.as_ref(), &Event::Done);
+                }
+                process::exit(code)
+            }
+            Ok(Forked::Parent { pidfd, .. }) => {
+                let id = self.id();
+                match self.poller.add(&pidfd, Source::Worker(id), IN) {
+                    Ok(token) => self.cleanup.workers.push(Worker { id, pidfd, token, answer }),
+                    Err(_) => drop(process::reap(&pidfd, false)),
+                }
+            }
+            Err(e) => tell(answer.as_ref(), &Event::Failed(failure("delete", b"", e))),
+        }
+    }
+
+    /// A deleting process has ended.
+    pub(super) fn worker_ended(&mut self, id: u64) {
+        let Some(at) = self.cleanup.workers.iter().position(|w| w.id == id) else { return };
+        let worker = self.cleanup.workers.swap_remove(at);
+        self.poller.remove(worker.token, &worker.pidfd);
+        let ended = process::reap(&worker.pidfd, false);
+        if !matches!(ended, Ok(Some(e)) if e.signal == 0) {
+            let failed = Failure { step: "delete".into(), detail: "killed".into(), ..Failure::default() };
+            tell(worker.answer.as_ref(), &Event::Failed(failed));
+        }
+    }
+
+    /// Deletes trees for the library.
+    pub(super) fn delete(&mut self, paths: Vec<Bytes>, answer: OwnedFd) {
+        self.delete_aside(paths.into_iter().map(|p| p.0).collect(), Some(answer));
+    }
+
+    /// Answers when nothing is left to clean up.
+    pub(super) fn settle(&mut self, answer: OwnedFd) {
+        self.cleanup.settling.push(answer);
+    }
+}
+
+fn tell(answer: Option<&OwnedFd>, event: &Event) {
+    if let Some(answer) = answer {
+        let _ = wire::send_json(answer, event, &[]);
+    }
+}

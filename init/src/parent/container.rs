@@ -1,0 +1,246 @@
+//! A container in the parent's eyes.
+
+use super::connections::not_running;
+use super::poller::Token;
+use super::timers::Timer;
+use super::{Parent, REMEMBERED};
+use crate::cgroup::Cgroup;
+use crate::failure::{Context, coded};
+use crate::overlay::Mounted;
+use crate::sys::process::{self, Ended};
+use containers_protocol::control::{Event, ExitRecord, Failure, Started, State};
+use containers_protocol::plan::Plan;
+use rustix::fd::{AsFd, OwnedFd};
+use rustix::io::Errno;
+use std::rc::Rc;
+
+/// One container.
+pub struct Container {
+    /// Its plan.
+    pub plan: Rc<Plan>,
+    /// The connection that owns it.
+    pub owner: Option<u64>,
+    /// Its first process, from its birth until it is reaped.
+    pub process: Option<Running>,
+    /// While it starts: where its child reports.
+    pub starting: Option<Starting>,
+    /// What `started` said.
+    pub started: Option<Started>,
+    /// Its cgroup.
+    pub cgroup: Option<Cgroup>,
+    /// Its root file system, to be closed when it has ended.
+    pub root: Option<Mounted>,
+    /// The master of its terminal.
+    pub master: Option<OwnedFd>,
+    /// It is frozen.
+    pub paused: bool,
+}
+
+/// A process that is ours to reap.
+pub struct Running {
+    /// Process id.
+    pub pid: i32,
+    /// Its pidfd.
+    pub pidfd: OwnedFd,
+    /// The pidfd's registration.
+    pub token: Token,
+}
+
+/// A start that is under way.
+pub struct Starting {
+    /// Where the child reports.
+    pub report: OwnedFd,
+    /// Its registration.
+    pub token: Token,
+    /// What it reported.
+    pub failure: Option<Failure>,
+    /// It said that it executes the command.
+    pub executing: bool,
+}
+
+impl Container {
+    /// Kills every process of it.
+    pub fn kill_all(&self) {
+        if let Some(process) = &self.process {
+            let _ = process::pidfd_kill(&process.pidfd, libc::SIGKILL);
+        }
+        let has_own_processes = self.plan.namespaces & libc::CLONE_NEWPID as u64 != 0;
+        if let (Some(cgroup), true) = (&self.cgroup, self.paused || !has_own_processes) {
+            cgroup.kill();
+        }
+    }
+
+    /// How it stands.
+    pub fn state(&mut self) -> State {
+        let status = match (&self.started, self.paused) {
+            (None, _) => "created",
+            (Some(_), true) => "paused",
+            (Some(_), false) => "running",
+        };
+        if let Some(started) = self.started.as_mut().filter(|s| s.start_time == 0) {
+            started.start_time = start_time(started.pid);
+        }
+        State { status: status.into(), started: self.started.clone(), ..State::default() }
+    }
+}
+
+/// Field 22 of `/proc/<pid>/stat`; 0: not known.
+pub fn start_time(pid: i32) -> u64 {
+    let stat = std::fs::read(format!("/proc/{pid}/stat")).unwrap_or_default();
+    let text = String::from_utf8_lossy(&stat);
+    // The name in parentheses may hold anything.
+    let after = text.rsplit_once(')').map_or("", |(_, after)| after);
+    after.split_ascii_whitespace().nth(19).and_then(|f| f.parse().ok()).unwrap_or(0)
+}
+
+/// Unix time in nanoseconds.
+pub fn unix_nanos() -> i64 {
+    let now = rustix::time::clock_gettime(rustix::time::ClockId::Realtime);
+    now.tv_sec.saturating_mul(1_000_000_000).saturating_add(now.tv_nsec)
+}
+
+impl Parent {
+    /// A container's first process has ended.
+    pub(super) fn container_exited(&mut self, id: u64) {
+        let Some(container) = self.containers.get_mut(&id) else { return };
+        // Its last report is still unread: that comes first.
+        if container.starting.is_some() {
+            self.report_ready(id);
+        }
+        let Some(container) = self.containers.get_mut(&id) else { return };
+        let Some(process) = &container.process else { return };
+        match process::reap(&process.pidfd, true) {
+            Ok(Some(ended)) => self.container_ended(id, ended),
+            Ok(None) => {}
+            // Somebody else reaped it: nothing more will be known.
+            Err(_) => self.container_ended(id, Ended { code: 255, signal: 0 }),
+        }
+    }
+
+    /// Tells of the end, then cleans up.
+    fn container_ended(&mut self, id: u64, ended: Ended) {
+        let Some(mut container) = self.containers.remove(&id) else { return };
+        if let Some(process) = container.process.take() {
+            self.poller.remove(process.token, &process.pidfd);
+        }
+        let record = ExitRecord {
+            code: ended.code,
+            signal: ended.signal,
+            oom_killed: container.cgroup.as_ref().is_some_and(Cgroup::oom_killed),
+            started_at: container.started.as_ref().map_or(0, |s| s.at),
+            finished_at: unix_nanos(),
+            ..ExitRecord::default()
+        };
+        self.tell_exit(id, &record);
+        if self.ended.len() == REMEMBERED {
+            self.ended.pop_front();
+        }
+        self.ended.push_back((container.plan.id.clone(), record));
+        self.discard(container);
+    }
+
+    /// Sends `exited` to the owner and to all who wait.
+    fn tell_exit(&mut self, container: u64, record: &ExitRecord) {
+        let about = |c: &super::Connection| c.waits && c.container == Some(container);
+        let waiting: Vec<u64> =
+            self.connections.iter().filter(|(_, c)| about(c)).map(|(id, _)| *id).collect();
+        let event = Event::Exited(record.clone());
+        for id in waiting {
+            self.send(id, &event, &[]);
+            if let Some(connection) = self.connections.get_mut(&id) {
+                (connection.waits, connection.owner) = (false, false);
+            }
+        }
+    }
+
+    /// Hands everything that is left of a container to the clean-up.
+    pub(super) fn discard(&mut self, container: Container) {
+        if let Some(cgroup) = container.cgroup {
+            if container.paused {
+                cgroup.remove_freezer(&self.host.cgroups);
+            }
+            self.cleanup.cgroups.push(cgroup);
+        }
+        drop(container.root);
+        let paths = container.plan.keep.delete.iter().map(|path| path.0.clone());
+        self.cleanup.paths.extend(paths);
+    }
+
+    /// The owner of a container has closed its connection.
+    pub(super) fn owner_gone(&mut self, id: u64) {
+        if let Some(container) = self.containers.get_mut(&id) {
+            container.owner = None;
+            container.kill_all();
+        }
+    }
+
+    /// Sends a signal to the container of a connection.
+    pub(super) fn kill(&mut self, connection: u64, signal: i32) -> Result<(), Failure> {
+        if !(0..=64).contains(&signal) {
+            return Err(coded("invalid_argument", "kill", signal.to_string().as_bytes(), "no such signal"));
+        }
+        let id = self.connected(connection).ok_or_else(not_running)?;
+        let container = self.containers.get(&id).ok_or_else(not_running)?;
+        let process = container.process.as_ref().ok_or_else(not_running)?;
+        match process::pidfd_kill(&process.pidfd, signal) {
+            Err(Errno::SRCH) => return Err(not_running()),
+            other => other.at("kill", signal.to_string().as_bytes())?,
+        }
+        // A frozen process does not even die.
+        if signal == libc::SIGKILL && container.paused {
+            self.freeze(connection, false)?;
+        }
+        Ok(())
+    }
+
+    /// Freezes or thaws the container of a connection.
+    pub(super) fn freeze(&mut self, connection: u64, frozen: bool) -> Result<(), Failure> {
+        let id = self.connected(connection).ok_or_else(not_running)?;
+        let base = self.host.cgroups.clone();
+        let container = self.containers.get_mut(&id).ok_or_else(not_running)?;
+        let Some(cgroup) = &container.cgroup else {
+            let detail = "pausing needs a cgroup, and none is writable here";
+            return Err(coded("unsupported", "pause", b"", detail));
+        };
+        cgroup.freeze(&base, frozen).during("pause")?;
+        container.paused = frozen;
+        Ok(())
+    }
+
+    /// Changes limits of the container of a connection.
+    pub(super) fn update(
+        &mut self,
+        connection: u64,
+        writes: &[(String, String, String)],
+    ) -> Result<(), Failure> {
+        let id = self.connected(connection).ok_or_else(not_running)?;
+        let container = self.containers.get(&id).ok_or_else(not_running)?;
+        let cgroup = container.cgroup.as_ref();
+        let cgroup = cgroup.ok_or_else(|| coded("unsupported", "cgroup", b"", "no cgroup is writable here"))?;
+        writes.iter().try_for_each(|(controller, file, value)| cgroup.update(controller, file, value))
+    }
+
+    /// A start has taken too long.
+    pub(super) fn start_too_long(&mut self, id: u64) {
+        let Some(container) = self.containers.get_mut(&id) else { return };
+        if let Some(starting) = &mut container.starting {
+            let detail = "the start did not come to its end in time";
+            starting.failure.get_or_insert(coded("", "start", b"", detail));
+            container.kill_all();
+        }
+        self.timers.cancel(Timer::StartDeadline(id));
+    }
+
+    /// Announces that a container runs.
+    pub(super) fn container_started(&mut self, id: u64) {
+        let Some(container) = self.containers.get_mut(&id) else { return };
+        let Some(started) = &container.started else { return };
+        let event = Event::Started(started.clone());
+        let owner = container.owner;
+        let master = container.master.take();
+        if let Some(owner) = owner {
+            let fds: Vec<_> = master.iter().map(AsFd::as_fd).collect();
+            self.send(owner, &event, &fds);
+        }
+    }
+}

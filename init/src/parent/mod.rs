@@ -1,0 +1,219 @@
+//! The parent of containers: one loop over processes, streams and connections, in the launcher and in each
+//! monitor.
+
+mod cleanup;
+mod connections;
+mod container;
+mod poller;
+mod start;
+mod timers;
+
+use crate::host::Host;
+use cleanup::Cleanup;
+use connections::Connection;
+use container::Container;
+use containers_protocol::control::{Event, ExitRecord, Failure};
+use containers_protocol::launch::{Ready, Request};
+use containers_protocol::{control, wire};
+use poller::{IN, Poller, Source};
+use rustix::event::epoll::EventFlags;
+use rustix::fd::{AsFd, BorrowedFd, OwnedFd};
+use rustix::io::Errno;
+use std::collections::{HashMap, VecDeque};
+use timers::{Timer, Timers};
+
+/// Exits that are remembered for those who ask late.
+const REMEMBERED: usize = 64;
+
+/// What this process is.
+enum Role {
+    /// The launcher of one open runtime.
+    Launcher {
+        /// The library's socket.
+        main: OwnedFd,
+        /// The library's process.
+        library: OwnedFd,
+    },
+    /// The parent of one detached container.
+    Monitor,
+}
+
+/// The state of a parent.
+pub struct Parent {
+    host: Host,
+    role: Role,
+    poller: Poller,
+    timers: Timers,
+    listener: OwnedFd,
+    containers: HashMap<u64, Container>,
+    connections: HashMap<u64, Connection>,
+    ended: VecDeque<(String, ExitRecord)>,
+    cleanup: Cleanup,
+    next_id: u64,
+    stop: bool,
+}
+
+impl Parent {
+    /// The launcher.
+    pub fn launcher(
+        host: Host,
+        main: OwnedFd,
+        library: OwnedFd,
+        listener: OwnedFd,
+    ) -> Result<Parent, Errno> {
+        let mut parent = Parent::new(host, Role::Monitor, listener)?;
+        rustix::io::ioctl_fionbio(&main, true)?;
+        parent.poller.add(&main, Source::Main, IN)?;
+        parent.poller.add(&library, Source::Library, IN)?;
+        parent.role = Role::Launcher { main, library };
+        Ok(parent)
+    }
+
+    fn new(host: Host, role: Role, listener: OwnedFd) -> Result<Parent, Errno> {
+        let mut poller = Poller::new()?;
+        rustix::io::ioctl_fionbio(&listener, true)?;
+        poller.add(&listener, Source::Listener, IN)?;
+        Ok(Parent {
+            host,
+            role,
+            poller,
+            timers: Timers::default(),
+            listener,
+            containers: HashMap::new(),
+            connections: HashMap::new(),
+            ended: VecDeque::new(),
+            cleanup: Cleanup::default(),
+            next_id: 1,
+            stop: false,
+        })
+    }
+
+    /// Tells the library that the launcher serves.
+    pub fn announce(&self, ready: &Ready) -> bool {
+        match &self.role {
+            Role::Launcher { main, .. } => wire::send_postcard(main, ready, &[]).is_ok(),
+            Role::Monitor => false,
+        }
+    }
+
+    fn id(&mut self) -> u64 {
+        self.next_id += 1;
+        self.next_id
+    }
+
+    /// Serves until there is nothing left to serve.
+    pub fn run(&mut self) {
+        while !self.stop {
+            let timeout = if self.cleanup.has_work() { Some(std::time::Duration::ZERO) } else { self.timers.next_in() };
+            let events = self.poller.wait(timeout);
+            let idle = events.is_empty();
+            for (source, flags) in events {
+                self.handle(source, flags);
+            }
+            while let Some(timer) = self.timers.due() {
+                self.timer(timer);
+            }
+            if idle {
+                self.clean_some();
+            }
+        }
+        self.shut_down();
+    }
+
+    fn handle(&mut self, source: Source, flags: EventFlags) {
+        match source {
+            Source::Main => self.requests(),
+            Source::Library => self.stop = true,
+            Source::Listener => self.accept(),
+            Source::Connection(id) => self.connection_ready(id),
+            Source::Exit(id) => self.container_exited(id),
+            Source::Report(id) => self.report_ready(id),
+            Source::Worker(id) => self.worker_ended(id),
+            _ => {
+                let _ = flags;
+            }
+        }
+    }
+
+    fn timer(&mut self, timer: Timer) {
+        match timer {
+            Timer::StartDeadline(id) => self.start_too_long(id),
+            Timer::Cleanup => self.cleanup.retry(),
+            _ => {}
+        }
+    }
+
+    /// Requests of the library.
+    fn requests(&mut self) {
+        loop {
+            let Role::Launcher { main, .. } = &self.role else { return };
+            let message = match wire::recv(main) {
+                Ok(Some(message)) => message,
+                Ok(None) => {
+                    self.stop = true;
+                    return;
+                }
+                Err(e) if e.kind() == std::io::ErrorKind::WouldBlock => return,
+                // Descriptors that did not fit, or a message that is none: whoever waits for an answer to
+                // it sees its connection close.
+                Err(_) => continue,
+            };
+            let mut fds = message.fds;
+            if fds.is_empty() {
+                continue;
+            }
+            let answer = fds.remove(0);
+            match wire::from_postcard::<Request>(&message.payload) {
+                Ok(request) => self.request(request, answer, fds),
+                Err(e) => {
+                    let failed = Failure { step: "request".into(), detail: e.to_string(), ..Failure::default() };
+                    let _ = wire::send_json(&answer, &Event::Failed(failed), &[]);
+                }
+            }
+        }
+    }
+
+    fn request(&mut self, request: Request, answer: OwnedFd, fds: Vec<OwnedFd>) {
+        match request {
+            Request::Start(plan) => self.start_attached(*plan, answer, fds),
+            Request::StartDetached(_) | Request::Unpack(_) => {
+                let failed = crate::failure::coded("unsupported", "request", b"", "not built yet");
+                let _ = wire::send_json(&answer, &Event::Failed(failed), &[]);
+            }
+            Request::Delete(paths) => self.delete(paths, answer),
+            Request::Settle => self.settle(answer),
+        }
+    }
+
+    /// Kills everything that is ours and removes its traces.
+    fn shut_down(&mut self) {
+        for container in self.containers.values() {
+            container.kill_all();
+        }
+        let deadline = std::time::Instant::now() + std::time::Duration::from_secs(20);
+        while !self.containers.is_empty() && std::time::Instant::now() < deadline {
+            for (source, flags) in self.poller.wait(Some(std::time::Duration::from_millis(100))) {
+                if !matches!(source, Source::Main | Source::Library | Source::Listener | Source::Connection(_)) {
+                    self.handle(source, flags);
+                }
+            }
+        }
+        while self.cleanup.has_any() && std::time::Instant::now() < deadline {
+            self.cleanup.retry();
+            self.clean_some();
+            for (source, flags) in self.poller.wait(Some(std::time::Duration::from_millis(1))) {
+                if matches!(source, Source::Worker(_)) {
+                    self.handle(source, flags);
+                }
+            }
+        }
+    }
+
+    /// Sends an event on a connection; one that does not take it is closed.
+    fn send(&mut self, id: u64, event: &control::Event, fds: &[BorrowedFd<'_>]) {
+        let Some(connection) = self.connections.get(&id) else { return };
+        if wire::send_json(connection.sock.as_fd(), event, fds).is_err() {
+            self.close_connection(id);
+        }
+    }
+}

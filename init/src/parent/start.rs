@@ -1,0 +1,373 @@
+//! Starting a container.
+
+use super::Parent;
+use super::container::{Container, Running, Starting, unix_nanos};
+use super::poller::{IN, Source};
+use super::timers::Timer;
+use crate::cgroup::Cgroup;
+use crate::child::report::{Report, Reporter};
+use crate::child::{Child, Scratch};
+use crate::failure::{Context, coded, failure};
+use crate::host::Host;
+use crate::launcher::userns;
+use crate::overlay::{self, Mounted};
+use crate::sys::process::{self, CStrings, Forked};
+use containers_protocol::control::{Event, Failure, Started};
+use containers_protocol::plan::{Plan, Rootfs, Stdio, Step};
+use containers_protocol::wire;
+use rustix::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd, RawFd};
+use rustix::io::Errno;
+use std::ffi::CString;
+use std::rc::Rc;
+use std::time::Duration;
+
+/// How long a start may take that waits for nobody.
+const DEADLINE: Duration = Duration::from_secs(120);
+
+const NEWNS: u64 = libc::CLONE_NEWNS as u64;
+const NEWUSER: u64 = libc::CLONE_NEWUSER as u64;
+const NEWPID: u64 = libc::CLONE_NEWPID as u64;
+const NEWCGROUP: u64 = libc::CLONE_NEWCGROUP as u64;
+
+/// All `CLONE_NEW*` flags that a plan may have.
+pub const NAMESPACES: u64 = NEWNS
+    | NEWUSER
+    | NEWPID
+    | NEWCGROUP
+    | (libc::CLONE_NEWUTS | libc::CLONE_NEWIPC | libc::CLONE_NEWNET) as u64;
+
+/// How the child is made.
+#[derive(Clone, Copy)]
+struct Shape {
+    /// It shares our memory, and we wait until it executes the command.
+    shared: bool,
+    /// It starts in the small mount namespace.
+    base: bool,
+}
+
+impl Shape {
+    /// The fastest that the plan allows. Whatever may wait for somebody else, or hang on a path of the
+    /// host, must not stop the parent.
+    fn of(plan: &Plan, host: &Host) -> Shape {
+        let waits = |step: &Step| matches!(step, Step::Gate { .. } | Step::Hook(_) | Step::Bind(_));
+        let by_path = |step: &Step| matches!(step, Step::Overlay { .. } | Step::Device(_));
+        let shared = !plan.process.init
+            && plan.namespaces & NEWUSER == 0
+            && matches!(plan.rootfs, Rootfs::Overlay(_))
+            && !plan.steps.iter().any(waits);
+        let base = shared && host.base.is_some() && !plan.steps.iter().any(by_path);
+        Shape { shared, base }
+    }
+}
+
+impl Parent {
+    /// [`containers_protocol::launch::Request::Start`].
+    pub(super) fn start_attached(&mut self, plan: Plan, sock: OwnedFd, fds: Vec<OwnedFd>) {
+        let id = self.id();
+        let owner = match self.connect(sock, Some(id), true) {
+            Ok(owner) => owner,
+            // Its answer socket closes, which is all that can be said.
+            Err(_) => return,
+        };
+        let plan = Rc::new(plan);
+        let container = Container {
+            plan,
+            owner: Some(owner),
+            process: None,
+            starting: None,
+            started: None,
+            cgroup: None,
+            root: None,
+            master: None,
+            paused: false,
+        };
+        self.containers.insert(id, container);
+        if let Err(failed) = self.start(id, fds) {
+            self.start_failed(id, failed);
+        }
+    }
+
+    /// Starts a container that is registered.
+    pub(super) fn start(&mut self, id: u64, fds: Vec<OwnedFd>) -> Result<(), Failure> {
+        let Some(container) = self.containers.get_mut(&id) else { return Ok(()) };
+        let plan = Rc::clone(&container.plan);
+        check(&plan)?;
+        let mut started = Started { at: unix_nanos(), ..Started::default() };
+        if let (Some(wanted), None) = (&plan.cgroup, &container.cgroup) {
+            let name = if plan.id.is_empty() { &self.host.cgroup_prefix } else { &plan.id };
+            let (cgroup, warnings) = Cgroup::make(&self.host.cgroups, name, wanted)?;
+            started.warnings = warnings;
+            container.cgroup = Some(cgroup);
+        }
+        if let Some(cgroup) = &container.cgroup {
+            started.cgroups = cgroup.paths();
+        }
+        container.started = Some(started);
+        if let Rootfs::Overlay(o) = &plan.rootfs {
+            container.root = Some(overlay::mount(o, self.host.rootless)?);
+        }
+        self.spawn(id, &plan, &fds)
+    }
+
+    /// Makes the child.
+    fn spawn(&mut self, id: u64, plan: &Rc<Plan>, fds: &[OwnedFd]) -> Result<(), Failure> {
+        let Some(container) = self.containers.get_mut(&id) else { return Ok(()) };
+        let shape = Shape::of(plan, &self.host);
+        let host = &mut self.host;
+        let stack = &mut host.stack;
+        let place = match (&host.base, shape.base) {
+            (Some(base), true) => &base.place,
+            _ => &host.place,
+        };
+        let args = CStrings::new(plan.process.args.iter().map(|a| a.0.as_slice())).at("exec", b"arguments")?;
+        let env = CStrings::new(plan.process.env.iter().map(|a| a.0.as_slice())).at("exec", b"environment")?;
+        let masks = kernel_masks(plan);
+        let child = Child {
+            plan,
+            process: &plan.process,
+            place,
+            rootless: host.rootless || plan.namespaces & NEWUSER != 0,
+            root: container.root.as_ref().map(|m: &Mounted| m.fd.as_fd()),
+            dev: None,
+            masks: masks.as_deref(),
+            stdio: direct_stdio(plan, fds)?,
+            fds,
+            tasks: container.cgroup.as_ref().map_or(&[], |c| &c.tasks),
+            args: &args,
+            parent: host.me.as_fd(),
+            held: host.caps,
+            nofile: host.nofile,
+            cgroup_namespace: plan.namespaces & NEWCGROUP != 0,
+        };
+        let flags = plan.namespaces & NAMESPACES & !NEWCGROUP;
+        let into = container.cgroup.as_ref().and_then(Cgroup::clone_into);
+        let mut scratch = Scratch { env, failure: None, executing: false };
+        if shape.shared {
+            let (mut reporter, report) = match plan.process.tty {
+                Some(_) => Reporter::pair().map(|(r, sock)| (r, Some(sock))).during("tty")?,
+                None => (Reporter::silent(), None),
+            };
+            let mut body = || {
+                let failed = child.run(&mut scratch, &mut reporter);
+                scratch.failure = Some(failed);
+                127
+            };
+            let made = match (&host.base, shape.base) {
+                (Some(base), true) => base.within(|| process::vfork(flags, into, stack, &mut body)),
+                _ => process::vfork(flags, into, stack, &mut body),
+            };
+            let (pid, pidfd) = made.during("clone")?;
+            drop(reporter);
+            return self.spawned_shared(id, pid, pidfd, scratch, report);
+        }
+        let (mut reporter, report) = Reporter::pair().during("clone")?;
+        match process::fork(flags, into).during("clone")? {
+            Forked::Child => {
+                let failed = forked_child(&child, &mut scratch, &mut reporter);
+                reporter.send_failure(&failed);
+                process::exit(127)
+            }
+            Forked::Parent { pid, pidfd } => {
+                drop(reporter);
+                self.spawned_apart(id, pid, pidfd, report)
+            }
+        }
+    }
+
+    /// The child has executed the command, or failed, already.
+    fn spawned_shared(
+        &mut self,
+        id: u64,
+        pid: i32,
+        pidfd: OwnedFd,
+        scratch: Scratch,
+        report: Option<OwnedFd>,
+    ) -> Result<(), Failure> {
+        if scratch.failure.is_some() || !scratch.executing {
+            let _ = process::reap(&pidfd, false);
+            return Err(scratch.failure.unwrap_or_else(killed));
+        }
+        let Some(container) = self.containers.get_mut(&id) else { return Ok(()) };
+        if let Some(report) = report {
+            let message = wire::recv(&report).at("tty", b"")?;
+            container.master = message.and_then(|m| m.fds.into_iter().next());
+        }
+        let token = self.poller.add(&pidfd, Source::Exit(id), IN);
+        if let Some(started) = &mut container.started {
+            started.pid = pid;
+        }
+        match token {
+            Ok(token) => container.process = Some(Running { pid, pidfd, token }),
+            Err(e) => {
+                let _ = process::pidfd_kill(&pidfd, libc::SIGKILL);
+                let _ = process::reap(&pidfd, false);
+                return Err(failure("start", b"", e));
+            }
+        }
+        self.container_started(id);
+        Ok(())
+    }
+
+    /// The child works on its own; it reports.
+    fn spawned_apart(&mut self, id: u64, pid: i32, pidfd: OwnedFd, report: OwnedFd) -> Result<(), Failure> {
+        let registered = (|| {
+            rustix::io::ioctl_fionbio(&report, true)?;
+            let exit = self.poller.add(&pidfd, Source::Exit(id), IN)?;
+            let token = self.poller.add(&report, Source::Report(id), IN)?;
+            Ok((exit, token))
+        })();
+        let (exit, token) = match registered {
+            Ok(tokens) => tokens,
+            Err(e) => {
+                let _ = process::pidfd_kill(&pidfd, libc::SIGKILL);
+                let _ = process::reap(&pidfd, false);
+                return Err(failure("start", b"", e));
+            }
+        };
+        let Some(container) = self.containers.get_mut(&id) else { return Ok(()) };
+        container.process = Some(Running { pid, pidfd, token: exit });
+        container.starting = Some(Starting { report, token, failure: None, executing: false });
+        if !container.plan.steps.iter().any(|s| matches!(s, Step::Gate { .. })) {
+            self.timers.after(DEADLINE, Timer::StartDeadline(id));
+        }
+        Ok(())
+    }
+
+    /// Reads what a starting child reports.
+    pub(super) fn report_ready(&mut self, id: u64) {
+        while let Some(container) = self.containers.get_mut(&id) {
+            let Some(starting) = &mut container.starting else { return };
+            let message = match wire::recv(&starting.report) {
+                Ok(Some(message)) => message,
+                Err(e) if e.kind() == std::io::ErrorKind::WouldBlock => return,
+                Ok(None) | Err(_) => return self.report_closed(id),
+            };
+            match wire::from_postcard::<Report>(&message.payload) {
+                Ok(Report::NeedMaps) => {
+                    let pid = container.process.as_ref().map_or(0, |p| p.pid);
+                    let maps = container.plan.id_maps.clone().unwrap_or_default();
+                    match userns::write_maps(pid, &maps) {
+                        Ok(()) => drop(wire::send(&starting.report, b"", &[])),
+                        Err(failed) => {
+                            starting.failure = Some(failed);
+                            container.kill_all();
+                        }
+                    }
+                }
+                Ok(Report::Master) => container.master = message.fds.into_iter().next(),
+                Ok(Report::Executing) => starting.executing = true,
+                Ok(Report::Failed(failed)) => drop(starting.failure.get_or_insert(failed)),
+                Ok(Report::Joined { .. }) | Err(_) => {}
+            }
+        }
+    }
+
+    /// The child has executed the command, or is gone.
+    fn report_closed(&mut self, id: u64) {
+        let Some(container) = self.containers.get_mut(&id) else { return };
+        let Some(starting) = container.starting.take() else { return };
+        self.poller.remove(starting.token, &starting.report);
+        self.timers.cancel(Timer::StartDeadline(id));
+        if starting.failure.is_none() && starting.executing {
+            if let (Some(started), Some(process)) = (&mut container.started, &container.process) {
+                started.pid = process.pid;
+            }
+            return self.container_started(id);
+        }
+        if let Some(process) = container.process.take() {
+            self.poller.remove(process.token, &process.pidfd);
+            let _ = process::pidfd_kill(&process.pidfd, libc::SIGKILL);
+            let _ = process::reap(&process.pidfd, false);
+        }
+        self.start_failed(id, starting.failure.unwrap_or_else(killed));
+    }
+
+    /// Tells the owner that there is no container.
+    pub(super) fn start_failed(&mut self, id: u64, failed: Failure) {
+        let Some(container) = self.containers.remove(&id) else { return };
+        if let Some(owner) = container.owner {
+            self.send(owner, &Event::Failed(failed), &[]);
+            if let Some(connection) = self.connections.get_mut(&owner) {
+                (connection.owner, connection.container) = (false, None);
+            }
+        }
+        self.discard(container);
+    }
+}
+
+fn killed() -> Failure {
+    coded("", "start", b"", "the container was killed before its command ran")
+}
+
+/// The first things that a child does which does not share memory.
+fn forked_child(child: &Child<'_>, scratch: &mut Scratch, reporter: &mut Reporter) -> Failure {
+    if child.plan.namespaces & NEWUSER != 0 {
+        let entered = reporter.wait_for_maps().and_then(|()| userns::become_root());
+        if let Err(failed) = entered {
+            return failed;
+        }
+    }
+    child.run(scratch, reporter)
+}
+
+/// What must be true of every plan, whoever made it.
+fn check(plan: &Plan) -> Result<(), Failure> {
+    let pivots = plan.steps.iter().any(|s| matches!(s, Step::PivotRoot { .. }));
+    if plan.namespaces & NEWNS == 0 || !pivots {
+        return Err(coded("internal", "plan", b"", "a container needs a mount namespace and pivot_root"));
+    }
+    if plan.namespaces & !NAMESPACES != 0 {
+        return Err(coded("internal", "plan", b"", "unknown namespace flags"));
+    }
+    if let Rootfs::Overlay(o) = &plan.rootfs
+        && o.lower.is_empty()
+    {
+        return Err(coded("internal", "plan", b"", "an overlay without layers"));
+    }
+    Ok(())
+}
+
+/// The descriptors of direct streams.
+fn direct_stdio(plan: &Plan, fds: &[OwnedFd]) -> Result<[RawFd; 3], Failure> {
+    let Stdio::Direct(indices) = &plan.stdio else { return Ok([-1; 3]) };
+    let mut stdio = [-1; 3];
+    for (slot, index) in stdio.iter_mut().zip(indices) {
+        if let Some(index) = index {
+            let fd = fds.get(*index as usize).ok_or_else(|| failure("stdio", b"", Errno::BADF))?;
+            *slot = fd.as_raw_fd();
+        }
+    }
+    Ok(stdio)
+}
+
+/// Paths of all `Mask` steps relative to the root, if each is the kernel's and there is just one step.
+fn kernel_masks(plan: &Plan) -> Option<Vec<CString>> {
+    let mut found = None;
+    if !mounts_kernel(plan, "proc", b"/proc") || !mounts_kernel(plan, "sysfs", b"/sys") {
+        return None;
+    }
+    for step in &plan.steps {
+        let Step::Mask(paths) = step else { continue };
+        if found.is_some() {
+            return None;
+        }
+        let relative = |path: &containers_protocol::Bytes| {
+            let inside = path.0.strip_prefix(b"/")?;
+            let kernel = inside.starts_with(b"proc/") || inside.starts_with(b"sys/");
+            let plain = inside.split(|b| *b == b'/').all(|part| !matches!(part, b"" | b"." | b".."));
+            if kernel && plain { CString::new(inside).ok() } else { None }
+        };
+        found = Some(paths.iter().map(relative).collect::<Option<Vec<_>>>()?);
+    }
+    found
+}
+
+/// Whether the plan mounts a file system of the kernel at its usual place.
+fn mounts_kernel(plan: &Plan, fstype: &str, target: &[u8]) -> bool {
+    plan.steps.iter().any(|s| matches!(s, Step::Mount(m) if m.fstype == fstype && m.target.0 == target))
+}
+
+/// A borrowed descriptor of a start message.
+pub fn nth(fds: &[OwnedFd], index: Option<u32>) -> Option<BorrowedFd<'_>> {
+    fds.get(index? as usize).map(AsFd::as_fd)
+}

@@ -1,0 +1,436 @@
+//! Making, entering and ending processes.
+
+use super::{check, last_errno};
+use rustix::fd::{AsFd, AsRawFd, BorrowedFd, FromRawFd, OwnedFd, RawFd};
+use rustix::io::Errno;
+use std::ffi::CStr;
+
+/// What [`fork`] made, seen from the parent or the child.
+pub enum Forked {
+    /// The caller is the parent.
+    Parent {
+        /// Process id of the child.
+        pid: i32,
+        /// Its pidfd.
+        pidfd: OwnedFd,
+    },
+    /// The caller is the child.
+    Child,
+}
+
+/// `CLONE_INTO_CGROUP`, which libc cuts to 32 bits.
+const CLONE_INTO_CGROUP: u64 = 0x2_0000_0000;
+
+fn clone_args(flags: u64, pidfd: &mut RawFd, cgroup: Option<BorrowedFd<'_>>) -> libc::clone_args {
+    // SAFETY: all-zero bytes are a valid `struct clone_args`.
+    let mut args: libc::clone_args = unsafe { std::mem::zeroed() };
+    args.flags = flags | libc::CLONE_PIDFD as u64;
+    args.pidfd = pidfd as *mut RawFd as u64;
+    if flags & libc::CLONE_PARENT as u64 == 0 {
+        args.exit_signal = libc::SIGCHLD as u64;
+    }
+    if let Some(cgroup) = cgroup {
+        args.flags |= CLONE_INTO_CGROUP;
+        args.cgroup = cgroup.as_raw_fd() as u64;
+    }
+    args
+}
+
+/// A child that continues after the call with a copy of the memory, in the new namespaces that `flags` ask
+/// for, and in `cgroup` (v2) if given.
+pub fn fork(flags: u64, cgroup: Option<BorrowedFd<'_>>) -> Result<Forked, Errno> {
+    debug_assert!(flags & libc::CLONE_VM as u64 == 0);
+    let mut pidfd: RawFd = -1;
+    let mut args = clone_args(flags, &mut pidfd, cgroup);
+    // SAFETY: `args` is a `struct clone_args` of the size passed. Without CLONE_VM the child has its own copy
+    // of the stack it returns on; the process has one thread, so no lock is held by a thread that is gone.
+    let pid = check(unsafe {
+        libc::syscall(libc::SYS_clone3, &mut args as *mut libc::clone_args, size_of::<libc::clone_args>())
+    })?;
+    if pid == 0 {
+        return Ok(Forked::Child);
+    }
+    // SAFETY: CLONE_PIDFD made this descriptor for us.
+    Ok(Forked::Parent { pid: pid as i32, pidfd: unsafe { OwnedFd::from_raw_fd(pidfd) } })
+}
+
+/// A stack for a child that shares memory.
+pub struct Stack {
+    base: *mut libc::c_void,
+    len: usize,
+}
+
+/// Lowest page of a [`Stack`], never accessible: an overflow ends the child instead of overwriting.
+const GUARD: usize = 64 * 1024;
+
+impl Stack {
+    /// A stack of so many bytes, a multiple of 64 KiB.
+    pub fn new(len: usize) -> Result<Stack, Errno> {
+        let flags = libc::MAP_PRIVATE | libc::MAP_ANONYMOUS | libc::MAP_STACK | libc::MAP_NORESERVE;
+        let all = len + GUARD;
+        // SAFETY: a fresh anonymous mapping anywhere; nothing else uses it.
+        let base = unsafe {
+            libc::mmap(std::ptr::null_mut(), all, libc::PROT_READ | libc::PROT_WRITE, flags, -1, 0)
+        };
+        if base == libc::MAP_FAILED {
+            return Err(last_errno());
+        }
+        let stack = Stack { base, len: all };
+        // SAFETY: the range is the beginning of our mapping.
+        check(unsafe { libc::mprotect(base, GUARD, libc::PROT_NONE) }.into())?;
+        Ok(stack)
+    }
+}
+
+impl Drop for Stack {
+    fn drop(&mut self) {
+        // SAFETY: the mapping is ours, and no child runs on it: `vfork` returns only when it is done.
+        unsafe { libc::munmap(self.base, self.len) };
+    }
+}
+
+/// A child that shares the caller's memory and runs `body` on `stack` while the caller is stopped, until the
+/// child executes a program or ends (with what `body` returns). Descriptors are a copy.
+///
+/// What `body` changes in memory stays changed: it must leave nothing half done, and free what it
+/// allocates.
+pub fn vfork<F: FnMut() -> i32>(
+    flags: u64,
+    cgroup: Option<BorrowedFd<'_>>,
+    stack: &mut Stack,
+    body: &mut F,
+) -> Result<(i32, OwnedFd), Errno> {
+    extern "C" fn enter<F: FnMut() -> i32>(body: *mut libc::c_void) -> ! {
+        // SAFETY: `vfork` passes a pointer to its `&mut F`, which is alive because its caller is stopped.
+        let body = unsafe { &mut *body.cast::<F>() };
+        exit(body())
+    }
+    let mut pidfd: RawFd = -1;
+    let mut args = clone_args(flags | (libc::CLONE_VM | libc::CLONE_VFORK) as u64, &mut pidfd, cgroup);
+    args.stack = stack.base as u64;
+    args.stack_size = stack.len as u64;
+    let enter: extern "C" fn(*mut libc::c_void) -> ! = enter::<F>;
+    // SAFETY: `args` describes a stack that nobody else uses, and the child calls `enter` on it and never
+    // returns, so this frame is left only once. CLONE_VFORK keeps the caller stopped while the child uses
+    // what both see; `body` outlives the call.
+    let pid = check_raw(unsafe { clone_and_call(&mut args, enter, (body as *mut F).cast()) })?;
+    // SAFETY: CLONE_PIDFD made this descriptor for us.
+    Ok((pid as i32, unsafe { OwnedFd::from_raw_fd(pidfd) }))
+}
+
+/// A raw return value of the kernel.
+fn check_raw(ret: libc::c_long) -> Result<libc::c_long, Errno> {
+    if ret < 0 { Err(Errno::from_raw_os_error(-ret as i32)) } else { Ok(ret) }
+}
+
+/// `clone3`, after which the child calls `enter(arg)` on its new stack.
+///
+/// # Safety
+/// `args` must be valid and name a stack; `enter` must be sound to call with `arg` in the child.
+#[cfg(target_arch = "x86_64")]
+unsafe fn clone_and_call(
+    args: &mut libc::clone_args,
+    enter: extern "C" fn(*mut libc::c_void) -> !,
+    arg: *mut libc::c_void,
+) -> libc::c_long {
+    let ret;
+    // SAFETY: the caller vouches for the call. The parent falls through to label 2 with its registers as
+    // the constraints say; the child starts with the same registers (the kernel clobbers rcx and r11), an
+    // empty, 16-byte aligned stack, and does not come back.
+    unsafe {
+        std::arch::asm!(
+            "syscall",
+            "test rax, rax",
+            "jnz 2f",
+            "xor ebp, ebp",
+            "mov rdi, r9",
+            "call r8",
+            "ud2",
+            "2:",
+            inlateout("rax") libc::SYS_clone3 => ret,
+            in("rdi") args as *mut libc::clone_args,
+            in("rsi") size_of::<libc::clone_args>(),
+            in("r8") enter,
+            in("r9") arg,
+            lateout("rcx") _,
+            lateout("r11") _,
+        );
+    }
+    ret
+}
+
+/// `clone3`, after which the child calls `enter(arg)` on its new stack.
+///
+/// # Safety
+/// `args` must be valid and name a stack; `enter` must be sound to call with `arg` in the child.
+#[cfg(target_arch = "aarch64")]
+unsafe fn clone_and_call(
+    args: &mut libc::clone_args,
+    enter: extern "C" fn(*mut libc::c_void) -> !,
+    arg: *mut libc::c_void,
+) -> libc::c_long {
+    let ret;
+    // SAFETY: as on x86-64; the kernel preserves all registers but x0.
+    unsafe {
+        std::arch::asm!(
+            "svc #0",
+            "cbnz x0, 2f",
+            "mov x29, xzr",
+            "mov x0, x10",
+            "blr x9",
+            "brk #1",
+            "2:",
+            in("x8") libc::SYS_clone3,
+            inlateout("x0") args as *mut libc::clone_args => ret,
+            in("x1") size_of::<libc::clone_args>(),
+            in("x9") enter,
+            in("x10") arg,
+        );
+    }
+    ret
+}
+
+/// Ends the process at once.
+pub fn exit(code: i32) -> ! {
+    // SAFETY: no exit handler runs; nothing of this process is used afterwards.
+    unsafe { libc::_exit(code) }
+}
+
+/// `execve`. Returns only when it failed. Both arrays must end with a null pointer and hold pointers to
+/// NUL-terminated strings, as [`CStrings`] makes them.
+pub fn execve(path: &CStr, args: &CStrings, env: &CStrings) -> Errno {
+    // SAFETY: `CStrings` keeps its pointers valid and its array terminated.
+    unsafe { libc::execve(path.as_ptr(), args.pointers.as_ptr(), env.pointers.as_ptr()) };
+    last_errno()
+}
+
+/// An `argv` or `envp`.
+pub struct CStrings {
+    strings: Vec<std::ffi::CString>,
+    pointers: Vec<*const libc::c_char>,
+}
+
+impl CStrings {
+    /// Takes strings over; one with an interior NUL is an error.
+    pub fn new<'a>(strings: impl IntoIterator<Item = &'a [u8]>) -> Result<CStrings, Errno> {
+        let strings: Result<Vec<_>, _> = strings.into_iter().map(std::ffi::CString::new).collect();
+        let mut all = CStrings { strings: strings.map_err(|_| Errno::INVAL)?, pointers: Vec::new() };
+        all.point();
+        Ok(all)
+    }
+
+    fn point(&mut self) {
+        self.pointers = self.strings.iter().map(|s| s.as_ptr()).chain([std::ptr::null()]).collect();
+    }
+
+    /// Adds one at the end.
+    pub fn push(&mut self, string: std::ffi::CString) {
+        self.strings.push(string);
+        self.point();
+    }
+
+    /// The strings.
+    pub fn iter(&self) -> impl Iterator<Item = &CStr> {
+        self.strings.iter().map(|s| s.as_c_str())
+    }
+
+    /// The value of `name=value`.
+    pub fn get(&self, name: &[u8]) -> Option<&[u8]> {
+        self.iter().find_map(|s| s.to_bytes().strip_prefix(name)?.strip_prefix(b"="))
+    }
+}
+
+/// `close_range` of everything from `first` on, or close-on-exec for it.
+pub fn close_from(first: u32, on_exec: bool) -> Result<(), Errno> {
+    let flags = if on_exec { libc::CLOSE_RANGE_CLOEXEC } else { 0 };
+    // SAFETY: takes integers. The callers use none of the closed descriptors afterwards.
+    check(unsafe { libc::syscall(libc::SYS_close_range, first, u32::MAX, flags) }).map(drop)
+}
+
+/// Closes every descriptor but those listed, without running anybody's destructor.
+pub fn close_all_but(keep: &mut Vec<RawFd>) -> Result<(), Errno> {
+    keep.sort_unstable();
+    keep.dedup();
+    let mut first: u32 = 0;
+    for &fd in keep.iter() {
+        let fd = fd as u32;
+        if fd > first {
+            // SAFETY: takes integers; the callers have given up whatever owned these descriptors.
+            check(unsafe { libc::syscall(libc::SYS_close_range, first, fd - 1, 0) })?;
+        }
+        first = fd + 1;
+    }
+    close_from(first, false)
+}
+
+/// Takes over a descriptor that this process was started with, close-on-exec. `None`: it is not open.
+pub fn adopt(fd: RawFd) -> Option<OwnedFd> {
+    // SAFETY: takes integers.
+    check(unsafe { libc::fcntl(fd, libc::F_SETFD, libc::FD_CLOEXEC) }.into()).ok()?;
+    // SAFETY: it is open, and the caller is the program's first function, so nothing else owns it.
+    Some(unsafe { OwnedFd::from_raw_fd(fd) })
+}
+
+/// Makes `to` a copy of `from`, to stay open on exec.
+pub fn dup_to(from: RawFd, to: RawFd) -> Result<(), Errno> {
+    // SAFETY: takes integers. The targets are 0 to 2, which no Rust object owns here.
+    check(unsafe { libc::dup2(from, to) }.into())?;
+    if from == to {
+        // SAFETY: as above; clears close-on-exec.
+        check(unsafe { libc::fcntl(to, libc::F_SETFD, 0) }.into())?;
+    }
+    Ok(())
+}
+
+/// Enters the namespaces `flags` of the process behind a pidfd.
+pub fn setns(pidfd: impl AsFd, flags: u64) -> Result<(), Errno> {
+    // SAFETY: takes integers; the process has one thread.
+    check(unsafe { libc::setns(pidfd.as_fd().as_raw_fd(), flags as libc::c_int) }.into()).map(drop)
+}
+
+/// Leaves the namespaces `flags` for new ones.
+pub fn unshare(flags: u64) -> Result<(), Errno> {
+    // SAFETY: takes an integer; never called with CLONE_FILES.
+    check(unsafe { libc::unshare(flags as libc::c_int) }.into()).map(drop)
+}
+
+/// Sends a signal to the process behind a pidfd.
+pub fn pidfd_kill(pidfd: impl AsFd, signal: i32) -> Result<(), Errno> {
+    // SAFETY: a NULL siginfo makes it as `kill` would.
+    let ret = unsafe {
+        libc::syscall(
+            libc::SYS_pidfd_send_signal,
+            pidfd.as_fd().as_raw_fd(),
+            signal,
+            std::ptr::null::<libc::siginfo_t>(),
+            0,
+        )
+    };
+    check(ret).map(drop)
+}
+
+/// Sends a signal to a process, or with a negative id to a group.
+pub fn kill(pid: i32, signal: i32) -> Result<(), Errno> {
+    // SAFETY: takes integers.
+    check(unsafe { libc::kill(pid, signal) }.into()).map(drop)
+}
+
+/// How a child ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Ended {
+    /// Exit code, or 128 + signal.
+    pub code: i32,
+    /// The signal that ended it; 0: none.
+    pub signal: i32,
+}
+
+impl Ended {
+    fn from_status(status: libc::c_int) -> Ended {
+        if libc::WIFSIGNALED(status) {
+            let signal = libc::WTERMSIG(status);
+            Ended { code: 128 + signal, signal }
+        } else {
+            Ended { code: libc::WEXITSTATUS(status), signal: 0 }
+        }
+    }
+}
+
+/// Reaps a child behind a pidfd; `None`: it still runs (only with `nonblocking`).
+pub fn reap(pidfd: impl AsFd, nonblocking: bool) -> Result<Option<Ended>, Errno> {
+    let options = libc::WEXITED | libc::__WALL | if nonblocking { libc::WNOHANG } else { 0 };
+    loop {
+        // SAFETY: all-zero bytes are a valid `siginfo_t`.
+        let mut info: libc::siginfo_t = unsafe { std::mem::zeroed() };
+        // SAFETY: `info` is valid for the call to write.
+        let ret = unsafe {
+            libc::waitid(libc::P_PIDFD, pidfd.as_fd().as_raw_fd() as libc::id_t, &mut info, options)
+        };
+        match check(ret.into()) {
+            Err(Errno::INTR) => continue,
+            Err(e) => return Err(e),
+            Ok(_) => {}
+        }
+        // SAFETY: waitid fills the SIGCHLD fields, or leaves the zeroes.
+        let (pid, status) = unsafe { (info.si_pid(), info.si_status()) };
+        if pid == 0 {
+            return Ok(None);
+        }
+        return Ok(Some(if info.si_code == libc::CLD_EXITED {
+            Ended { code: status, signal: 0 }
+        } else {
+            Ended { code: 128 + status, signal: status }
+        }));
+    }
+}
+
+/// Reaps any child; its process id. `None`: all run (only with `nonblocking`).
+pub fn reap_any(nonblocking: bool) -> Result<Option<(i32, Ended)>, Errno> {
+    let options = libc::__WALL | if nonblocking { libc::WNOHANG } else { 0 };
+    let mut status = 0;
+    loop {
+        // SAFETY: `status` is valid for the call to write.
+        match check(unsafe { libc::waitpid(-1, &mut status, options) }.into()) {
+            Err(Errno::INTR) => continue,
+            Err(e) => return Err(e),
+            Ok(0) => return Ok(None),
+            Ok(pid) => return Ok(Some((pid as i32, Ended::from_status(status)))),
+        }
+    }
+}
+
+/// Resets every signal to its default and unblocks all.
+pub fn reset_signals() {
+    for signal in 1..=64 {
+        // SAFETY: SIG_DFL is a valid disposition; those that can't be changed fail, which does no harm.
+        unsafe { libc::signal(signal, libc::SIG_DFL) };
+    }
+    unblock_signals();
+}
+
+/// Unblocks all signals.
+pub fn unblock_signals() {
+    // SAFETY: an all-zero `sigset_t` is the empty set, valid for the call to read.
+    unsafe {
+        let none: libc::sigset_t = std::mem::zeroed();
+        libc::sigprocmask(libc::SIG_SETMASK, &none, std::ptr::null_mut());
+    }
+}
+
+/// Ignores a signal.
+pub fn ignore_signal(signal: i32) {
+    // SAFETY: SIG_IGN is a valid disposition.
+    unsafe { libc::signal(signal, libc::SIG_IGN) };
+}
+
+/// Blocks all signals and returns a descriptor that reads them.
+pub fn signal_fd() -> Result<OwnedFd, Errno> {
+    // SAFETY: `all` is a local set, valid for the calls.
+    unsafe {
+        let mut all: libc::sigset_t = std::mem::zeroed();
+        libc::sigfillset(&mut all);
+        libc::sigprocmask(libc::SIG_SETMASK, &all, std::ptr::null_mut());
+        let fd = check(libc::signalfd(-1, &all, libc::SFD_CLOEXEC).into())?;
+        Ok(OwnedFd::from_raw_fd(fd as i32))
+    }
+}
+
+/// A resource limit: soft, hard.
+pub fn rlimit(resource: u32) -> Result<(u64, u64), Errno> {
+    let mut limit = libc::rlimit { rlim_cur: 0, rlim_max: 0 };
+    // SAFETY: `limit` is valid for the call to write.
+    check(unsafe { libc::prlimit(0, resource as _, std::ptr::null(), &mut limit) }.into())?;
+    Ok((limit.rlim_cur, limit.rlim_max))
+}
+
+/// Sets a resource limit.
+pub fn set_rlimit(resource: u32, soft: u64, hard: u64) -> Result<(), Errno> {
+    let limit = libc::rlimit { rlim_cur: soft, rlim_max: hard };
+    // SAFETY: `limit` is valid for the call to read.
+    check(unsafe { libc::prlimit(0, resource as _, &limit, std::ptr::null_mut()) }.into()).map(drop)
+}
+
+/// Sets the NIS domain name.
+pub fn set_domain_name(name: &[u8]) -> Result<(), Errno> {
+    // SAFETY: pointer and length are those of `name`.
+    check(unsafe { libc::setdomainname(name.as_ptr().cast(), name.len()) }.into()).map(drop)
+}
