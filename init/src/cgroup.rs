@@ -35,8 +35,7 @@ impl Cgroup {
     /// Makes the directories and writes the values. Also returns warnings: defaults that can't be had.
     pub fn make(base: &CgroupBase, name: &str, plan: &CgroupPlan) -> Result<(Cgroup, Vec<String>), Failure> {
         let mut warnings = Vec::new();
-        let mut cgroup =
-            Cgroup { name: name.to_owned(), dirs: vec![], tasks: vec![], oom: None, v2: false };
+        let mut cgroup = Cgroup { name: name.to_owned(), dirs: vec![], tasks: vec![], oom: None, v2: false };
         let made = cgroup.fill(base, plan, &mut warnings);
         if let Err(e) = made {
             let _ = cgroup.remove();
@@ -163,8 +162,7 @@ impl Cgroup {
             return put(&dir.fd, "cgroup.freeze", if frozen { "1" } else { "0" });
         }
         let CgroupBase::V1(controllers) = base else { return Err(Errno::OPNOTSUPP) };
-        let (_, parent) =
-            controllers.iter().find(|(c, _)| c == "freezer").ok_or(Errno::OPNOTSUPP)?;
+        let (_, parent) = controllers.iter().find(|(c, _)| c == "freezer").ok_or(Errno::OPNOTSUPP)?;
         let parent_fd = openat(CWD, parent.0.as_slice(), DIR, Mode::empty())?;
         match mkdirat(&parent_fd, self.name.as_str(), Mode::from_raw_mode(0o755)) {
             Ok(()) | Err(Errno::EXIST) => {}

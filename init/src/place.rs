@@ -64,7 +64,12 @@ impl Paths {
     /// The paths when the corner is mounted at `at` (without a slash at the end).
     fn below(at: &[u8]) -> Result<Paths, Errno> {
         let path = |name: &str| CString::new([at, name.as_bytes()].concat()).map_err(|_| Errno::INVAL);
-        Ok(Paths { null: path("/null")?, empty_dir: path("/dir")?, root: path("/root")?, files: path("/files")? })
+        Ok(Paths {
+            null: path("/null")?,
+            empty_dir: path("/dir")?,
+            root: path("/root")?,
+            files: path("/files")?,
+        })
     }
 
     /// The paths where the corner is the root of the namespace: the container's root covers it.

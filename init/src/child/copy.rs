@@ -79,8 +79,7 @@ fn copy_bytes(source: OwnedFd, target: OwnedFd) -> Result<(), Errno> {
 /// Whether a directory has no entries.
 #[cfg(test)]
 fn is_empty(dir: impl AsFd) -> bool {
-    Dir::read_from(dir)
-        .is_ok_and(|d| d.flatten().all(|e| e.file_name() == c"." || e.file_name() == c".."))
+    Dir::read_from(dir).is_ok_and(|d| d.flatten().all(|e| e.file_name() == c"." || e.file_name() == c".."))
 }
 
 #[cfg(test)]

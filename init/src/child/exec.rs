@@ -61,8 +61,12 @@ fn not_executed(path: &[u8], errno: Errno) -> Failure {
     let (code, detail) = match errno {
         Errno::NOENT => ("command_not_found", "no such file, or its interpreter is missing"),
         Errno::NOTDIR | Errno::LOOP | Errno::NAMETOOLONG => ("command_not_found", "no such file"),
-        Errno::ACCESS | Errno::PERM | Errno::ISDIR => ("command_not_found", "permission denied: not executable"),
-        Errno::NOEXEC => ("command_not_found", "not executable: neither a program of this machine nor a script"),
+        Errno::ACCESS | Errno::PERM | Errno::ISDIR => {
+            ("command_not_found", "permission denied: not executable")
+        }
+        Errno::NOEXEC => {
+            ("command_not_found", "not executable: neither a program of this machine nor a script")
+        }
         Errno::TOOBIG => ("invalid_argument", "arguments and environment are too long"),
         _ => ("", ""),
     };

@@ -106,16 +106,19 @@ impl Child<'_> {
         if let Some(pty) = &pty {
             stdio = [pty.slave.as_raw_fd(); 3];
         }
-        finish(&Finish {
-            process: self.process,
-            root: Some(&root),
-            stdio,
-            parent: self.parent,
-            held: self.held,
-            nofile: self.nofile,
-            pid1: self.process.init,
-            group_only: false,
-        }, scratch)
+        finish(
+            &Finish {
+                process: self.process,
+                root: Some(&root),
+                stdio,
+                parent: self.parent,
+                held: self.held,
+                nofile: self.nofile,
+                pid1: self.process.init,
+                group_only: false,
+            },
+            scratch,
+        )
     }
 }
 

@@ -154,7 +154,8 @@ fn sysctl(p: &mut Progress, key: &str, value: &str) -> Result<(), Failure> {
 /// A procfs that is attached nowhere.
 fn private_proc(slot: &mut Option<OwnedFd>) -> Result<&OwnedFd, Errno> {
     if slot.is_none() {
-        let m = Mount { fstype: "proc".into(), target: "/proc".into(), attr: 0, options: vec![], copy_up: false };
+        let m =
+            Mount { fstype: "proc".into(), target: "/proc".into(), attr: 0, options: vec![], copy_up: false };
         *slot = Some(fs::new_mount(&m.fstype, &m.options, ATTR_NOSUID | ATTR_NODEV | ATTR_NOEXEC)?);
     }
     slot.as_ref().ok_or(Errno::BADF)

@@ -54,7 +54,10 @@ impl Cleanup {
 
     /// Whether anything is left.
     pub fn has_any(&self) -> bool {
-        !self.cgroups.is_empty() || !self.paths.is_empty() || !self.busy.is_empty() || !self.workers.is_empty()
+        !self.cgroups.is_empty()
+            || !self.paths.is_empty()
+            || !self.busy.is_empty()
+            || !self.workers.is_empty()
     }
 
     /// Takes up again what was busy.

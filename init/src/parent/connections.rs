@@ -30,12 +30,16 @@ pub struct Connection {
 
 impl Parent {
     /// Takes a connection on.
-    pub(super) fn connect(&mut self, sock: OwnedFd, container: Option<u64>, owner: bool) -> Result<u64, Errno> {
+    pub(super) fn connect(
+        &mut self,
+        sock: OwnedFd,
+        container: Option<u64>,
+        owner: bool,
+    ) -> Result<u64, Errno> {
         rustix::io::ioctl_fionbio(&sock, true)?;
         let id = self.id();
         let token = self.poller.add(&sock, Source::Connection(id), IN)?;
-        let connection =
-            Connection { sock, token, container, name: String::new(), owner, waits: owner };
+        let connection = Connection { sock, token, container, name: String::new(), owner, waits: owner };
         self.connections.insert(id, connection);
         Ok(id)
     }
@@ -72,7 +76,12 @@ impl Parent {
                     Ok(request) => self.control(id, request, message.fds),
                     Err(e) => {
                         let detail = e.to_string();
-                        let failed = Failure { code: "unsupported".into(), step: "request".into(), detail, ..Failure::default() };
+                        let failed = Failure {
+                            code: "unsupported".into(),
+                            step: "request".into(),
+                            detail,
+                            ..Failure::default()
+                        };
                         self.send(id, &Event::Failed(failed), &[]);
                     }
                 },

@@ -216,7 +216,8 @@ impl Parent {
         let id = self.connected(connection).ok_or_else(not_running)?;
         let container = self.containers.get(&id).ok_or_else(not_running)?;
         let cgroup = container.cgroup.as_ref();
-        let cgroup = cgroup.ok_or_else(|| coded("unsupported", "cgroup", b"", "no cgroup is writable here"))?;
+        let cgroup =
+            cgroup.ok_or_else(|| coded("unsupported", "cgroup", b"", "no cgroup is writable here"))?;
         writes.iter().try_for_each(|(controller, file, value)| cgroup.update(controller, file, value))
     }
 

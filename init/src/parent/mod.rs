@@ -55,12 +55,7 @@ pub struct Parent {
 
 impl Parent {
     /// The launcher.
-    pub fn launcher(
-        host: Host,
-        main: OwnedFd,
-        library: OwnedFd,
-        listener: OwnedFd,
-    ) -> Result<Parent, Errno> {
+    pub fn launcher(host: Host, main: OwnedFd, library: OwnedFd, listener: OwnedFd) -> Result<Parent, Errno> {
         let mut parent = Parent::new(host, Role::Monitor, listener)?;
         rustix::io::ioctl_fionbio(&main, true)?;
         parent.poller.add(&main, Source::Main, IN)?;
@@ -104,7 +99,8 @@ impl Parent {
     /// Serves until there is nothing left to serve.
     pub fn run(&mut self) {
         while !self.stop {
-            let timeout = if self.cleanup.has_work() { Some(std::time::Duration::ZERO) } else { self.timers.next_in() };
+            let timeout =
+                if self.cleanup.has_work() { Some(std::time::Duration::ZERO) } else { self.timers.next_in() };
             let events = self.poller.wait(timeout);
             let idle = events.is_empty();
             for (source, flags) in events {
@@ -166,7 +162,8 @@ impl Parent {
             match wire::from_postcard::<Request>(&message.payload) {
                 Ok(request) => self.request(request, answer, fds),
                 Err(e) => {
-                    let failed = Failure { step: "request".into(), detail: e.to_string(), ..Failure::default() };
+                    let failed =
+                        Failure { step: "request".into(), detail: e.to_string(), ..Failure::default() };
                     let _ = wire::send_json(&answer, &Event::Failed(failed), &[]);
                 }
             }
@@ -193,7 +190,10 @@ impl Parent {
         let deadline = std::time::Instant::now() + std::time::Duration::from_secs(20);
         while !self.containers.is_empty() && std::time::Instant::now() < deadline {
             for (source, flags) in self.poller.wait(Some(std::time::Duration::from_millis(100))) {
-                if !matches!(source, Source::Main | Source::Library | Source::Listener | Source::Connection(_)) {
+                if !matches!(
+                    source,
+                    Source::Main | Source::Library | Source::Listener | Source::Connection(_)
+                ) {
                     self.handle(source, flags);
                 }
             }

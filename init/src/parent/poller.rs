@@ -87,10 +87,8 @@ impl Poller {
 
     /// Waits; returns what happened.
     pub fn wait(&mut self, timeout: Option<std::time::Duration>) -> Vec<(Source, EventFlags)> {
-        let timeout = timeout.map(|t| Timespec {
-            tv_sec: t.as_secs() as i64,
-            tv_nsec: t.subsec_nanos().into(),
-        });
+        let timeout =
+            timeout.map(|t| Timespec { tv_sec: t.as_secs() as i64, tv_nsec: t.subsec_nanos().into() });
         self.events.clear();
         let _ = epoll::wait(&self.epoll, spare_capacity(&mut self.events), timeout.as_ref());
         let known = |e: &Event| Some((*self.sources.get(&{ e.data }.u64())?, { e.flags }));

@@ -119,8 +119,10 @@ impl Parent {
             (Some(base), true) => &base.place,
             _ => &host.place,
         };
-        let args = CStrings::new(plan.process.args.iter().map(|a| a.0.as_slice())).at("exec", b"arguments")?;
-        let env = CStrings::new(plan.process.env.iter().map(|a| a.0.as_slice())).at("exec", b"environment")?;
+        let args =
+            CStrings::new(plan.process.args.iter().map(|a| a.0.as_slice())).at("exec", b"arguments")?;
+        let env =
+            CStrings::new(plan.process.env.iter().map(|a| a.0.as_slice())).at("exec", b"environment")?;
         let masks = kernel_masks(plan);
         let child = Child {
             plan,

@@ -88,7 +88,8 @@ pub struct Connection(pub OwnedFd);
 impl Connection {
     /// To a parent's socket.
     pub fn to(path: &Path, container: &str) -> Connection {
-        let sock = socket_with(AddressFamily::UNIX, SocketType::SEQPACKET, SocketFlags::CLOEXEC, None).unwrap();
+        let sock =
+            socket_with(AddressFamily::UNIX, SocketType::SEQPACKET, SocketFlags::CLOEXEC, None).unwrap();
         connect(&sock, &SocketAddrUnix::new(path).unwrap()).unwrap();
         let connection = Connection(sock);
         let hello = control::Request::Hello { version: control::VERSION, container: container.into() };
@@ -244,16 +245,16 @@ impl Launcher {
         drop(theirs);
         let lock = OwnedFd::from(std::fs::File::create(self.run_dir().join("lock")).unwrap());
         let listener = listener(&self.control());
-        let setup = Setup {
-            run_dir: self.run_dir().as_path().into(),
-            id_maps,
-            cgroup: self.cgroups.0.clone(),
-        };
+        let setup =
+            Setup { run_dir: self.run_dir().as_path().into(), id_maps, cgroup: self.cgroups.0.clone() };
         wire::send_postcard(&ours, &setup, &[lock.as_fd(), host.as_fd(), listener.as_fd()]).unwrap();
         assert!(readable(&ours, LIMIT));
         let message = wire::recv(&ours).unwrap().expect("the helper ended");
         let ready = wire::from_postcard(&message.payload).unwrap();
-        assert_eq!(child.wait().unwrap().code(), Some(if matches!(ready, Ready::Ready { .. }) { 0 } else { 1 }));
+        assert_eq!(
+            child.wait().unwrap().code(),
+            Some(if matches!(ready, Ready::Ready { .. }) { 0 } else { 1 })
+        );
         (ready, ours)
     }
 
