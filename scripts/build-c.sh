@@ -1,0 +1,48 @@
+#!/bin/sh
+# Builds the C interface: target/release/{libcontainers.so,libcontainers.a,containers.pc}, and checks that
+# include/containers.h is current. Usage: scripts/build-c.sh [PREFIX]; with a prefix it installs there as well.
+set -eu
+cd "$(dirname "$0")/.."
+prefix=${1:-}
+target=${CARGO_TARGET_DIR:-target}
+out=$target/release
+work=$(mktemp -d)
+trap 'rm -rf "$work"' EXIT
+
+# The link line of the static library comes from the compiler.
+cargo rustc --release -p containers-c --crate-type staticlib --crate-type cdylib -- --print native-static-libs \
+    2>"$work/messages" || { cat "$work/messages" >&2; exit 1; }
+# Printed only by a build that links; a build with nothing to do replays it.
+libs=$(sed -n 's/^note: native-static-libs: //p' "$work/messages" | tail -n 1)
+
+# One object in which only ctr_* is global: nothing of the Rust runtime, SQLite or ring inside can collide with
+# what the program links itself.
+ar=$out/libcontainers.a
+if [ "$(ar t "$ar" | wc -l)" -gt 1 ]; then
+    ld -r --whole-archive "$ar" -o "$work/containers.o"
+    objcopy --wildcard --keep-global-symbol='ctr_*' "$work/containers.o"
+    ar rcs "$work/libcontainers.a" "$work/containers.o"
+    mv "$work/libcontainers.a" "$ar"
+fi
+
+pc() {
+    sed -e "s|@PREFIX@|$1|" -e "s|@LIBDIR@|$2|" -e "s|@INCLUDEDIR@|$3|" -e "s|@LIBS_PRIVATE@|$libs|" \
+        -e "s|@VERSION@|$(sed -n 's/^version = "\(.*\)"/\1/p' Cargo.toml | head -n 1)|" bindings-c/containers.pc.in
+}
+here=$(pwd)
+absolute=$(cd "$out" && pwd)
+pc "$here" "$absolute" "$here/include" >"$out/containers.pc"
+
+header=$(ls -t "$out"/build/containers-c-*/out/containers.h | head -n 1)
+cmp -s "$header" include/containers.h || {
+    echo "include/containers.h is not what the sources say; run:" \
+        "UPDATE_HEADER=1 cargo test -p containers-c --test header" >&2
+    exit 1
+}
+
+if [ -n "$prefix" ]; then
+    mkdir -p "$prefix/lib/pkgconfig" "$prefix/include"
+    cp "$out/libcontainers.so" "$out/libcontainers.a" "$prefix/lib/"
+    cp include/containers.h "$prefix/include/"
+    pc "$prefix" '${prefix}/lib' '${prefix}/include' >"$prefix/lib/pkgconfig/containers.pc"
+fi
