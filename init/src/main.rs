@@ -18,6 +18,7 @@ mod place;
 mod remove;
 #[allow(unsafe_code, reason = "the one module that makes raw system calls")]
 mod sys;
+mod unpack;
 
 fn main() {
     launcher::main()

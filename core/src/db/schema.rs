@@ -10,22 +10,29 @@ const MIGRATIONS: &[&str] = &["
     CREATE TABLE images (
         id              TEXT PRIMARY KEY,              -- sha256:… of the configuration
         manifest_digest TEXT NOT NULL,
-        config          TEXT NOT NULL,                 -- the image configuration, JSON
+        config          TEXT NOT NULL,                 -- the image configuration, JSON, as received
         created         INTEGER NOT NULL,              -- Unix time in nanoseconds
-        size            INTEGER NOT NULL               -- unpacked bytes
+        size            INTEGER NOT NULL,              -- unpacked bytes
+        removed         INTEGER NOT NULL DEFAULT 0     -- by force, but containers still need its layers
     );
     CREATE TABLE layers (
-        chain_id        TEXT PRIMARY KEY,
-        diff_id         TEXT NOT NULL,
+        diff_id         TEXT PRIMARY KEY,              -- names its folder; once here, it has been flushed
         size            INTEGER NOT NULL               -- unpacked bytes
     );
     CREATE TABLE image_layers (
         image_id        TEXT NOT NULL REFERENCES images(id) ON DELETE CASCADE,
         position        INTEGER NOT NULL,              -- 0: lowest
-        chain_id        TEXT NOT NULL REFERENCES layers(chain_id),
+        diff_id         TEXT NOT NULL REFERENCES layers(diff_id),
+        inherits        INTEGER NOT NULL DEFAULT 0,    -- made here, see image::snapshot::inherit
+        hidden          INTEGER NOT NULL DEFAULT 0,    -- below a layer with an opaque root
         PRIMARY KEY (image_id, position)
     );
-    CREATE INDEX image_layers_chain ON image_layers(chain_id);
+    CREATE INDEX image_layers_layer ON image_layers(diff_id);
+    CREATE TABLE image_blobs (
+        image_id        TEXT NOT NULL REFERENCES images(id) ON DELETE CASCADE,
+        digest          TEXT NOT NULL,                 -- manifest, configuration, layers as received
+        PRIMARY KEY (image_id, digest)
+    );
     CREATE TABLE tags (
         reference       TEXT PRIMARY KEY,
         image_id        TEXT NOT NULL REFERENCES images(id) ON DELETE CASCADE

@@ -1,10 +1,14 @@
 //! Handles: [`Images`] of a runtime, and one [`Image`].
 
-use super::{ImportOptions, LoadOptions, Platform, PullOptions};
-use crate::Result;
+use super::host::{self, HostImage};
+use super::store::{ImageRecord, Store};
+use super::{ImportOptions, LoadOptions, Platform, PullOptions, inspect, time};
+use crate::image::Reference;
+use crate::{Error, ErrorKind, Result};
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 use std::path::Path;
+use std::sync::Arc;
 
 /// The part of an image's configuration that containers take over.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
@@ -66,9 +70,15 @@ pub struct ImageSummary {
 
 /// The images of a runtime.
 #[derive(Clone)]
-pub struct Images {}
+pub struct Images {
+    store: Arc<Store>,
+}
 
 impl Images {
+    pub(crate) fn new(store: Arc<Store>) -> Images {
+        Images { store }
+    }
+
     /// Fetches an image.
     pub async fn pull(&self, reference: &str, options: PullOptions) -> Result<Image> {
         let _ = (reference, options);
@@ -89,78 +99,239 @@ impl Images {
 
     /// Finds an image by reference, id, unique beginning of an id, or `host`.
     pub fn get(&self, reference: &str) -> Result<Image> {
-        let _ = reference;
-        todo!()
+        self.find(reference).map_err(|e| e.with_operation("image.get"))
     }
 
-    /// Lists images, newest first.
+    fn find(&self, reference: &str) -> Result<Image> {
+        self.store.support().check_open()?;
+        if let Some(host) = HostImage::parse(reference)? {
+            return Ok(Image::from_host(host));
+        }
+        Ok(Image::stored(self.store.clone(), self.store.get(reference)?))
+    }
+
+    /// Lists images, newest first. Damaged records are left out; [`Images::get`] says what is wrong with one.
     pub fn list(&self) -> Result<Vec<ImageSummary>> {
-        todo!()
+        let list = || {
+            self.store.support().check_open()?;
+            let mut rows = Vec::new();
+            for id in self.store.image_ids()? {
+                match self.store.record(&id) {
+                    Ok(record) => rows.push(summary(&record)),
+                    Err(e) if matches!(e.kind(), ErrorKind::Corrupt | ErrorKind::ImageNotFound) => {}
+                    Err(e) => return Err(e),
+                }
+            }
+            Ok(rows)
+        };
+        list().map_err(|e: Error| e.with_operation("image.list"))
     }
 
-    /// Removes a reference, and the image when it was the last; by id all of them. `in_use` while a container
-    /// needs it, unless `force`.
+    /// Removes a reference, and the image when it was the last; by id all of them, with `force` when there are
+    /// several. `in_use` while a container needs it, unless `force`: then it loses its names, and its layers
+    /// go when the last such container does.
     pub fn remove(&self, reference: &str, force: bool) -> Result<()> {
-        let _ = (reference, force);
-        todo!()
+        let remove = || {
+            self.store.support().check_open()?;
+            if HostImage::parse(reference)?.is_some() {
+                return Err(Error::new(
+                    ErrorKind::Unsupported,
+                    "the host image is this machine; it can't be removed",
+                ));
+            }
+            let removed = self.store.remove(reference, force)?;
+            if removed.deleted.is_some() {
+                self.store.collect()?;
+            }
+            Ok(())
+        };
+        remove().map_err(|e: Error| e.with_operation("image.remove"))
     }
 }
 
+fn summary(record: &ImageRecord) -> ImageSummary {
+    ImageSummary {
+        id: record.id.to_string(),
+        tags: familiar(&record.tags),
+        digests: familiar(&record.digests),
+        created: record.created,
+        size: record.size,
+        labels: record.config.labels.clone(),
+    }
+}
+
+/// References as docker shows them.
+pub(super) fn familiar(references: &[String]) -> Vec<String> {
+    references.iter().map(|r| Reference::parse(r).map_or_else(|_| r.clone(), |r| r.familiar())).collect()
+}
+
 /// One image.
-#[derive(Clone, Debug)]
-pub struct Image {}
+#[derive(Clone)]
+pub struct Image(Arc<Kind>);
+
+enum Kind {
+    Stored { store: Arc<Store>, record: Arc<ImageRecord>, manifest: String, platform: Platform },
+    Host(host::HostImage),
+}
+
+impl std::fmt::Debug for Image {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Image").field("id", &self.id()).field("tags", &self.tags()).finish_non_exhaustive()
+    }
+}
+
+/// An image is named by its id where a name is wanted.
+impl From<&Image> for String {
+    fn from(image: &Image) -> String {
+        image.id().to_owned()
+    }
+}
+
+/// An image is named by its id where a name is wanted.
+impl From<Image> for String {
+    fn from(image: Image) -> String {
+        image.id().to_owned()
+    }
+}
 
 impl Image {
+    pub(crate) fn stored(store: Arc<Store>, record: Arc<ImageRecord>) -> Image {
+        let manifest = record.manifest.to_string();
+        let platform = inspect::platform(&record.file);
+        Image(Arc::new(Kind::Stored { store, record, manifest, platform }))
+    }
+
+    fn from_host(host: HostImage) -> Image {
+        Image(Arc::new(Kind::Host(host)))
+    }
+
+    /// The record of an image of the store.
+    pub(crate) fn record(&self) -> Option<&Arc<ImageRecord>> {
+        match &*self.0 {
+            Kind::Stored { record, .. } => Some(record),
+            Kind::Host(_) => None,
+        }
+    }
+
+    /// The machine's own system, when this is it.
+    pub(crate) fn as_host(&self) -> Option<&HostImage> {
+        match &*self.0 {
+            Kind::Stored { .. } => None,
+            Kind::Host(host) => Some(host),
+        }
+    }
+
     /// The machine's own system, read-only below a throw-away writable layer; see
-    /// [`Containers::run`](crate::Containers::run). `paths`: further host folders to show.
+    /// [`Containers::run`](crate::Containers::run). `paths`: further host folders to show; they are checked when
+    /// a container is made.
     pub fn host<P: AsRef<Path>>(paths: impl IntoIterator<Item = P>) -> Image {
-        let _ = paths.into_iter().count();
-        todo!()
+        Image::from_host(HostImage::new(paths))
     }
 
-    /// `sha256:…` of the configuration.
+    /// `sha256:…` of the configuration; `host`, with its paths, for the host image. Names the image wherever
+    /// one is wanted.
     pub fn id(&self) -> &str {
-        todo!()
+        match &*self.0 {
+            Kind::Stored { record, .. } => record.id.as_str(),
+            Kind::Host(host) => host.name(),
+        }
     }
 
-    /// References with tags.
+    /// References with tags, as docker shows them, when the handle was made.
     pub fn tags(&self) -> Vec<String> {
-        todo!()
+        self.record().map_or_else(|| vec!["host".to_owned()], |r| familiar(&r.tags))
     }
 
-    /// Digest of the manifest.
+    /// Digest of the manifest; empty for the host image.
     pub fn digest(&self) -> &str {
-        todo!()
+        match &*self.0 {
+            Kind::Stored { manifest, .. } => manifest,
+            Kind::Host(_) => "",
+        }
     }
 
-    /// Unpacked bytes.
+    /// Unpacked bytes; 0 for the host image, which takes no space.
     pub fn size(&self) -> u64 {
-        todo!()
+        self.record().map_or(0, |r| r.size)
     }
 
     /// What it was built for.
     pub fn platform(&self) -> Platform {
-        todo!()
+        match &*self.0 {
+            Kind::Stored { platform, .. } => platform.clone(),
+            Kind::Host(_) => super::manifest::machine(),
+        }
     }
 
     /// What containers take over.
     pub fn config(&self) -> &ImageConfig {
-        todo!()
+        match &*self.0 {
+            Kind::Stored { record, .. } => &record.config,
+            Kind::Host(host) => host.config(),
+        }
     }
 
     /// How it came to be, newest first.
     pub fn history(&self) -> Vec<HistoryEntry> {
-        todo!()
+        let Some(record) = self.record() else {
+            return Vec::new();
+        };
+        let mut layers = record.stack.iter().filter(|l| !l.inherits);
+        let mut entries: Vec<HistoryEntry> = record
+            .file
+            .history
+            .iter()
+            .map(|h| HistoryEntry {
+                created: time::parse(h.created.as_deref()),
+                created_by: h.created_by.clone(),
+                size: if h.empty_layer { 0 } else { layers.next().map_or(0, |l| l.size) },
+                comment: h.comment.clone(),
+                empty_layer: h.empty_layer,
+            })
+            .collect();
+        entries.reverse();
+        entries
     }
 
-    /// Gives it a further reference.
+    /// Gives it a further reference. One that another image has moves over.
     pub fn tag(&self, reference: &str) -> Result<()> {
-        let _ = reference;
-        todo!()
+        let tag = || {
+            let Kind::Stored { store, record, .. } = &*self.0 else {
+                return Err(Error::new(ErrorKind::Unsupported, "the host image can't be tagged"));
+            };
+            store.support().check_open()?;
+            let parsed = Reference::parse(reference)?;
+            if parsed.digest().is_some() {
+                return Err(Error::new(
+                    ErrorKind::InvalidArgument,
+                    "a reference to tag with can't have a digest",
+                )
+                .with_context("field", "reference")
+                .with_context("ref", reference));
+            }
+            if HostImage::parse(reference)?.is_some() {
+                return Err(Error::new(
+                    ErrorKind::InvalidArgument,
+                    "the name host means this machine's own system",
+                )
+                .with_context("field", "reference"));
+            }
+            store.tag(&record.id, &format!("{}:{}", parsed.name(), parsed.tag().unwrap_or("latest")))
+        };
+        tag().map_err(|e: Error| e.with_operation("image.tag"))
     }
 
     /// Everything about it, as docker's inspect document.
     pub fn inspect(&self) -> Result<serde_json::Value> {
-        todo!()
+        match &*self.0 {
+            Kind::Stored { store, record, .. } => {
+                let inspect = || {
+                    store.support().check_open()?;
+                    inspect::document(store, &store.record(record.id.as_str())?)
+                };
+                inspect().map_err(|e: Error| e.with_operation("image.inspect"))
+            }
+            Kind::Host(host) => Ok(host.inspect()),
+        }
     }
 }

@@ -3,11 +3,16 @@
 mod auth;
 mod digest;
 mod handle;
+pub(crate) mod host;
+mod inspect;
 mod manifest;
 mod options;
 mod reference;
 mod registries_conf;
 mod registry;
+mod snapshot;
+pub(crate) mod store;
+mod time;
 
 pub(crate) use digest::Digest;
 pub(crate) use reference::Reference;

@@ -42,3 +42,14 @@ pub(crate) fn poll_until(entries: &mut [PollEntry], deadline: Instant) -> io::Re
     };
     if n < 0 { Err(io::Error::last_os_error()) } else { Ok(n as usize) }
 }
+
+/// Waits until a descriptor can be read or `deadline` has passed; whether it can.
+pub(crate) fn wait_readable(fd: &impl std::os::fd::AsRawFd, deadline: Instant) -> bool {
+    let mut entry = [PollEntry::new(fd.as_raw_fd(), true, false)];
+    while let Err(e) = poll_until(&mut entry, deadline) {
+        if e.kind() != io::ErrorKind::Interrupted {
+            return false;
+        }
+    }
+    entry[0].is_ready()
+}

@@ -1,5 +1,6 @@
 //! Unpacking of one layer by a helper process.
 
+use crate::Bytes;
 use serde::{Deserialize, Serialize};
 
 /// How a stream is compressed.
@@ -43,4 +44,11 @@ pub struct Unpacked {
     pub entries: u64,
     /// Entries passed over (devices when rootless), for `info`.
     pub skipped: u64,
+    /// The layer hides everything below it (an opaque mark at its root).
+    #[serde(default)]
+    pub opaque_root: bool,
+    /// Folders that the archive only implies by what lies in them; where a lower layer has them, its owner,
+    /// mode and attributes count.
+    #[serde(default)]
+    pub implied: Vec<Bytes>,
 }
