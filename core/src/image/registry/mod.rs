@@ -12,6 +12,8 @@ mod guard;
 #[cfg(test)]
 mod tests;
 mod tls;
+#[cfg(test)]
+mod tls_tests;
 mod token;
 mod transport;
 

@@ -10,7 +10,7 @@ use std::time::Instant;
 const MANIFEST: &str = r#"{"schemaVersion":2}"#;
 const PASSWORD: &str = "hunter2-secret";
 
-fn quick() -> Settings {
+pub(super) fn quick() -> Settings {
     Settings {
         connect: Duration::from_secs(10),
         stall: Duration::from_millis(400),
@@ -34,7 +34,7 @@ fn client_with(host: &str, sources: Sources) -> Client {
 }
 
 /// Runs on the I/O thread, as the library does.
-fn run<T: Send + 'static>(work: impl Future<Output = T> + Send + 'static) -> T {
+pub(super) fn run<T: Send + 'static>(work: impl Future<Output = T> + Send + 'static) -> T {
     block_on(spawn(work))
 }
 
