@@ -55,7 +55,10 @@ pub(super) fn certificate_error(error: &reqwest::Error) -> bool {
     let mut cause: Option<&(dyn StdError + 'static)> = Some(error);
     while let Some(e) = cause {
         if let Some(tls) = e.downcast_ref::<rustls::Error>() {
-            return matches!(tls, rustls::Error::InvalidCertificate(_) | rustls::Error::NoCertificatesPresented);
+            return matches!(
+                tls,
+                rustls::Error::InvalidCertificate(_) | rustls::Error::NoCertificatesPresented
+            );
         }
         // What an I/O error wraps is not its source.
         let wrapped = e.downcast_ref::<std::io::Error>().and_then(std::io::Error::get_ref);
