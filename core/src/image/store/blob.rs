@@ -1,7 +1,7 @@
 //! Writing and reading blobs.
 
 use super::{Store, text};
-use crate::image::digest::{Digest, Hasher};
+use crate::image::digest::{Algorithm, Digest, Hasher};
 use crate::{Error, ErrorKind, Result};
 use std::fs::File;
 use std::io::{Read, Write};
@@ -14,33 +14,32 @@ pub(crate) struct BlobWriter {
     path: PathBuf,
     hash: Hasher,
     written: u64,
-    digest: Digest,
-    size: Option<u64>,
+    expected: Option<(Digest, u64)>,
+    content: ErrorKind,
 }
 
 impl BlobWriter {
-    /// A file in the folder `temp`. `size`: what the descriptor says, if there is one.
-    pub(super) fn new(temp: &Path, digest: &Digest, size: Option<u64>) -> Result<BlobWriter> {
-        let path = temp.join(digest.hex());
+    /// A file in the folder `temp`. `expected`: digest and size, where they are known; `content`: the kind of
+    /// error for other content.
+    pub(super) fn new(
+        temp: &Path,
+        expected: Option<(Digest, u64)>,
+        content: ErrorKind,
+    ) -> Result<BlobWriter> {
+        let path = temp.join("blob");
         let file = File::options().write(true).create_new(true).mode(0o600).open(&path);
         let file = file.map_err(|e| Error::io("can't make the file", e).with_context("path", text(&path)))?;
-        Ok(BlobWriter {
-            file,
-            path,
-            hash: Hasher::new(digest.algorithm()),
-            written: 0,
-            digest: digest.clone(),
-            size,
-        })
+        let algorithm = expected.as_ref().map_or(Algorithm::Sha256, |(digest, _)| digest.algorithm());
+        Ok(BlobWriter { file, path, hash: Hasher::new(algorithm), written: 0, expected, content })
     }
 
-    /// Adds bytes. More than the declared size is a `registry` error.
+    /// Adds bytes. More than the declared size is an error at once.
     pub(crate) fn write(&mut self, bytes: &[u8]) -> Result<()> {
         self.written += bytes.len() as u64;
-        if self.size.is_some_and(|size| self.written > size) {
-            return Err(
-                self.wrong(format!("is longer than the {} bytes it should have", self.size.unwrap_or(0)))
-            );
+        if let Some((_, size)) = &self.expected
+            && self.written > *size
+        {
+            return Err(self.wrong(format!("is longer than the {size} bytes it should have")));
         }
         self.hash.update(bytes);
         self.file
@@ -53,24 +52,29 @@ impl BlobWriter {
         self.written
     }
 
-    /// Checks size and digest and moves the blob to `target`.
-    pub(super) fn commit(self, target: &Path) -> Result<()> {
-        if let Some(size) = self.size
-            && self.written != size
-        {
-            return Err(self.wrong(format!("has {} bytes, not the {size} it should have", self.written)));
-        }
+    /// Checks size and digest and moves the blob to where `target` says; its digest and size.
+    pub(super) fn commit(self, target: impl Fn(&Digest) -> PathBuf) -> Result<(Digest, u64)> {
         let actual = self.hash.clone().finish();
-        if actual != self.digest {
-            return Err(self.wrong(format!("has the digest {actual}")));
+        if let Some((digest, size)) = &self.expected {
+            if self.written != *size {
+                return Err(self.wrong(format!("has {} bytes, not the {size} it should have", self.written)));
+            }
+            if actual != *digest {
+                return Err(self.wrong(format!("has the digest {actual}")));
+            }
         }
-        std::fs::rename(&self.path, target)
-            .map_err(|e| Error::io("can't store a blob", e).with_context("path", text(target)))
+        let target = target(&actual);
+        std::fs::rename(&self.path, &target)
+            .map_err(|e| Error::io("can't store a blob", e).with_context("path", text(&target)))?;
+        Ok((actual, self.written))
     }
 
     fn wrong(&self, what: String) -> Error {
-        Error::new(ErrorKind::Registry, format!("the content {what}"))
-            .with_context("digest", self.digest.to_string())
+        let error = Error::new(self.content, format!("the content {what}"));
+        match &self.expected {
+            Some((digest, _)) => error.with_context("digest", digest.to_string()),
+            None => error,
+        }
     }
 }
 
@@ -97,6 +101,12 @@ impl Store {
             return Err(damaged_blob(&path, digest));
         }
         Ok(Some(bytes))
+    }
+
+    /// Opens a blob.
+    pub(crate) fn open_blob(&self, digest: &Digest) -> Result<File> {
+        let path = self.blob_path(digest);
+        File::open(&path).map_err(|e| Error::io("can't read a blob", e).with_context("path", text(&path)))
     }
 
     /// Whether a whole blob has the digest of its name.

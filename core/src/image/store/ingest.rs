@@ -62,10 +62,13 @@ impl Ingest {
         if self.store.has_blob(digest, bytes.len() as u64) && self.store.verify_blob(digest)? {
             return Ok(());
         }
-        let _ = std::fs::remove_file(self.temp.path().join(digest.hex()));
-        let mut writer = BlobWriter::new(self.temp.path(), digest, Some(bytes.len() as u64))?;
-        writer.write(bytes)?;
-        writer.commit(&self.store.blob_path(digest)).map_err(|e| self.as_content(e))
+        let expected = Some((digest.clone(), bytes.len() as u64));
+        let mut writer = BlobWriter::new(self.temp.path(), expected, self.content)?;
+        let stored = writer.write(bytes).and_then(|()| writer.commit(|digest| self.store.blob_path(digest)));
+        if stored.is_err() {
+            let _ = std::fs::remove_file(self.temp.path().join("blob"));
+        }
+        stored.map(|_| ())
     }
 
     /// Looks for a layer, waiting while another process or task brings it in. What is here is used:
@@ -88,8 +91,12 @@ impl Ingest {
         if let Some(info) = self.store.layer_info(&diff_id)? {
             return Ok(LayerSlot::Ready(info));
         }
-        if self.store.has_blob(&spec.blob, spec.size) && self.store.verify_blob(&spec.blob)? {
-            let (_, info) = layer::unpack_blob(&self.store, &spec, self.content).await?;
+        if let Some((blob, size)) = &spec.blob
+            && self.store.has_blob(blob, *size)
+            && self.store.verify_blob(blob)?
+        {
+            let file = self.store.open_blob(blob)?;
+            let (_, info) = layer::unpack_file(&self.store, &spec, &file, self.content).await?;
             return Ok(LayerSlot::Ready(info));
         }
         Ok(LayerSlot::Fetch(Box::new(LayerSink::start(&self.store, spec, Some(lock), self.content)?)))
@@ -126,8 +133,7 @@ impl Ingest {
         std::fs::write(&path, &archive).map_err(failed)?;
         let file = std::fs::File::open(&path).map_err(failed)?;
         let spec = LayerSpec {
-            blob: diff_id.clone(),
-            size: archive.len() as u64,
+            blob: None,
             compression: Compression::None,
             diff_id: Some(diff_id.clone()),
             whiteouts: true,
@@ -135,18 +141,6 @@ impl Ingest {
         layer::unpack_file(&self.store, &spec, &file, ErrorKind::Internal).await?;
         let _ = std::fs::remove_file(&path);
         Ok(diff_id)
-    }
-
-    /// Content errors of the store are a registry's; elsewhere they are the caller's.
-    fn as_content(&self, e: Error) -> Error {
-        if e.kind() != ErrorKind::Registry || self.content == ErrorKind::Registry {
-            return e;
-        }
-        let mut other = Error::new(self.content, e.message());
-        for (key, value) in e.context() {
-            other = other.with_context(key, value.clone());
-        }
-        other
     }
 }
 

@@ -24,10 +24,8 @@ const PIPE: usize = 1 << 20;
 /// A layer as a manifest and a configuration describe it.
 #[derive(Clone, Debug)]
 pub(crate) struct LayerSpec {
-    /// Digest of the blob.
-    pub(crate) blob: Digest,
-    /// Size of the blob.
-    pub(crate) size: u64,
+    /// Digest and size of the blob; `None`: found out (an import).
+    pub(crate) blob: Option<(Digest, u64)>,
     /// How the blob is compressed.
     pub(crate) compression: Compression,
     /// Digest of the uncompressed archive; `None`: not known (an import).
@@ -54,6 +52,27 @@ pub(crate) struct LayerInfo {
     /// The boot it was unpacked in: until a record in the database says that it has been flushed, it counts
     /// for this boot only.
     pub(crate) boot: String,
+}
+
+impl LayerSpec {
+    /// What messages call the layer.
+    fn name(&self) -> String {
+        let known = self.blob.as_ref().map(|(digest, _)| digest).or(self.diff_id.as_ref());
+        known.map_or_else(|| "import".to_owned(), Digest::to_string)
+    }
+}
+
+/// A layer that has come in.
+#[derive(Clone, Debug)]
+pub(crate) struct NewLayer {
+    /// Digest of the uncompressed archive.
+    pub(crate) diff_id: Digest,
+    /// Digest of the blob.
+    pub(crate) blob: Digest,
+    /// Size of the blob.
+    pub(crate) size: u64,
+    /// What is known of the tree.
+    pub(crate) info: LayerInfo,
 }
 
 /// What [`super::Ingest::layer`] found.
@@ -87,7 +106,7 @@ impl LayerSink {
         content: ErrorKind,
     ) -> Result<LayerSink> {
         let temp = store.temp_dir()?;
-        let blob = BlobWriter::new(temp.path(), &spec.blob, Some(spec.size))?;
+        let blob = BlobWriter::new(temp.path(), spec.blob.clone(), content)?;
         let (reader, writer) =
             pipe_with(PipeFlags::CLOEXEC).map_err(|e| Error::io("can't make a pipe", e.into()))?;
         // A smaller pipe only costs time.
@@ -144,22 +163,25 @@ impl LayerSink {
     }
 
     /// Ends the input, checks digests, and makes the layer visible.
-    pub(crate) async fn finish(mut self) -> Result<(Digest, LayerInfo)> {
+    pub(crate) async fn finish(mut self) -> Result<NewLayer> {
         self.pipe = None;
-        // The digest of the blob first: it says more about a broken transfer than the unpacker can.
         let unpacked = self.answer().await;
-        if let Some(blob) = self.blob.take() {
-            blob.commit(&self.store.blob_path(&self.spec.blob))?;
-        }
+        let blob = self.blob.take().expect("taken only here");
+        // The digest of the blob first: it says more about a broken transfer than the unpacker can.
+        let (blob, size) = blob.commit(|digest| self.store.blob_path(digest))?;
         let unpacked = unpacked?;
         let temp = self.temp.take().expect("taken only here");
-        publish(&self.store, &temp, &self.spec, unpacked).await
+        let origin = Some((blob.clone(), size, suffix(self.spec.compression).to_owned()));
+        let published = publish(&self.store, &temp, origin, unpacked);
+        self.store.delete_later(vec![temp.path().to_path_buf()]);
+        let (diff_id, info) = published?;
+        Ok(NewLayer { diff_id, blob, size, info })
     }
 
     async fn answer(&mut self) -> Result<Unpacked> {
         let result = unpacker_answer(&self.answers, self.content).await;
         self.answered = true;
-        result.map_err(|e| e.with_context("layer", self.spec.blob.to_string()))
+        result.map_err(|e| e.with_context("layer", self.spec.name()))
     }
 }
 
@@ -177,18 +199,6 @@ impl Drop for LayerSink {
     }
 }
 
-/// Unpacks a layer whose blob is here already.
-pub(super) async fn unpack_blob(
-    store: &Arc<Store>,
-    spec: &LayerSpec,
-    content: ErrorKind,
-) -> Result<(Digest, LayerInfo)> {
-    let path = store.blob_path(&spec.blob);
-    let file = std::fs::File::open(&path)
-        .map_err(|e| Error::io("can't read a blob", e).with_context("path", text(&path)))?;
-    unpack_file(store, spec, &file, content).await
-}
-
 /// Unpacks a layer from a file that starts at its beginning.
 pub(super) async fn unpack_file(
     store: &Arc<Store>,
@@ -200,9 +210,10 @@ pub(super) async fn unpack_file(
     let result = async {
         let answers = start_unpacker(store, temp.path(), spec, file)?;
         let unpacked = unpacker_answer(&answers, content).await?;
-        publish(store, &temp, spec, unpacked).await
+        let origin = spec.blob.clone().map(|(blob, size)| (blob, size, suffix(spec.compression).to_owned()));
+        publish(store, &temp, origin, unpacked)
     };
-    let result = result.await.map_err(|e| e.with_context("layer", spec.blob.to_string()));
+    let result = result.await.map_err(|e: Error| e.with_context("layer", spec.name()));
     store.delete_later(vec![temp.path().to_path_buf()]);
     result
 }
@@ -243,10 +254,10 @@ async fn unpacker_answer(socket: &OwnedFd, content: ErrorKind) -> Result<Unpacke
 }
 
 /// Moves an unpacked tree to its final name.
-async fn publish(
+fn publish(
     store: &Store,
     temp: &TempDir,
-    spec: &LayerSpec,
+    origin: Option<(Digest, u64, String)>,
     unpacked: Unpacked,
 ) -> Result<(Digest, LayerInfo)> {
     let diff_id = Digest::from_sha256_hex(&unpacked.diff_id)
@@ -257,7 +268,7 @@ async fn publish(
         skipped: unpacked.skipped,
         opaque_root: unpacked.opaque_root,
         implied: unpacked.implied,
-        blob: Some((spec.blob.clone(), spec.size, suffix(spec.compression).to_owned())),
+        blob: origin,
         boot: boot_id(),
     };
     let layer = temp.path().join("layer");

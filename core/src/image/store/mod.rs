@@ -21,7 +21,7 @@ mod tests;
 
 pub(crate) use blob::BlobWriter;
 pub(crate) use ingest::{CommitLayer, Ingest, NewImage};
-pub(crate) use layer::{LayerInfo, LayerSink, LayerSlot, LayerSpec};
+pub(crate) use layer::{LayerInfo, LayerSink, LayerSlot, LayerSpec, NewLayer};
 pub(crate) use records::{ImageRecord, LayerRecord};
 
 use super::digest::Digest;
