@@ -195,6 +195,11 @@ pub(crate) fn quoted(text: &str) -> String {
     }
 }
 
+/// Foreign text for a context value: bounded.
+pub(crate) fn bounded(text: &str) -> String {
+    text.chars().take(300).collect()
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

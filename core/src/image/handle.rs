@@ -81,8 +81,14 @@ impl Images {
 
     /// Fetches an image.
     pub async fn pull(&self, reference: &str, options: PullOptions) -> Result<Image> {
-        let _ = (reference, options);
-        todo!()
+        let pull = async {
+            self.store.support().check_open()?;
+            if let Some(host) = HostImage::parse(reference)? {
+                return Ok(Image::from_host(host));
+            }
+            Ok(Image::stored(self.store.clone(), super::pull::pull(&self.store, reference, options).await?))
+        };
+        pull.await.map_err(|e: Error| e.with_operation("image.pull"))
     }
 
     /// Loads an OCI layout (folder or tar) or a docker-archive; all images in it.

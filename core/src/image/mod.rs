@@ -7,6 +7,7 @@ pub(crate) mod host;
 mod inspect;
 mod manifest;
 mod options;
+mod pull;
 mod reference;
 mod registries_conf;
 mod registry;

@@ -9,7 +9,7 @@ mod platform;
 mod tests;
 
 pub(crate) use config::{ConfigFile, ContainerConfig, HistoryRecord};
-pub(crate) use platform::{Choice, choose, machine};
+pub(crate) use platform::{Choice, choose, machine, serves};
 
 use super::digest::{Digest, quoted};
 use crate::{Error, ErrorKind};

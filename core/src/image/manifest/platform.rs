@@ -40,8 +40,13 @@ pub(crate) fn choose<'a>(index: &'a Index, wanted: &Platform) -> Choice<'a> {
     }
 }
 
+/// Whether an image for `have` runs on `wanted`.
+pub(crate) fn serves(wanted: &Platform, have: &PlatformSpec) -> bool {
+    rank(wanted, have).is_some()
+}
+
 /// How well `have` serves `wanted`: 0 is best, `None` not at all.
-pub(crate) fn rank(wanted: &Platform, have: &PlatformSpec) -> Option<usize> {
+fn rank(wanted: &Platform, have: &PlatformSpec) -> Option<usize> {
     if !have.os.eq_ignore_ascii_case(&wanted.os) {
         return None;
     }
