@@ -41,8 +41,7 @@ impl Transfer<'_> {
 
     async fn one(&self, layer: &Layer, diff_id: &Digest) -> Result<bool> {
         let spec = LayerSpec {
-            blob: layer.blob.digest.clone(),
-            size: layer.blob.size,
+            blob: Some((layer.blob.digest.clone(), layer.blob.size)),
             compression: layer.compression,
             diff_id: Some(diff_id.clone()),
             whiteouts: true,
