@@ -2,7 +2,7 @@
 
 use super::host::{self, HostImage};
 use super::store::{ImageRecord, Store};
-use super::{ImportOptions, LoadOptions, Platform, PullOptions, inspect, time};
+use super::{ImportOptions, LoadOptions, Platform, PullOptions, import, inspect, load, time};
 use crate::image::Reference;
 use crate::{Error, ErrorKind, Result};
 use serde::{Deserialize, Serialize};
@@ -93,14 +93,22 @@ impl Images {
 
     /// Loads an OCI layout (folder or tar) or a docker-archive; all images in it.
     pub async fn load(&self, path: impl AsRef<Path>, options: LoadOptions) -> Result<Vec<Image>> {
-        let _ = (path.as_ref(), options);
-        todo!()
+        let path = path.as_ref();
+        let loaded = async {
+            self.store.support().check_open()?;
+            load::load(&self.store, path, &options).await
+        };
+        loaded.await.map_err(|e| about("image.load", path, e))
     }
 
     /// Makes an image of one layer from a root file system tar (also gzip or zstd).
     pub async fn import_(&self, path: impl AsRef<Path>, options: ImportOptions) -> Result<Image> {
-        let _ = (path.as_ref(), options);
-        todo!()
+        let path = path.as_ref();
+        let imported = async {
+            self.store.support().check_open()?;
+            import::import(&self.store, path, &options).await
+        };
+        imported.await.map_err(|e| about("image.import", path, e))
     }
 
     /// Finds an image by reference, id, unique beginning of an id, or `host`.
@@ -153,6 +161,15 @@ impl Images {
         };
         remove().map_err(|e: Error| e.with_operation("image.remove"))
     }
+}
+
+/// Names the operation and, where no path is named yet, the caller's file.
+fn about(operation: &'static str, path: &Path, e: Error) -> Error {
+    let e = e.with_operation(operation);
+    if e.context().iter().any(|(key, _)| *key == "path") {
+        return e.with_context("file", path.display().to_string());
+    }
+    e.with_context("path", path.display().to_string())
 }
 
 fn summary(record: &ImageRecord) -> ImageSummary {
@@ -340,4 +357,11 @@ impl Image {
             Kind::Host(host) => Ok(host.inspect()),
         }
     }
+}
+
+#[allow(dead_code, reason = "asserts at compile time that the futures can move between threads")]
+fn assert_send(images: &Images) {
+    fn send<T: Send>(_: T) {}
+    send(images.load("", LoadOptions::default()));
+    send(images.import_("", ImportOptions::default()));
 }

@@ -6,6 +6,8 @@ use super::{BlobWriter, ImageRecord, Store};
 use crate::image::digest::{Algorithm, Digest};
 use crate::{Error, ErrorKind, Result};
 use containers_protocol::unpack::Compression;
+use std::fs::File;
+use std::os::unix::fs::OpenOptionsExt;
 use std::sync::Arc;
 
 /// A lease on the store: while one exists nothing in it is deleted, so what was found in it stays.
@@ -57,6 +59,21 @@ impl Ingest {
         &self.store
     }
 
+    /// A file without a name for data that is in the way soon.
+    pub(crate) fn scratch_file(&self) -> Result<File> {
+        let path = self.temp.path().join("scratch");
+        let failed = |e| Error::io("can't make a temporary file", e).with_context("path", super::text(&path));
+        let file = File::options()
+            .read(true)
+            .write(true)
+            .create_new(true)
+            .mode(0o600)
+            .open(&path)
+            .map_err(failed)?;
+        std::fs::remove_file(&path).map_err(failed)?;
+        Ok(file)
+    }
+
     /// Stores a small blob (a manifest, a configuration) whose digest is checked.
     pub(crate) fn put_blob(&self, digest: &Digest, bytes: &[u8]) -> Result<()> {
         if self.store.has_blob(digest, bytes.len() as u64) && self.store.verify_blob(digest)? {
@@ -103,7 +120,7 @@ impl Ingest {
     }
 
     /// Makes the image visible: one flush of the file system, then one transaction.
-    pub(crate) async fn commit(self, image: NewImage) -> Result<ImageRecord> {
+    pub(crate) async fn commit(&self, image: NewImage) -> Result<ImageRecord> {
         let config_digest = Digest::of(&image.config);
         self.put_blob(&image.digest, &image.manifest)?;
         self.put_blob(&config_digest, &image.config)?;
@@ -115,7 +132,7 @@ impl Ingest {
             })?;
             infos.push(info);
         }
-        let fixes = super::super::snapshot::inherit(&self, &image.layers, &infos).await?;
+        let fixes = super::super::snapshot::inherit(self, &image.layers, &infos).await?;
         self.store.sync().await?;
         let record = self.store.insert(&image, &config_digest, &infos, &fixes)?;
         Ok(record)
