@@ -102,6 +102,7 @@ impl Store {
             })?;
             let temp = self.temp_dir()?;
             let mut doomed = Doomed { trash: temp.path().to_path_buf(), moved: 0, _temp: temp };
+            self.sweep_skeletons()?;
             self.sweep_blobs(&blobs)?;
             self.sweep_layers(&layers, &mut doomed)?;
             doomed

@@ -300,7 +300,8 @@ pub(super) fn suffix(compression: Compression) -> &'static str {
     }
 }
 
-fn boot_id() -> String {
+/// What tells this boot of the machine from others.
+pub(in crate::image) fn boot_id() -> String {
     std::fs::read_to_string("/proc/sys/kernel/random/boot_id")
         .map(|s| s.trim().to_owned())
         .unwrap_or_default()

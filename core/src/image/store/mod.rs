@@ -21,6 +21,7 @@ mod tests;
 
 pub(crate) use blob::BlobWriter;
 pub(crate) use ingest::{CommitLayer, Ingest, NewImage};
+pub(super) use layer::boot_id;
 pub(crate) use layer::{LayerInfo, LayerSink, LayerSlot, LayerSpec, NewLayer};
 pub(crate) use records::{ImageRecord, LayerRecord};
 
@@ -53,21 +54,49 @@ pub(crate) trait Support: Send + Sync {
 /// See [`Store::hold`].
 pub(crate) struct Hold(#[allow(dead_code, reason = "held, not read")] lock::Held);
 
+/// A temporary folder whose files belong to this user, deleted in the end.
+pub(super) struct Scratch(TempDir);
+
+impl Scratch {
+    pub(super) fn path(&self) -> &Path {
+        self.0.path()
+    }
+}
+
+impl Drop for Scratch {
+    fn drop(&mut self) {
+        let _ = std::fs::remove_dir_all(self.0.path());
+    }
+}
+
+/// A temporary folder for tests.
+#[cfg(test)]
+pub(super) fn scratch() -> Scratch {
+    Scratch(TempDir::new(&std::env::temp_dir()).expect("a temporary folder"))
+}
+
 /// The images of one root.
 pub(crate) struct Store {
     root: PathBuf,
     db: Arc<Db>,
     support: Arc<dyn Support>,
     cache: records::Cache,
+    pub(super) host: super::host::Cache,
 }
 
 impl Store {
     /// Opens the image part of a root, making its folders when missing.
     pub(crate) fn open(root: &Path, db: Arc<Db>, support: Arc<dyn Support>) -> Result<Arc<Store>> {
-        for folder in ["blobs", "blobs/sha256", "blobs/sha512", "layers", "empty", "tmp"] {
+        for folder in ["blobs", "blobs/sha256", "blobs/sha512", "layers", "empty", "host", "tmp"] {
             make_private_dir(&root.join(folder))?;
         }
-        Ok(Arc::new(Store { root: root.to_path_buf(), db, support, cache: records::Cache::default() }))
+        Ok(Arc::new(Store {
+            root: root.to_path_buf(),
+            db,
+            support,
+            cache: records::Cache::default(),
+            host: super::host::Cache::default(),
+        }))
     }
 
     pub(crate) fn db(&self) -> &Db {
@@ -108,6 +137,11 @@ impl Store {
 
     fn temp_dir(&self) -> Result<TempDir> {
         TempDir::new(&self.tmp())
+    }
+
+    /// A folder for something that is being made; what is left in it goes with it.
+    pub(super) fn scratch_dir(&self) -> Result<Scratch> {
+        self.temp_dir().map(Scratch)
     }
 
     /// Flushes the file system of the root.

@@ -1,4 +1,13 @@
 //! The host image: the machine's own system as the root file system of containers.
+//!
+//! A small tree is made in the store, with the top-level folders, their links, and the files of `/etc` that every
+//! program may need. The large folders (`/usr`, `/opt`) are not copied: each is the lower directory of an overlay
+//! of its own. What is shown is listed; nothing is shown for not having been thought of.
+
+mod etc;
+mod layers;
+
+pub(crate) use layers::{Cache, HostLayers, HostOverlay};
 
 use super::ImageConfig;
 use crate::{Error, ErrorKind, Result};
