@@ -20,9 +20,7 @@ libs=$(sed -n 's/^note: native-static-libs: //p' "$work/messages" | tail -n 1)
 ar=$out/libcontainers.a
 if [ "$(ar t "$ar" | wc -l)" -gt 1 ]; then
     ld -r --whole-archive "$ar" -o "$work/containers.o"
-    # The bitcode that the standard library's objects carry is of no use here, and binutils' plugins trip over it.
-    objcopy --wildcard --keep-global-symbol='ctr_*' --remove-section=.llvmbc --remove-section=.llvmcmd \
-        "$work/containers.o"
+    objcopy --wildcard --keep-global-symbol='ctr_*' "$work/containers.o"
     ar rcs "$work/libcontainers.a" "$work/containers.o"
     mv "$work/libcontainers.a" "$ar"
 fi

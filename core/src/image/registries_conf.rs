@@ -119,12 +119,6 @@ impl Registries {
         Ok(Registries { rules: rules.into_values().collect() })
     }
 
-    /// Rules from the text of one file.
-    #[cfg(test)]
-    pub(crate) fn from_text(text: &str) -> Result<Registries, String> {
-        parse(text).map(|rules| Registries { rules })
-    }
-
     /// Where to get an image, the first place first.
     pub(crate) fn sources(&self, reference: &Reference) -> Result<Vec<Source>> {
         let name = reference.name();
@@ -255,9 +249,8 @@ mod tests {
     use super::*;
 
     fn sources(conf: &str, reference: &str) -> Result<Vec<String>> {
-        let registries =
-            Registries::from_text(conf).map_err(|e| Error::new(ErrorKind::InvalidArgument, e))?;
-        let all = registries.sources(&Reference::parse(reference)?)?;
+        let rules = parse(conf).map_err(|e| Error::new(ErrorKind::InvalidArgument, e))?;
+        let all = Registries { rules }.sources(&Reference::parse(reference)?)?;
         Ok(all
             .iter()
             .map(|s| format!("{}/{}{}", s.host, s.repository, if s.insecure { " insecure" } else { "" }))

@@ -1,10 +1,13 @@
 //! What all handles of an open runtime share.
 
+use super::launcher::Launcher;
+use super::support::Link;
+use crate::cgroup::Cgroups;
 use crate::db::Db;
-use crate::{Error, ErrorKind, Result};
+use crate::image::store::Store;
+use crate::{Error, Result};
 use std::path::PathBuf;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
 
 /// The state of an open root. Handles hold it in an `Arc`.
 pub(crate) struct RuntimeInner {
@@ -16,53 +19,95 @@ pub(crate) struct RuntimeInner {
     pub(crate) rootless: bool,
     /// Records.
     pub(crate) db: Arc<Db>,
-    pid: u32,
-    closed: AtomicBool,
+    /// Starts containers.
+    pub(crate) launcher: Arc<Launcher>,
+    /// Images.
+    pub(crate) store: Arc<Store>,
+    /// Where containers are accounted.
+    pub(crate) cgroups: Cgroups,
+    /// What can't be had here.
+    pub(crate) warnings: Vec<String>,
+    /// What is worth keeping between starts.
+    pub(crate) cache: crate::sandbox::Cache,
+}
+
+/// The parts of a [`RuntimeInner`] that opening finds out.
+pub(super) struct Parts {
+    pub(super) root: PathBuf,
+    pub(super) run_root: PathBuf,
+    pub(super) rootless: bool,
+    pub(super) db: Arc<Db>,
+    pub(super) launcher: Launcher,
+    pub(super) cgroups: Cgroups,
+    pub(super) warnings: Vec<String>,
 }
 
 impl RuntimeInner {
+    pub(super) fn new(parts: Parts) -> Result<RuntimeInner> {
+        let Parts { root, run_root, rootless, db, launcher, cgroups, warnings } = parts;
+        let launcher = Arc::new(launcher);
+        let link = Link { launcher: launcher.clone(), run_root: run_root.clone(), db: db.clone() };
+        let store = Store::open(&root, db.clone(), Arc::new(link))?;
+        Ok(RuntimeInner {
+            root,
+            run_root,
+            rootless,
+            db,
+            launcher,
+            store,
+            cgroups,
+            warnings,
+            cache: crate::sandbox::Cache::default(),
+        })
+    }
+
     /// `handle_closed` when the runtime was closed, or opened by the process before a fork. Every operation
     /// starts with this.
     pub(crate) fn check_open(&self) -> Result<()> {
-        if self.pid != std::process::id() {
-            return Err(forked());
-        }
-        if self.closed.load(Ordering::Acquire) {
-            return Err(Error::new(ErrorKind::HandleClosed, "the runtime has been closed"));
-        }
-        Ok(())
+        self.launcher.check_open()
     }
 
     /// Whether this is the process that opened it. Drops do nothing elsewhere.
     pub(crate) fn is_own_process(&self) -> bool {
-        self.pid == std::process::id()
+        self.launcher.is_own_process()
     }
 
-    /// `<root>/db.sqlite` lies beside these.
-    pub(crate) fn blobs_dir(&self) -> PathBuf {
-        self.root.join("blobs/sha256")
+    /// Ends the launcher and with it all attached containers. Idempotent.
+    pub(super) async fn close(&self) -> Result<()> {
+        if !self.launcher.release()? {
+            return Ok(());
+        }
+        let ended = self.launcher.ended().await;
+        self.sweep();
+        ended
     }
 
-    /// Unpacked layers.
-    pub(crate) fn layers_dir(&self) -> PathBuf {
-        self.root.join("layers")
-    }
-
-    /// Locked temporary folders.
-    pub(crate) fn tmp_dir(&self) -> PathBuf {
-        self.root.join("tmp")
+    /// Removes what the launcher may have left.
+    fn sweep(&self) {
+        let _ = std::fs::remove_dir_all(&self.launcher.dir);
+        self.cgroups.release();
     }
 
     /// Writable layers and logs.
-    pub(crate) fn containers_dir(&self) -> PathBuf {
-        self.root.join("containers")
+    pub(crate) fn container_dir(&self, id: &str) -> PathBuf {
+        self.root.join("containers").join(id)
+    }
+
+    /// The folder of a detached container's monitor.
+    pub(crate) fn monitor_dir(&self, id: &str) -> PathBuf {
+        self.run_root.join(format!("c-{}", &id[..12]))
     }
 }
 
-/// The error in a child of the process that opened something.
-pub(crate) fn forked() -> Error {
-    Error::new(
-        ErrorKind::HandleClosed,
-        "the handle belongs to the process before a fork; open the runtime again here",
-    )
+impl Drop for RuntimeInner {
+    fn drop(&mut self) {
+        // The launcher does the rest by itself.
+        let _ = self.launcher.release();
+    }
+}
+
+/// Adds to an error which root it was about.
+pub(super) fn in_root(root: &std::path::Path) -> impl Fn(Error) -> Error {
+    let root = root.display().to_string();
+    move |e| e.with_operation("runtime.open").with_context("root", root.clone())
 }

@@ -1,10 +1,19 @@
 //! A runtime: one root with its images and containers, and a warm launcher while it is open.
 
+mod helper;
+mod info;
 mod inner;
+pub(crate) mod launcher;
+pub(crate) mod paths;
+mod repair;
+mod support;
 
-pub(crate) use inner::{RuntimeInner, forked};
-
-use crate::{Containers, Images, Result};
+use crate::cgroup::Cgroups;
+use crate::db::Db;
+use crate::sandbox::idmap;
+use crate::{Containers, Error, ErrorKind, Images, Result};
+pub(crate) use inner::RuntimeInner;
+use launcher::Launcher;
 use serde::Serialize;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -34,7 +43,11 @@ impl RuntimeBuilder {
 
     /// Opens the root: creates it when missing, repairs what a crash left, starts the launcher.
     pub async fn open(self) -> Result<Runtime> {
-        todo!()
+        let uid = rustix::process::geteuid().as_raw();
+        let gid = rustix::process::getegid().as_raw();
+        let root = paths::root(self.root.as_deref(), uid == 0)?;
+        let inner = open(&root, self.rootless, uid, gid).await.map_err(inner::in_root(&root))?;
+        Ok(Runtime { inner: Arc::new(inner) })
     }
 }
 
@@ -52,30 +65,80 @@ impl Runtime {
 
     /// The images of this root.
     pub fn images(&self) -> Images {
-        todo!()
+        Images::new(self.inner.store.clone())
     }
 
     /// The containers of this root.
     pub fn containers(&self) -> Containers {
-        todo!()
+        Containers::of(&self.inner)
     }
 
     /// The folder this runtime works in.
     pub fn root(&self) -> &Path {
-        todo!()
+        &self.inner.root
     }
 
     /// What this machine and this root have.
     pub fn info(&self) -> Result<Info> {
-        todo!()
+        self.inner.check_open().and_then(|()| info::info(self)).map_err(|e| e.with_operation("runtime.info"))
     }
 
     /// Kills attached containers, cleans up, ends the launcher. Later calls through this runtime or its
     /// handles fail with `handle_closed`. Closing twice is fine.
     pub async fn close(&self) -> Result<()> {
-        let _ = &self.inner;
-        todo!()
+        self.inner.close().await.map_err(|e| e.with_operation("runtime.close"))
     }
+}
+
+async fn open(root: &Path, rootless: Option<bool>, uid: u32, gid: u32) -> Result<RuntimeInner> {
+    let rootless = match rootless {
+        None => uid != 0,
+        Some(false) if uid != 0 => {
+            return Err(Error::new(
+                ErrorKind::InvalidArgument,
+                "only root can do without a user namespace; leave `rootless` out or run as root",
+            )
+            .with_context("field", "rootless"));
+        }
+        Some(given) => given,
+    };
+    paths::private_dir(root)?;
+    // Links in the path would give one root several run folders.
+    let root = root.canonicalize().map_err(|e| paths::at("can't find the root folder", root, e))?;
+    for folder in ["containers", "tmp"] {
+        paths::private_dir(&root.join(folder))?;
+    }
+    let run_root = paths::run_root(&root, uid)?;
+    let db = Arc::new(Db::open(&root.join("db.sqlite"))?);
+    let hash = run_root.file_name().unwrap_or_default().to_string_lossy().into_owned();
+    let cgroups = Cgroups::prepare(&hash);
+    repair::repair(&root, &run_root, &db, &cgroups)?;
+    let mut warnings: Vec<String> = cgroups.warning.iter().cloned().collect();
+    let id_maps = rootless.then(|| {
+        let found = idmap::rootless(uid, gid);
+        warnings.extend(found.warning);
+        found.maps
+    });
+    let launcher = match Launcher::start(&root, &run_root, id_maps, cgroups.base.clone()).await {
+        Ok(launcher) => launcher,
+        Err(e) => {
+            cgroups.release();
+            return Err(e);
+        }
+    };
+    let parts = inner::Parts { root, run_root, rootless, db, launcher, cgroups, warnings };
+    RuntimeInner::new(parts)
+}
+
+/// The error of handles whose runtime was closed.
+pub(crate) fn closed() -> Error {
+    Error::new(ErrorKind::HandleClosed, "the runtime has been closed")
+}
+
+/// The error in a child of the process that opened something.
+pub(crate) fn forked() -> Error {
+    let text = "the handle belongs to the process before a fork; open the runtime again here";
+    Error::new(ErrorKind::HandleClosed, text)
 }
 
 /// What [`Runtime::info`] reports.

@@ -1,5 +1,12 @@
 //! From options to a plan: namespaces, mounts, capabilities, seccomp.
 
-// until the plan is built from it
-#[allow(dead_code, unused_imports)]
+mod cache;
+mod devices;
+mod files;
+pub(crate) mod idmap;
+mod mounts;
+mod plan;
 pub(crate) mod seccomp;
+
+pub(crate) use cache::Cache;
+pub(crate) use plan::{Request, RootfsParts, build, extra_writable};

@@ -1,6 +1,7 @@
 //! Raw system calls; the only module with `unsafe`.
 
 pub(crate) mod poll;
+pub(crate) mod spawn;
 
 use std::io;
 use std::os::fd::{BorrowedFd, OwnedFd, RawFd};
@@ -39,4 +40,55 @@ pub(crate) fn watch(
     // `OwnedFd` always returns the same open descriptor, so it stays open and unchanged until it is
     // deregistered in its drop.
     unsafe { tokio::io::unix::AsyncFd::register_with_interest(fd, interest) }.map_err(|e| e.into())
+}
+
+/// `N` random bytes as hexadecimal digits.
+pub(crate) fn random_hex<const N: usize>() -> crate::Result<String> {
+    let mut bytes = [0u8; N];
+    let failed = |e: getrandom::Error| {
+        let text = format!("the kernel gives no random bytes: {e}");
+        crate::Error::new(crate::ErrorKind::Io, text)
+    };
+    getrandom::fill(&mut bytes).map_err(failed)?;
+    Ok(bytes.iter().fold(String::with_capacity(2 * N), |mut text, b| {
+        use std::fmt::Write;
+        let _ = write!(text, "{b:02x}");
+        text
+    }))
+}
+
+/// Writes to a pipe without the `SIGPIPE` that the host may not expect: it is blocked on this thread for the
+/// call, and taken away again if the call raised it.
+pub(crate) fn write_quietly(fd: BorrowedFd<'_>, data: &[u8]) -> rustix::io::Result<usize> {
+    use nix::sys::signal::{SigSet, SigmaskHow, Signal, pthread_sigmask};
+    let mut pipe = SigSet::empty();
+    pipe.add(Signal::SIGPIPE);
+    let mut before = SigSet::empty();
+    let blocked = pthread_sigmask(SigmaskHow::SIG_BLOCK, Some(&pipe), Some(&mut before)).is_ok();
+    let was_pending = pending_pipe_signal();
+    let done = rustix::io::write(fd, data);
+    if blocked {
+        if done == Err(rustix::io::Errno::PIPE) && !was_pending {
+            take_pipe_signal();
+        }
+        let _ = pthread_sigmask(SigmaskHow::SIG_SETMASK, Some(&before), None);
+    }
+    done
+}
+
+fn pending_pipe_signal() -> bool {
+    let mut set = std::mem::MaybeUninit::<libc::sigset_t>::zeroed();
+    // SAFETY: the set is valid for writes and, being zeroed, initialised whatever the call does.
+    unsafe { libc::sigpending(set.as_mut_ptr()) == 0 && libc::sigismember(set.as_ptr(), libc::SIGPIPE) == 1 }
+}
+
+fn take_pipe_signal() {
+    let mut set = std::mem::MaybeUninit::<libc::sigset_t>::zeroed();
+    let now = libc::timespec { tv_sec: 0, tv_nsec: 0 };
+    // SAFETY: the set is valid and initialised, the time outlives the call, and no information is asked for.
+    unsafe {
+        libc::sigemptyset(set.as_mut_ptr());
+        libc::sigaddset(set.as_mut_ptr(), libc::SIGPIPE);
+        libc::sigtimedwait(set.as_ptr(), std::ptr::null_mut(), &now);
+    }
 }

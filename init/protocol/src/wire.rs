@@ -129,6 +129,11 @@ pub fn send_postcard<T: serde::Serialize>(
     send(sock, &postcard::to_stdvec(message).map_err(io::Error::other)?, fds)
 }
 
+/// Encodes a [`crate::launch`] message, for [`send`].
+pub fn to_postcard<T: serde::Serialize>(message: &T) -> io::Result<Vec<u8>> {
+    postcard::to_stdvec(message).map_err(io::Error::other)
+}
+
 /// Decodes a [`crate::control`] document.
 pub fn from_json<T: serde::de::DeserializeOwned>(payload: &[u8]) -> io::Result<T> {
     serde_json::from_slice(payload).map_err(|e| io::Error::new(io::ErrorKind::InvalidData, e))

@@ -1,0 +1,298 @@
+//! What cgroups this machine has, and which of them are ours to use.
+
+use containers_protocol::Bytes;
+use containers_protocol::launch::CgroupBase;
+use std::collections::BTreeMap;
+use std::fs;
+use std::io;
+use std::path::{Path, PathBuf};
+
+/// Controllers that limits use; the v1 names.
+const WANTED: &[&str] = &["memory", "pids", "cpu", "cpuset", "freezer", "devices"];
+
+/// Our folder in each hierarchy.
+const FOLDER: &str = "embedded-containers";
+
+/// The cgroups that containers of one root live in.
+#[derive(Clone, Debug)]
+pub(crate) struct Cgroups {
+    /// For the launcher.
+    pub(crate) base: CgroupBase,
+    /// `v1`, `v2` or `none`.
+    pub(crate) version: &'static str,
+    /// Controllers that limits can use.
+    pub(crate) controllers: Vec<String>,
+    /// Why there are fewer than one would like.
+    pub(crate) warning: Option<String>,
+}
+
+/// One line of `/proc/self/mountinfo` that is a cgroup hierarchy.
+#[derive(Debug, PartialEq, Eq)]
+struct Hierarchy {
+    mount: PathBuf,
+    /// The cgroup shown at the mount point.
+    root: String,
+    v2: bool,
+    controllers: Vec<String>,
+}
+
+impl Cgroups {
+    /// Nothing can be had, and why.
+    fn none(warning: impl Into<String>) -> Cgroups {
+        Cgroups {
+            base: CgroupBase::None,
+            version: "none",
+            controllers: Vec::new(),
+            warning: Some(warning.into()),
+        }
+    }
+
+    /// Looks at the machine and makes the folders of a root, named by `root_hash`.
+    pub(crate) fn prepare(root_hash: &str) -> Cgroups {
+        let mounts = fs::read_to_string("/proc/self/mountinfo").unwrap_or_default();
+        let own = fs::read_to_string("/proc/self/cgroup").unwrap_or_default();
+        let hierarchies = parse_mounts(&mounts);
+        let own = parse_own(&own);
+        let v1: Vec<_> = hierarchies.iter().filter(|h| !h.v2).collect();
+        let has_v1 = v1.iter().any(|h| WANTED.iter().any(|w| h.controllers.iter().any(|c| c == w)));
+        if has_v1 {
+            return prepare_v1(&v1, &own, root_hash);
+        }
+        match hierarchies.iter().find(|h| h.v2) {
+            Some(unified) => prepare_v2(unified, &own, root_hash),
+            None => {
+                Cgroups::none("no cgroup file system is mounted; mount cgroup2 at /sys/fs/cgroup for limits")
+            }
+        }
+    }
+
+    /// Whether limits of a controller can be set.
+    pub(crate) fn has(&self, controller: &str) -> bool {
+        self.controllers.iter().any(|c| c == controller)
+    }
+
+    /// Removes the folders of a root when nothing is in them any more.
+    pub(crate) fn release(&self) {
+        let folders: Vec<&Bytes> = match &self.base {
+            CgroupBase::None => return,
+            CgroupBase::V1(list) => list.iter().map(|(_, folder)| folder).collect(),
+            CgroupBase::V2(folder) => vec![folder],
+        };
+        for folder in folders {
+            let folder = folder.as_path();
+            if fs::remove_dir(folder).is_ok()
+                && let Some(parent) = folder.parent()
+            {
+                let _ = fs::remove_dir(parent);
+            }
+        }
+    }
+
+    /// All folders in which cgroups of containers are made.
+    pub(crate) fn folders(&self) -> Vec<PathBuf> {
+        match &self.base {
+            CgroupBase::None => Vec::new(),
+            CgroupBase::V1(list) => list.iter().map(|(_, folder)| folder.as_path().to_path_buf()).collect(),
+            CgroupBase::V2(folder) => vec![folder.as_path().to_path_buf()],
+        }
+    }
+}
+
+fn prepare_v1(hierarchies: &[&Hierarchy], own: &BTreeMap<String, String>, root_hash: &str) -> Cgroups {
+    let mut base = Vec::new();
+    let mut refused = None;
+    for wanted in WANTED {
+        let Some(h) = hierarchies.iter().find(|h| h.controllers.iter().any(|c| c == wanted)) else {
+            continue;
+        };
+        let folder = place(h, own.get(*wanted).map_or("/", String::as_str)).join(FOLDER).join(root_hash);
+        match make_v1(&folder, *wanted == "cpuset") {
+            Ok(()) => base.push(((*wanted).to_owned(), Bytes::from(folder))),
+            Err(e) => refused = Some(format!("cgroups can't be made in {}: {e}", folder.display())),
+        }
+    }
+    if base.is_empty() {
+        return Cgroups::none(refused.unwrap_or_else(|| "no cgroup controller is mounted".into()));
+    }
+    let controllers = base.iter().map(|(c, _)| c.clone()).collect();
+    Cgroups { base: CgroupBase::V1(base), version: "v1", controllers, warning: refused }
+}
+
+/// Makes the folders of our own, down from one that exists.
+fn make_v1(folder: &Path, cpuset: bool) -> io::Result<()> {
+    if folder.is_dir() {
+        return Ok(());
+    }
+    let parent = folder.parent().ok_or(io::ErrorKind::NotFound)?;
+    if !parent.is_dir() {
+        if parent.file_name().is_none_or(|n| n != FOLDER) {
+            return Err(io::ErrorKind::NotFound.into());
+        }
+        make_v1(parent, cpuset)?;
+    }
+    match fs::create_dir(folder) {
+        Err(e) if e.kind() != io::ErrorKind::AlreadyExists => return Err(e),
+        _ => {}
+    }
+    if cpuset {
+        // A new cpuset is empty, and nothing below it may have more.
+        for file in ["cpuset.cpus", "cpuset.mems"] {
+            let parents = fs::read_to_string(parent.join(file))?;
+            if fs::read_to_string(folder.join(file))?.trim().is_empty() {
+                fs::write(folder.join(file), parents.trim())?;
+            }
+        }
+    }
+    Ok(())
+}
+
+fn prepare_v2(h: &Hierarchy, own: &BTreeMap<String, String>, root_hash: &str) -> Cgroups {
+    let own = place(h, own.get("").map_or("/", String::as_str));
+    // A group with processes can't give controllers to children, except the root: so the sub-groups of
+    // containers go beside our own one where that is ours, as systemd delegates it.
+    let mut reasons = Vec::new();
+    for parent in own.ancestors().take_while(|p| p.starts_with(&h.mount)) {
+        match make_v2(parent, root_hash) {
+            Ok((folder, controllers)) => {
+                let wanted = ["memory", "pids", "cpu"];
+                let missing: Vec<_> =
+                    wanted.iter().filter(|w| !controllers.iter().any(|c| c == *w)).collect();
+                let warning = (!missing.is_empty())
+                    .then(|| format!("cgroup v2: no {missing:?} controller in {}", parent.display()));
+                let mut controllers = controllers;
+                controllers.push("freezer".to_owned());
+                return Cgroups {
+                    base: CgroupBase::V2(Bytes::from(folder)),
+                    version: "v2",
+                    controllers,
+                    warning,
+                };
+            }
+            Err(e) => reasons.push(format!("{}: {e}", parent.display())),
+        }
+    }
+    Cgroups::none(format!(
+        "no cgroup is delegated to this process, so limits can't be set ({}); start it with `systemd-run --user \
+         --scope -p Delegate=yes` or as root",
+        reasons.first().map_or("", String::as_str)
+    ))
+}
+
+/// Makes our folder in a group and enables the controllers in it.
+fn make_v2(parent: &Path, root_hash: &str) -> io::Result<(PathBuf, Vec<String>)> {
+    let ours = parent.join(FOLDER);
+    let folder = ours.join(root_hash);
+    let made_here = !ours.is_dir();
+    let make = || -> io::Result<Vec<String>> {
+        for dir in [&ours, &folder] {
+            match fs::create_dir(dir) {
+                Err(e) if e.kind() != io::ErrorKind::AlreadyExists => return Err(e),
+                _ => {}
+            }
+        }
+        for dir in [parent, &ours, &folder] {
+            enable(dir)?;
+        }
+        Ok(words(&fs::read_to_string(folder.join("cgroup.subtree_control"))?))
+    };
+    make().map(|controllers| (folder.clone(), controllers)).inspect_err(|_| {
+        if made_here {
+            let _ = fs::remove_dir(&folder);
+            let _ = fs::remove_dir(&ours);
+        }
+    })
+}
+
+/// Gives the controllers of a group to its children. Processes in it forbid that (`EBUSY`).
+fn enable(dir: &Path) -> io::Result<()> {
+    let have = words(&fs::read_to_string(dir.join("cgroup.controllers"))?);
+    let given = words(&fs::read_to_string(dir.join("cgroup.subtree_control"))?);
+    for wanted in ["memory", "pids", "cpu", "cpuset", "io"] {
+        let wanted_too = have.iter().any(|c| c == wanted) && !given.iter().any(|c| c == wanted);
+        if wanted_too {
+            match fs::write(dir.join("cgroup.subtree_control"), format!("+{wanted}")) {
+                // One that can't be had is missing in the end, which is said where it matters.
+                Err(e) if matches!(e.raw_os_error(), Some(libc::EBUSY | libc::EACCES | libc::EPERM)) => {
+                    return Err(e);
+                }
+                _ => {}
+            }
+        }
+    }
+    Ok(())
+}
+
+fn words(text: &str) -> Vec<String> {
+    text.split_ascii_whitespace().map(str::to_owned).collect()
+}
+
+/// Where a cgroup of the hierarchy is in the file system. One outside of what the mount shows: the mount.
+fn place(h: &Hierarchy, cgroup: &str) -> PathBuf {
+    let inside = Path::new(cgroup).strip_prefix(&h.root).unwrap_or(Path::new(""));
+    let folder = h.mount.join(inside);
+    if folder.is_dir() { folder } else { h.mount.clone() }
+}
+
+fn parse_mounts(mountinfo: &str) -> Vec<Hierarchy> {
+    let line = |line: &str| {
+        let (left, right) = line.split_once(" - ")?;
+        let left: Vec<&str> = left.split(' ').collect();
+        let mut right = right.split(' ');
+        let (kind, options) = (right.next()?, right.nth(1)?);
+        if kind != "cgroup" && kind != "cgroup2" {
+            return None;
+        }
+        Some(Hierarchy {
+            mount: PathBuf::from(unescape(left.get(4)?)),
+            root: unescape(left.get(3)?),
+            v2: kind == "cgroup2",
+            controllers: options.split(',').map(str::to_owned).collect(),
+        })
+    };
+    mountinfo.lines().filter_map(line).collect()
+}
+
+/// Octal escapes of mountinfo.
+fn unescape(text: &str) -> String {
+    text.replace("\\040", " ").replace("\\011", "\t").replace("\\012", "\n").replace("\\134", "\\")
+}
+
+/// `/proc/self/cgroup`: controller (empty on v2) to path.
+fn parse_own(text: &str) -> BTreeMap<String, String> {
+    let mut own = BTreeMap::new();
+    for line in text.lines() {
+        let mut fields = line.splitn(3, ':').skip(1);
+        if let (Some(controllers), Some(path)) = (fields.next(), fields.next()) {
+            for controller in controllers.split(',') {
+                own.insert(controller.to_owned(), path.to_owned());
+            }
+        }
+    }
+    own
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn hierarchies_are_read() {
+        let text = "\
+30 25 0:26 / /sys/fs/cgroup/cpu,cpuacct rw,nosuid shared:9 - cgroup cgroup rw,cpu,cpuacct
+31 25 0:27 /a /sys/fs/cgroup rw - cgroup2 cgroup2 rw,nsdelegate
+22 1 8:1 / / rw - ext4 /dev/sda1 rw
+";
+        let found = parse_mounts(text);
+        assert_eq!(found.len(), 2);
+        assert!(found[0].controllers.iter().any(|c| c == "cpuacct") && !found[0].v2);
+        assert!(found[1].v2 && found[1].root == "/a");
+    }
+
+    #[test]
+    fn own_cgroups_are_read() {
+        let own = parse_own("4:memory:/a:b\n2:cpu,cpuacct:/c\n0::/d\n");
+        assert_eq!(own["memory"], "/a:b");
+        assert_eq!(own["cpuacct"], "/c");
+        assert_eq!(own[""], "/d");
+    }
+}

@@ -1,0 +1,56 @@
+//! The helper program's bytes, as something that can be executed.
+
+use crate::{Error, ErrorKind, Result};
+use rustix::fd::{AsRawFd, OwnedFd};
+use rustix::fs::{MemfdFlags, Mode, OFlags, SealFlags, fcntl_add_seals, memfd_create};
+use rustix::io::Errno;
+use std::fs::File;
+use std::io::{self, Write};
+use std::path::Path;
+
+static HELPER: &[u8] = include_bytes!(env!("CONTAINERS_HELPER"));
+
+/// The helper in a sealed memory file, which nobody can overwrite, nor look up, nor put another one in its
+/// place. Where memory files may not be executed: a file without a name in `private`.
+pub(super) fn executable(private: &Path) -> Result<OwnedFd> {
+    if exec_is_refused() {
+        return private_file(private);
+    }
+    sealed().map_err(|e| Error::io("can't make a memory file for the helper program", e))
+}
+
+/// Whether `vm.memfd_noexec` is 2: executable memory files are refused.
+fn exec_is_refused() -> bool {
+    std::fs::read("/proc/sys/vm/memfd_noexec").is_ok_and(|v| v.starts_with(b"2"))
+}
+
+fn sealed() -> io::Result<OwnedFd> {
+    let flags = MemfdFlags::CLOEXEC | MemfdFlags::ALLOW_SEALING;
+    let fd = match memfd_create("containers-init", flags | MemfdFlags::EXEC) {
+        // Kernels before 6.3 do not know the flag, and all memory files may be executed.
+        Err(Errno::INVAL) => memfd_create("containers-init", flags)?,
+        other => other?,
+    };
+    let mut file = File::from(fd);
+    file.write_all(HELPER)?;
+    let fd = OwnedFd::from(file);
+    fcntl_add_seals(&fd, SealFlags::SEAL | SealFlags::SHRINK | SealFlags::GROW | SealFlags::WRITE)?;
+    Ok(fd)
+}
+
+fn private_file(dir: &Path) -> Result<OwnedFd> {
+    let make = || -> io::Result<OwnedFd> {
+        let flags = OFlags::TMPFILE | OFlags::WRONLY | OFlags::CLOEXEC;
+        let mut file = File::from(rustix::fs::open(dir, flags, Mode::from_raw_mode(0o500))?);
+        rustix::fs::fchmod(&file, Mode::from_raw_mode(0o500))?;
+        file.write_all(HELPER)?;
+        // Only a file that nobody has open for writing can be executed.
+        let name = format!("/proc/self/fd/{}", file.as_raw_fd());
+        Ok(rustix::fs::open(name, OFlags::RDONLY | OFlags::CLOEXEC, Mode::empty())?)
+    };
+    make().map_err(|e| {
+        let fix = "this machine forbids executable memory files (sysctl vm.memfd_noexec=2), and the root folder \
+                   can't hold a private file instead; set vm.memfd_noexec to 0 or 1";
+        Error::new(ErrorKind::Unsupported, fix).with_context("path", dir.display().to_string()).with_source(e)
+    })
+}

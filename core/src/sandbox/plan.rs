@@ -1,0 +1,153 @@
+//! The plan of a container: its steps in the right order.
+
+use super::{Cache, devices, files, mounts};
+use crate::Result;
+use crate::container::spec::{Network, Spec};
+use containers_protocol::Bytes;
+use containers_protocol::plan::{
+    CapSets, CgroupPlan, IdMaps, Keep, Overlay, Plan, ProcessPlan, Rootfs, Stdio, Step,
+};
+use std::path::{Path, PathBuf};
+
+/// The trees of an image.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub(crate) struct RootfsParts {
+    /// Read-only layers, topmost first.
+    pub(crate) lowers: Vec<PathBuf>,
+    /// Further places with layers of their own: path in the container, layers.
+    pub(crate) overlays: Vec<(String, Vec<PathBuf>)>,
+    /// Folders of the machine shown read-only.
+    pub(crate) shown: Vec<PathBuf>,
+}
+
+/// What a plan is made from, besides the spec.
+pub(crate) struct Request<'a> {
+    pub(crate) id: &'a str,
+    pub(crate) spec: &'a Spec,
+    pub(crate) rootfs: &'a RootfsParts,
+    /// The folder for writable layers; it exists.
+    pub(crate) dir: &'a Path,
+    /// The writable layer is thrown away at the container's end.
+    pub(crate) throw_away: bool,
+    pub(crate) cgroup: Option<CgroupPlan>,
+    pub(crate) id_maps: Option<IdMaps>,
+    pub(crate) stdio: Stdio,
+    pub(crate) keep: Keep,
+    /// cgroup v2 is mounted on the machine.
+    pub(crate) cgroup2: bool,
+}
+
+const NEWCGROUP: u64 = 0x0200_0000;
+const NEWUTS: u64 = 0x0400_0000;
+const NEWIPC: u64 = 0x0800_0000;
+const NEWUSER: u64 = 0x1000_0000;
+const NEWPID: u64 = 0x2000_0000;
+const NEWNET: u64 = 0x4000_0000;
+const NEWNS: u64 = 0x0002_0000;
+
+/// Makes the plan.
+pub(crate) fn build(cache: &Cache, request: Request<'_>) -> Result<Plan> {
+    let spec = request.spec;
+    let mut namespaces = NEWNS | NEWPID | NEWIPC | NEWUTS | NEWCGROUP;
+    if spec.network == Network::None {
+        namespaces |= NEWNET;
+    }
+    if request.id_maps.is_some() {
+        namespaces |= NEWUSER;
+    }
+    let seccomp = cache.filter(&spec.seccomp, spec.caps.bounding)?;
+    let hostname = hostname(&request);
+    let steps = steps(cache, &request, &hostname)?;
+    Ok(Plan {
+        id: request.id.to_owned(),
+        namespaces,
+        rootfs: Rootfs::Overlay(overlay(&request, request.rootfs.lowers.clone(), request.dir)),
+        steps,
+        process: process(spec, &hostname, seccomp),
+        id_maps: request.id_maps,
+        cgroup: request.cgroup,
+        stdio: request.stdio,
+        keep: request.keep,
+    })
+}
+
+/// Layers below a writable one. A read-only root needs a writable layer too, because mount points may be
+/// missing in the image: a small one in memory, which is closed before the command runs.
+fn overlay(request: &Request<'_>, lowers: Vec<PathBuf>, writable: &Path) -> Overlay {
+    let in_memory = request.spec.in_memory || request.spec.read_only;
+    Overlay {
+        lower: lowers.into_iter().map(Bytes::from).collect(),
+        writable: (!in_memory).then(|| Bytes::from(writable)),
+        in_memory,
+        volatile: request.throw_away,
+    }
+}
+
+fn steps(cache: &Cache, request: &Request<'_>, hostname: &str) -> Result<Vec<Step>> {
+    let spec = request.spec;
+    let mut steps = Vec::with_capacity(32);
+    for (target, lowers) in &request.rootfs.overlays {
+        let mut lower = overlay(request, lowers.clone(), &extra_writable(request.dir, target));
+        if spec.read_only {
+            (lower.in_memory, lower.writable) = (false, None);
+        }
+        steps.push(Step::Overlay { target: target.as_str().into(), overlay: lower });
+    }
+    for folder in &request.rootfs.shown {
+        steps.push(mounts::shown(folder));
+    }
+    mounts::defaults(spec, request.cgroup2, &mut steps);
+    devices::steps(spec, &mut steps)?;
+    files::steps(spec, hostname, &mut steps);
+    mounts::users(spec, &mut steps);
+    if !spec.privileged {
+        steps.push(Step::Mask(cache.masked()));
+        steps.push(Step::ReadOnly(super::cache::READ_ONLY.iter().map(|p| Bytes::from(*p)).collect()));
+    }
+    steps.push(Step::Hostname(hostname.into()));
+    if let Some(name) = &spec.domainname {
+        steps.push(Step::Domainname(name.as_str().into()));
+    }
+    if spec.network == Network::None {
+        steps.push(Step::Loopback);
+    }
+    for (key, value) in &spec.sysctls {
+        steps.push(Step::Sysctl { key: key.clone(), value: value.clone() });
+    }
+    steps.push(Step::PivotRoot { readonly: spec.read_only });
+    Ok(steps)
+}
+
+/// The folder of the writable layer of a further overlay.
+pub(crate) fn extra_writable(dir: &Path, target: &str) -> PathBuf {
+    dir.join(format!("at{}", target.replace('/', "-")))
+}
+
+fn hostname(request: &Request<'_>) -> String {
+    match (&request.spec.hostname, request.spec.network) {
+        (Some(name), _) => name.clone(),
+        (None, Network::Host) => rustix::system::uname().nodename().to_string_lossy().into_owned(),
+        (None, Network::None) => request.id[..12].to_owned(),
+    }
+}
+
+fn process(spec: &Spec, hostname: &str, seccomp: Bytes) -> ProcessPlan {
+    let named = spec.env.iter().any(|e| e.starts_with("HOSTNAME="));
+    let own = (!named).then(|| format!("HOSTNAME={hostname}"));
+    ProcessPlan {
+        args: spec.args.iter().map(|a| a.as_str().into()).collect(),
+        env: spec.env.iter().map(|e| e.as_str().into()).chain(own.map(Bytes::from)).collect(),
+        cwd: spec.cwd.as_str().into(),
+        create_cwd: true,
+        user: spec.user.clone(),
+        groups: spec.groups.clone(),
+        caps: CapSets { ..spec.caps },
+        no_new_privs: spec.no_new_privs,
+        seccomp,
+        rlimits: spec.rlimits.clone(),
+        oom_score_adj: None,
+        umask: None,
+        tty: spec.tty,
+        init: spec.init,
+    }
+}

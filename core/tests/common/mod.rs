@@ -1,0 +1,136 @@
+//! What integration tests share: a runtime on a root of its own, and a look at what was left behind.
+
+#![allow(dead_code, reason = "each test program uses a part of it")]
+
+use containers::{CreateOptions, RunOptions, Runtime, blocking::block_on};
+use std::path::{Path, PathBuf};
+use std::time::{Duration, Instant};
+
+/// How long anything may take before a test fails; slow machines included.
+pub const LIMIT: Duration = Duration::from_secs(60);
+
+/// Whether the tests can run; says why not otherwise.
+pub fn is_root() -> bool {
+    // SAFETY-free: through procfs, so that tests need no system call of their own.
+    let status = std::fs::read_to_string("/proc/self/status").unwrap_or_default();
+    let root =
+        status.lines().any(|l| l.starts_with("Uid:") && l.split_ascii_whitespace().nth(2) == Some("0"));
+    if !root {
+        eprintln!("passed over: needs root");
+    }
+    root
+}
+
+/// A folder that is deleted in the end.
+pub struct Scratch(pub PathBuf);
+
+impl Scratch {
+    pub fn new() -> Scratch {
+        static COUNT: std::sync::atomic::AtomicU32 = std::sync::atomic::AtomicU32::new(0);
+        let n = COUNT.fetch_add(1, std::sync::atomic::Ordering::Relaxed);
+        let path = std::env::temp_dir().join(format!("containers-core-{}-{n}", std::process::id()));
+        std::fs::create_dir_all(&path).unwrap();
+        Scratch(path)
+    }
+}
+
+impl Drop for Scratch {
+    fn drop(&mut self) {
+        let _ = std::process::Command::new("rm").arg("-rf").arg(&self.0).status();
+    }
+}
+
+/// A runtime on a fresh root; the leak check runs when it goes.
+pub struct Fixture {
+    pub rt: Runtime,
+    pub scratch: Scratch,
+}
+
+impl Fixture {
+    pub fn new() -> Fixture {
+        let scratch = Scratch::new();
+        let rt = open(&scratch.0.join("root"));
+        Fixture { rt, scratch }
+    }
+
+    pub fn root(&self) -> PathBuf {
+        self.scratch.0.join("root")
+    }
+
+    /// Closes the runtime and checks that nothing is left.
+    pub fn finish(self) {
+        let root = self.rt.root().to_path_buf();
+        let run_root = self.rt.info().unwrap().run_root;
+        block_on(self.rt.close()).unwrap();
+        drop(self.rt);
+        assert_nothing_left(&root, &run_root);
+    }
+}
+
+pub fn open(root: &Path) -> Runtime {
+    block_on(Runtime::builder().root(root).open()).unwrap()
+}
+
+/// No mounts, cgroups, container folders or records of a root.
+pub fn assert_nothing_left(root: &Path, run_root: &Path) {
+    let text = root.display().to_string();
+    let hash = run_root.file_name().unwrap().to_string_lossy().into_owned();
+    let mounts = std::fs::read_to_string("/proc/self/mountinfo").unwrap();
+    assert!(!mounts.contains(&text) && !mounts.contains(&hash), "mounts are left:\n{mounts}");
+    let containers: Vec<_> = entries(&root.join("containers"));
+    assert!(containers.is_empty(), "container folders are left: {containers:?}");
+    let run: Vec<_> =
+        entries(run_root).into_iter().filter(|n| n.starts_with("l-") || n.starts_with("c-")).collect();
+    assert!(run.is_empty(), "run folders are left: {run:?}");
+    assert!(entries(&run_root.join("names")).is_empty(), "names are left");
+    for cgroup in find_cgroups(&hash) {
+        panic!("a cgroup is left: {}", cgroup.display());
+    }
+}
+
+fn entries(dir: &Path) -> Vec<String> {
+    let Ok(list) = std::fs::read_dir(dir) else { return Vec::new() };
+    list.map(|e| e.unwrap().file_name().to_string_lossy().into_owned()).collect()
+}
+
+/// cgroup folders that carry a root's hash.
+pub fn find_cgroups(hash: &str) -> Vec<PathBuf> {
+    fn walk(dir: &Path, hash: &str, depth: usize, found: &mut Vec<PathBuf>) {
+        let Ok(list) = std::fs::read_dir(dir) else { return };
+        for entry in list.flatten().filter(|e| e.file_type().is_ok_and(|t| t.is_dir())) {
+            if entry.file_name().to_string_lossy() == hash {
+                found.push(entry.path());
+            } else if depth > 0 {
+                walk(&entry.path(), hash, depth - 1, found);
+            }
+        }
+    }
+    let mut found = Vec::new();
+    walk(Path::new("/sys/fs/cgroup"), hash, 6, &mut found);
+    found
+}
+
+/// Waits for a condition.
+pub fn eventually(what: &str, mut holds: impl FnMut() -> bool) {
+    let start = Instant::now();
+    while !holds() {
+        assert!(start.elapsed() < LIMIT, "not in time: {what}");
+        std::thread::sleep(Duration::from_millis(10));
+    }
+}
+
+/// Create options from JSON.
+pub fn create(options: serde_json::Value) -> CreateOptions {
+    serde_json::from_value(options).expect("the test's options have the right types")
+}
+
+/// Run options from JSON.
+pub fn run(options: serde_json::Value) -> RunOptions {
+    let input = options.get("input").and_then(|i| i.as_str()).map(|i| i.as_bytes().to_vec());
+    let mut options = options;
+    options.as_object_mut().unwrap().remove("input");
+    let mut options: RunOptions =
+        serde_json::from_value(options).expect("the test's options have the right types");
+    options.input = input;
+    options
+}
