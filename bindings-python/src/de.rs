@@ -141,9 +141,8 @@ impl serde::de::Error for Problem {
 
 /// Reads options from keyword arguments; None is as good as left out. `function` is what a TypeError names.
 pub fn options<T: DeserializeOwned>(function: &str, given: &Bound<'_, PyDict>) -> Result<T, Failure> {
-    let top = Pairs::new(given.as_any(), true).and_then(|pairs| {
-        T::deserialize(serde::de::value::MapAccessDeserializer::new(pairs))
-    });
+    let top = Pairs::new(given.as_any(), true)
+        .and_then(|pairs| T::deserialize(serde::de::value::MapAccessDeserializer::new(pairs)));
     top.map_err(|problem| problem.into_failure(function))
 }
 

@@ -70,11 +70,9 @@ fn cause<'py>(
     let errno = source.downcast_ref::<std::io::Error>().and_then(std::io::Error::raw_os_error);
     let Some(errno) = errno else { return Ok(None) };
     let text = nix::errno::Errno::from_raw(errno).desc();
-    py.get_type::<pyo3::exceptions::PyOSError>().call1(PyTuple::new(
-        py,
-        [errno.into_pyobject(py)?.into_any(), text.into_pyobject(py)?.into_any()],
-    )?)
-    .map(Some)
+    py.get_type::<pyo3::exceptions::PyOSError>()
+        .call1(PyTuple::new(py, [errno.into_pyobject(py)?.into_any(), text.into_pyobject(py)?.into_any()])?)
+        .map(Some)
 }
 
 /// A value that can never work.
@@ -84,7 +82,10 @@ pub fn invalid(field: &'static str, message: impl Into<String>) -> Error {
 
 /// The handle comes from the process before a fork.
 pub fn forked() -> Error {
-    Error::new(ErrorKind::HandleClosed, "this handle belongs to the process before the fork; open a new Runtime")
+    Error::new(
+        ErrorKind::HandleClosed,
+        "this handle belongs to the process before the fork; open a new Runtime",
+    )
 }
 
 /// A panic as an error.

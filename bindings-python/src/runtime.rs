@@ -209,7 +209,12 @@ impl Runtime {
         Ok(Operation::future_with_events("image.load", work, images, events))
     }
 
-    fn image_import(&self, py: Python<'_>, path: PathBuf, options: &Bound<'_, PyDict>) -> PyResult<Operation> {
+    fn image_import(
+        &self,
+        py: Python<'_>,
+        path: PathBuf,
+        options: &Bound<'_, PyDict>,
+    ) -> PyResult<Operation> {
         let given: Import = or_raise(py, de::options("import_", options))?;
         let mut options = ImportOptions::default();
         options.tag = given.tag;
