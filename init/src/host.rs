@@ -1,9 +1,7 @@
 //! What a parent knows about itself and the machine.
 
 use crate::place::{Base, Place};
-use crate::sys::process::Stack;
 use containers_protocol::launch::CgroupBase;
-use rustix::fd::OwnedFd;
 
 /// Set up once by the launcher; a monitor inherits it.
 pub struct Host {
@@ -21,8 +19,4 @@ pub struct Host {
     pub caps: (u64, u64),
     /// The limit of open files we were started with, if we have raised it.
     pub nofile: Option<(u64, u64)>,
-    /// pidfd of this process.
-    pub me: OwnedFd,
-    /// Stack of children that share our memory.
-    pub stack: Stack,
 }

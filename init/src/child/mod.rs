@@ -115,8 +115,7 @@ impl Child<'_> {
                 held: self.held,
                 nofile: self.nofile,
                 pid1: self.process.init,
-                group_only: false,
-            },
+                },
             scratch,
         )
     }
@@ -151,8 +150,6 @@ pub struct Finish<'a> {
     pub nofile: Option<(u64, u64)>,
     /// Stay behind as process 1 and let a child become the command.
     pub pid1: bool,
-    /// A process group of its own rather than a session.
-    pub group_only: bool,
 }
 
 /// Streams, session, working directory, limits, identity: everything after the mounts.
@@ -178,6 +175,8 @@ pub fn finish(f: &Finish<'_>, scratch: &mut Scratch) -> Result<(), Failure> {
     }
     enter_cwd(f)?;
     limits(f)?;
+    // Ignored by the helper, and inherited.
+    process::default_signal(libc::SIGPIPE);
     let held_process;
     let process = if f.process.caps.permitted & !f.held.0 == 0 {
         f.process

@@ -6,7 +6,7 @@ use crate::failure::{Context, failure};
 use crate::host::Host;
 use crate::parent::Parent;
 use crate::place::{self, Base, Place};
-use crate::sys::process::{self, Forked, Stack};
+use crate::sys::process::{self, Forked};
 use crate::sys::security;
 use containers_protocol::control::Failure;
 use containers_protocol::launch::{Ready, Setup};
@@ -15,16 +15,12 @@ use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use rustix::fd::OwnedFd;
 use rustix::fs::{CWD, Mode, OFlags, openat};
 use rustix::io::Errno;
-use rustix::process::{Pid, PidfdFlags, pidfd_open};
 
 /// The descriptor that the library leaves open.
 const SOCKET: i32 = 3;
 
 /// How long the library may take to send its first message.
 const SETUP_SECONDS: i64 = 30;
-
-/// Stack of children that share memory.
-const STACK: usize = 512 * 1024;
 
 /// The program.
 pub fn main() {
@@ -142,6 +138,7 @@ fn serve(setup: Setup, fds: SetupFds, sock: OwnedFd) -> i32 {
     let SetupFds { _lock, host: library, listener } = fds;
     let mut parent = match Parent::launcher(host, sock, library, listener) {
         Ok(parent) => parent,
+        // The library sees its socket close.
         Err(_) => return 1,
     };
     if !parent.announce(&ready) {
@@ -171,8 +168,6 @@ fn prepare(setup: &Setup) -> Result<Host, Failure> {
     let nofile = raise_nofile();
     let (_, permitted, _) = security::caps().during("capabilities")?;
     let caps = (permitted, security::bounding_set());
-    let me = pidfd_open(Pid::from_raw(std::process::id() as i32).ok_or_else(no_pid)?, PidfdFlags::empty())
-        .during("setup")?;
     security::set_dumpable(false).during("setup")?;
     Ok(Host {
         rootless,
@@ -182,13 +177,7 @@ fn prepare(setup: &Setup) -> Result<Host, Failure> {
         base,
         caps,
         nofile,
-        me,
-        stack: Stack::new(STACK).during("setup")?,
     })
-}
-
-fn no_pid() -> Failure {
-    failure("setup", b"pid", Errno::SRCH)
 }
 
 /// The folder in the run folder that the corner is mounted on.

@@ -37,13 +37,18 @@ pub struct Cleanup {
     settling: Vec<OwnedFd>,
 }
 
-/// A process that deletes one list of trees.
-struct Worker {
-    id: u64,
-    pidfd: OwnedFd,
-    token: Token,
+/// A process that deletes trees, or unpacks a layer.
+pub struct Worker {
+    /// Names it in events.
+    pub id: u64,
+    /// Its pidfd.
+    pub pidfd: OwnedFd,
+    /// The pidfd's registration.
+    pub token: Token,
     /// Who waits for it.
-    answer: Option<OwnedFd>,
+    pub answer: Option<OwnedFd>,
+    /// Registration of `answer`: when it closes, the work is given up.
+    pub client: Option<Token>,
 }
 
 impl Cleanup {
@@ -72,6 +77,13 @@ impl Cleanup {
                 _ => {}
             }
         }
+    }
+}
+
+impl Cleanup {
+    /// Registers a process that works on the side.
+    pub fn add_worker(&mut self, worker: Worker) {
+        self.workers.push(worker);
     }
 }
 
@@ -108,7 +120,7 @@ impl Parent {
             Ok(Forked::Child) => {
                 let mut code = 0;
                 for path in &paths {
-                    if let Err(e) = remove::tree(path, &mut usize::MAX.clone()) {
+                    if let Err(e) = remove::tree(path, &mut { usize::MAX }) {
                         tell(answer.as_ref(), &Event::Failed(failure("delete", path, e)));
                         code = 1;
                         break;
@@ -122,7 +134,7 @@ impl Parent {
             Ok(Forked::Parent { pidfd, .. }) => {
                 let id = self.id();
                 match self.poller.add(&pidfd, Source::Worker(id), IN) {
-                    Ok(token) => self.cleanup.workers.push(Worker { id, pidfd, token, answer }),
+                    Ok(token) => self.cleanup.add_worker(Worker { id, pidfd, token, answer, client: None }),
                     Err(_) => drop(process::reap(&pidfd, false)),
                 }
             }
@@ -135,10 +147,22 @@ impl Parent {
         let Some(at) = self.cleanup.workers.iter().position(|w| w.id == id) else { return };
         let worker = self.cleanup.workers.swap_remove(at);
         self.poller.remove(worker.token, &worker.pidfd);
+        if let (Some(token), Some(answer)) = (worker.client, &worker.answer) {
+            self.poller.remove(token, answer);
+        }
         let ended = process::reap(&worker.pidfd, false);
         if !matches!(ended, Ok(Some(e)) if e.signal == 0) {
-            let failed = Failure { step: "delete".into(), detail: "killed".into(), ..Failure::default() };
+            let failed = Failure { step: "helper".into(), detail: "killed".into(), ..Failure::default() };
             tell(worker.answer.as_ref(), &Event::Failed(failed));
+        }
+    }
+
+    /// Whoever waits for a worker is gone: it need not go on.
+    pub(super) fn worker_abandoned(&mut self, id: u64) {
+        let Some(worker) = self.cleanup.workers.iter_mut().find(|w| w.id == id) else { return };
+        let _ = process::pidfd_kill(&worker.pidfd, libc::SIGKILL);
+        if let (Some(token), Some(answer)) = (worker.client.take(), &worker.answer) {
+            self.poller.remove(token, answer);
         }
     }
 

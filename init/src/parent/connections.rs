@@ -2,7 +2,7 @@
 
 use super::Parent;
 use super::poller::{IN, Source, Token};
-use crate::failure::coded;
+use crate::failure::{coded, failure};
 use containers_protocol::control::{Event, Failure, Request, State, VERSION};
 use containers_protocol::wire;
 use rustix::fd::OwnedFd;
@@ -26,6 +26,8 @@ pub struct Connection {
     pub owner: bool,
     /// It is told of the container's end.
     pub waits: bool,
+    /// The further process that it is about.
+    pub exec: Option<u64>,
 }
 
 impl Parent {
@@ -39,7 +41,7 @@ impl Parent {
         rustix::io::ioctl_fionbio(&sock, true)?;
         let id = self.id();
         let token = self.poller.add(&sock, Source::Connection(id), IN)?;
-        let connection = Connection { sock, token, container, name: String::new(), owner, waits: owner };
+        let connection = Connection { sock, token, container, name: String::new(), owner, waits: owner, exec: None };
         self.connections.insert(id, connection);
         Ok(id)
     }
@@ -63,6 +65,9 @@ impl Parent {
     pub(super) fn close_connection(&mut self, id: u64) {
         let Some(connection) = self.connections.remove(&id) else { return };
         self.poller.remove(connection.token, &connection.sock);
+        if let Some(exec) = connection.exec {
+            self.exec_abandoned(exec);
+        }
         if let (true, Some(container)) = (connection.owner, connection.container) {
             self.owner_gone(container);
         }
@@ -92,16 +97,20 @@ impl Parent {
     }
 
     fn control(&mut self, id: u64, request: Request, fds: Vec<OwnedFd>) {
-        let _ = fds;
         let answer = match request {
             Request::Hello { container, .. } => self.hello(id, container).map(Some),
             Request::Wait => self.wait(id),
             Request::State => self.state(id).map(|s| Some(Event::State(s))),
             Request::Kill { signal } => self.kill(id, signal).map(|()| Some(Event::Done)),
+            Request::Exec(exec) => self.exec(id, *exec, fds).map(|()| None),
+            Request::Attach { stdin, stdout, stderr } => {
+                self.attach_client(id, [stdin, stdout, stderr], fds).map(|()| Some(Event::Done))
+            }
+            Request::Resize { rows, cols } => self.resize_for(id, rows, cols).map(|()| Some(Event::Done)),
+            Request::NoRestart => self.no_restart(id).map(|()| Some(Event::Done)),
             Request::Pause => self.freeze(id, true).map(|()| Some(Event::Done)),
             Request::Unpause => self.freeze(id, false).map(|()| Some(Event::Done)),
             Request::Update { writes } => self.update(id, &writes).map(|()| Some(Event::Done)),
-            _ => Err(coded("unsupported", "request", b"", "not built yet")),
         };
         match answer {
             Ok(Some(event)) => self.send(id, &event, &[]),
@@ -145,6 +154,27 @@ impl Parent {
         let ended = self.ended.iter().rev().find(|(ended, _)| *ended == connection.name);
         let (_, record) = ended.ok_or_else(not_running)?;
         Ok(State { status: "exited".into(), exit: Some(record.clone()), ..State::default() })
+    }
+
+    fn attach_client(&mut self, id: u64, flags: [bool; 3], fds: Vec<OwnedFd>) -> Result<(), Failure> {
+        let container = self.connected(id).ok_or_else(not_running)?;
+        let mut sent = fds.into_iter();
+        let mut taken = [None, None, None];
+        for (slot, flag) in taken.iter_mut().zip(flags) {
+            if flag {
+                *slot = Some(sent.next().ok_or_else(|| failure("attach", b"", Errno::BADF))?);
+            }
+        }
+        self.attach(container, taken)
+    }
+
+    fn resize_for(&mut self, id: u64, rows: u16, cols: u16) -> Result<(), Failure> {
+        let container = self.connected(id).ok_or_else(not_running)?;
+        if self.connections.get(&id).is_some_and(|c| c.exec.is_some()) {
+            let detail = "whoever asked for the process has its terminal";
+            return Err(coded("invalid_argument", "resize", b"tty", detail));
+        }
+        self.resize(container, rows, cols)
     }
 
     /// The running container of a connection.

@@ -2,6 +2,8 @@
 
 use super::connections::not_running;
 use super::poller::Token;
+use super::restart::Policy;
+use super::stdio::{self, Ends, Streams};
 use super::timers::Timer;
 use super::{Parent, REMEMBERED};
 use crate::cgroup::Cgroup;
@@ -9,9 +11,11 @@ use crate::failure::{Context, coded};
 use crate::overlay::Mounted;
 use crate::sys::process::{self, Ended};
 use containers_protocol::control::{Event, ExitRecord, Failure, Started, State};
-use containers_protocol::plan::Plan;
+use containers_protocol::plan::{Plan, Stdio};
 use rustix::fd::{AsFd, OwnedFd};
+use rustix::fs::{CWD, Mode, OFlags, openat};
 use rustix::io::Errno;
+use std::io::Write;
 use std::rc::Rc;
 
 /// One container.
@@ -34,6 +38,16 @@ pub struct Container {
     pub master: Option<OwnedFd>,
     /// It is frozen.
     pub paused: bool,
+    /// Our ends of its pipes, until it runs.
+    pub ends: Option<Ends>,
+    /// Its streams, while it runs.
+    pub streams: Option<Streams>,
+    /// Clients that attached before the start.
+    pub early: Vec<[Option<OwnedFd>; 3]>,
+    /// Descriptors that a restart needs again.
+    pub fds: Vec<OwnedFd>,
+    /// What a monitor knows beyond that.
+    pub policy: Policy,
 }
 
 /// A process that is ours to reap.
@@ -59,6 +73,26 @@ pub struct Starting {
 }
 
 impl Container {
+    /// A container that is yet to be started.
+    pub fn new(plan: Rc<Plan>, owner: u64) -> Container {
+        Container {
+            plan,
+            owner: Some(owner),
+            process: None,
+            starting: None,
+            started: None,
+            cgroup: None,
+            root: None,
+            master: None,
+            paused: false,
+            ends: None,
+            streams: None,
+            early: Vec::new(),
+            fds: Vec::new(),
+            policy: Policy::default(),
+        }
+    }
+
     /// Kills every process of it.
     pub fn kill_all(&self) {
         if let Some(process) = &self.process {
@@ -73,6 +107,7 @@ impl Container {
     /// How it stands.
     pub fn state(&mut self) -> State {
         let status = match (&self.started, self.paused) {
+            (None, _) if self.policy.last.is_some() => "restarting",
             (None, _) => "created",
             (Some(_), true) => "paused",
             (Some(_), false) => "running",
@@ -80,7 +115,13 @@ impl Container {
         if let Some(started) = self.started.as_mut().filter(|s| s.start_time == 0) {
             started.start_time = start_time(started.pid);
         }
-        State { status: status.into(), started: self.started.clone(), ..State::default() }
+        State {
+            status: status.into(),
+            started: self.started.clone(),
+            exit: self.policy.last.clone(),
+            restarts: self.policy.restarts,
+            health: self.policy.health_word().into(),
+        }
     }
 }
 
@@ -117,9 +158,10 @@ impl Parent {
         }
     }
 
-    /// Tells of the end, then cleans up.
+    /// Starts it again, or tells of the end and cleans up.
     fn container_ended(&mut self, id: u64, ended: Ended) {
-        let Some(mut container) = self.containers.remove(&id) else { return };
+        self.drain_streams(id);
+        let Some(container) = self.containers.get_mut(&id) else { return };
         if let Some(process) = container.process.take() {
             self.poller.remove(process.token, &process.pidfd);
         }
@@ -129,8 +171,20 @@ impl Parent {
             oom_killed: container.cgroup.as_ref().is_some_and(Cgroup::oom_killed),
             started_at: container.started.as_ref().map_or(0, |s| s.at),
             finished_at: unix_nanos(),
-            ..ExitRecord::default()
+            restarts: container.policy.restarts,
+            failure: None,
         };
+        if !self.will_restart(id, &record) {
+            self.finish_container(id, record);
+        }
+    }
+
+    /// The end of a container for good.
+    pub(super) fn finish_container(&mut self, id: u64, record: ExitRecord) {
+        let Some(container) = self.containers.remove(&id) else { return };
+        if let Some(path) = &container.plan.keep.exit_record {
+            write_record(&path.0, &record);
+        }
         self.tell_exit(id, &record);
         if self.ended.len() == REMEMBERED {
             self.ended.pop_front();
@@ -178,6 +232,9 @@ impl Parent {
     pub(super) fn kill(&mut self, connection: u64, signal: i32) -> Result<(), Failure> {
         if !(0..=64).contains(&signal) {
             return Err(coded("invalid_argument", "kill", signal.to_string().as_bytes(), "no such signal"));
+        }
+        if let Some(exec) = self.connections.get(&connection).and_then(|c| c.exec) {
+            return self.exec_kill(exec, signal);
         }
         let id = self.connected(connection).ok_or_else(not_running)?;
         let container = self.containers.get(&id).ok_or_else(not_running)?;
@@ -232,16 +289,55 @@ impl Parent {
         self.timers.cancel(Timer::StartDeadline(id));
     }
 
+    /// Serves the streams of a container that has just started, if they are ours to serve.
+    fn begin_streams(&mut self, id: u64) {
+        let Some(container) = self.containers.get_mut(&id) else { return };
+        let plan = Rc::clone(&container.plan);
+        let Stdio::Parent { stdin_once, .. } = plan.stdio else { return };
+        let master = container.master.take();
+        let terminal = master.is_some();
+        let ends = match master.map(Ends::terminal) {
+            Some(Ok(ends)) => Some(ends),
+            Some(Err(_)) => None,
+            None => container.ends.take(),
+        };
+        let early = std::mem::take(&mut container.early);
+        let Some(ends) = ends else { return };
+        let log = stdio::open_log(&plan).unwrap_or_default();
+        // Without descriptors to spare, output is lost; the container runs all the same.
+        let streams = self.serve_streams(id, ends, log, stdin_once, terminal);
+        if let (Ok(streams), Some(container)) = (streams, self.containers.get_mut(&id)) {
+            container.streams = Some(streams);
+        }
+        for fds in early {
+            let _ = self.attach(id, fds);
+        }
+    }
+
     /// Announces that a container runs.
     pub(super) fn container_started(&mut self, id: u64) {
+        self.begin_streams(id);
         let Some(container) = self.containers.get_mut(&id) else { return };
         let Some(started) = &container.started else { return };
         let event = Event::Started(started.clone());
         let owner = container.owner;
         let master = container.master.take();
+        self.begin_health(id);
         if let Some(owner) = owner {
             let fds: Vec<_> = master.iter().map(AsFd::as_fd).collect();
             self.send(owner, &event, &fds);
         }
+    }
+}
+
+/// Writes an exit record and puts it in its place whole.
+fn write_record(path: &[u8], record: &ExitRecord) {
+    let new = [path, b".new"].concat();
+    let Ok(json) = serde_json::to_vec(record) else { return };
+    let how = OFlags::WRONLY | OFlags::CREATE | OFlags::TRUNC | OFlags::CLOEXEC | OFlags::NOFOLLOW;
+    let Ok(fd) = openat(CWD, &*new, how, Mode::from_raw_mode(0o600)) else { return };
+    // Nobody is left to be told of a failure; readers see that there is no record.
+    if std::fs::File::from(fd).write_all(&json).is_ok() {
+        let _ = rustix::fs::rename(&*new, path);
     }
 }

@@ -4,23 +4,41 @@
 mod cleanup;
 mod connections;
 mod container;
+mod exec;
+mod health;
+mod log;
+mod monitor;
 mod poller;
+mod restart;
 mod start;
+mod stdio;
 mod timers;
+mod unpacker;
 
 use crate::host::Host;
+use crate::sys::process::{self, Stack};
 use cleanup::Cleanup;
 use connections::Connection;
 use container::Container;
 use containers_protocol::control::{Event, ExitRecord, Failure};
 use containers_protocol::launch::{Ready, Request};
 use containers_protocol::{control, wire};
-use poller::{IN, Poller, Source};
+use exec::Further;
+use poller::{IN, Poller, Source, Token};
 use rustix::event::epoll::EventFlags;
 use rustix::fd::{AsFd, BorrowedFd, OwnedFd};
 use rustix::io::Errno;
+use rustix::process::{PidfdFlags, pidfd_open};
 use std::collections::{HashMap, VecDeque};
+use std::rc::Rc;
+use stdio::Sink;
 use timers::{Timer, Timers};
+
+/// Stack of children that share memory.
+const STACK: usize = 512 * 1024;
+
+/// What says that the other end of a pipe is gone.
+const BROKEN: EventFlags = EventFlags::ERR.union(EventFlags::HUP);
 
 /// Exits that are remembered for those who ask late.
 const REMEMBERED: usize = 64;
@@ -32,54 +50,79 @@ enum Role {
         /// The library's socket.
         main: OwnedFd,
         /// The library's process.
-        library: OwnedFd,
+        _library: OwnedFd,
     },
     /// The parent of one detached container.
-    Monitor,
+    Monitor {
+        /// Says that it lives.
+        _lock: OwnedFd,
+    },
 }
 
 /// The state of a parent.
 pub struct Parent {
-    host: Host,
+    host: Rc<Host>,
     role: Role,
+    /// pidfd of this process.
+    me: OwnedFd,
+    /// Stack of children that share our memory.
+    stack: Stack,
     poller: Poller,
     timers: Timers,
     listener: OwnedFd,
     containers: HashMap<u64, Container>,
     connections: HashMap<u64, Connection>,
+    further: HashMap<u64, Further>,
+    sinks: HashMap<u64, Sink>,
+    /// Bytes that clients who were too far behind have lost.
+    lost: u64,
+    /// Children of ours that only have to be reaped.
+    orphans: HashMap<u64, (OwnedFd, Token)>,
     ended: VecDeque<(String, ExitRecord)>,
     cleanup: Cleanup,
     next_id: u64,
     stop: bool,
+    /// A monitor waits for its last clients.
+    farewell: bool,
 }
 
 impl Parent {
     /// The launcher.
     pub fn launcher(host: Host, main: OwnedFd, library: OwnedFd, listener: OwnedFd) -> Result<Parent, Errno> {
-        let mut parent = Parent::new(host, Role::Monitor, listener)?;
         rustix::io::ioctl_fionbio(&main, true)?;
-        parent.poller.add(&main, Source::Main, IN)?;
-        parent.poller.add(&library, Source::Library, IN)?;
-        parent.role = Role::Launcher { main, library };
-        Ok(parent)
+        let mut poller = Poller::new()?;
+        poller.add(&main, Source::Main, IN)?;
+        poller.add(&library, Source::Library, IN)?;
+        Parent::new(Rc::new(host), poller, Role::Launcher { main, _library: library }, listener)
     }
 
-    fn new(host: Host, role: Role, listener: OwnedFd) -> Result<Parent, Errno> {
-        let mut poller = Poller::new()?;
+    fn new(
+        host: Rc<Host>,
+        mut poller: Poller,
+        role: Role,
+        listener: OwnedFd,
+    ) -> Result<Parent, Errno> {
         rustix::io::ioctl_fionbio(&listener, true)?;
         poller.add(&listener, Source::Listener, IN)?;
         Ok(Parent {
             host,
             role,
+            me: pidfd_open(rustix::process::getpid(), PidfdFlags::empty())?,
+            stack: Stack::new(STACK)?,
             poller,
             timers: Timers::default(),
             listener,
             containers: HashMap::new(),
             connections: HashMap::new(),
+            further: HashMap::new(),
+            sinks: HashMap::new(),
+            lost: 0,
+            orphans: HashMap::new(),
             ended: VecDeque::new(),
             cleanup: Cleanup::default(),
             next_id: 1,
             stop: false,
+            farewell: false,
         })
     }
 
@@ -87,8 +130,12 @@ impl Parent {
     pub fn announce(&self, ready: &Ready) -> bool {
         match &self.role {
             Role::Launcher { main, .. } => wire::send_postcard(main, ready, &[]).is_ok(),
-            Role::Monitor => false,
+            Role::Monitor { .. } => false,
         }
+    }
+
+    fn is_monitor(&self) -> bool {
+        matches!(self.role, Role::Monitor { .. })
     }
 
     fn id(&mut self) -> u64 {
@@ -112,6 +159,7 @@ impl Parent {
             if idle {
                 self.clean_some();
             }
+            self.end_monitor();
         }
         self.shut_down();
     }
@@ -124,18 +172,27 @@ impl Parent {
             Source::Connection(id) => self.connection_ready(id),
             Source::Exit(id) => self.container_exited(id),
             Source::Report(id) => self.report_ready(id),
+            Source::ExecReport(id) => self.exec_report_ready(id),
+            Source::ExecExit(id) => self.exec_exited(id),
+            Source::Output(id, stream) => self.output_ready(id, stream),
+            Source::Input(id) if flags.intersects(BROKEN) => self.input_broken(id),
+            Source::Input(id) => self.input_ready(id),
+            Source::ClientInput(id, source) => self.client_input_ready(id, source),
+            Source::Sink(id) => self.sink_ready(id, flags.intersects(BROKEN)),
             Source::Worker(id) => self.worker_ended(id),
-            _ => {
-                let _ = flags;
-            }
+            Source::WorkerClient(id) => self.worker_abandoned(id),
+            Source::Orphan(id) => self.reap_orphan(id),
         }
     }
 
     fn timer(&mut self, timer: Timer) {
         match timer {
             Timer::StartDeadline(id) => self.start_too_long(id),
+            Timer::ExecDeadline(id) | Timer::ExecTimeout(id) => self.exec_too_long(id),
+            Timer::Restart(id) => self.restart(id),
+            Timer::Health(id) => self.check_health(id),
             Timer::Cleanup => self.cleanup.retry(),
-            _ => {}
+            Timer::Farewell => self.stop = true,
         }
     }
 
@@ -173,10 +230,8 @@ impl Parent {
     fn request(&mut self, request: Request, answer: OwnedFd, fds: Vec<OwnedFd>) {
         match request {
             Request::Start(plan) => self.start_attached(*plan, answer, fds),
-            Request::StartDetached(_) | Request::Unpack(_) => {
-                let failed = crate::failure::coded("unsupported", "request", b"", "not built yet");
-                let _ = wire::send_json(&answer, &Event::Failed(failed), &[]);
-            }
+            Request::StartDetached(plan) => self.start_detached(*plan, answer, fds),
+            Request::Unpack(unpack) => self.unpack(unpack, answer, fds),
             Request::Delete(paths) => self.delete(paths, answer),
             Request::Settle => self.settle(answer),
         }
@@ -206,6 +261,23 @@ impl Parent {
                     self.handle(source, flags);
                 }
             }
+        }
+    }
+
+    /// Reaps a child when it ends, whatever it says.
+    fn reap_later(&mut self, pidfd: OwnedFd) {
+        let id = self.id();
+        match self.poller.add(&pidfd, Source::Orphan(id), IN) {
+            Ok(token) => drop(self.orphans.insert(id, (pidfd, token))),
+            // Out of memory for a registration: it has but to exit.
+            Err(_) => drop(process::reap(&pidfd, false)),
+        }
+    }
+
+    fn reap_orphan(&mut self, id: u64) {
+        if let Some((pidfd, token)) = self.orphans.remove(&id) {
+            self.poller.remove(token, &pidfd);
+            let _ = process::reap(&pidfd, true);
         }
     }
 

@@ -36,6 +36,10 @@ pub enum Source {
     Sink(u64),
     /// A child that does work on the side has ended.
     Worker(u64),
+    /// Whoever waits for such work is gone.
+    WorkerClient(u64),
+    /// A child has ended that has but to be reaped.
+    Orphan(u64),
 }
 
 /// A registration.
@@ -93,10 +97,5 @@ impl Poller {
         let _ = epoll::wait(&self.epoll, spare_capacity(&mut self.events), timeout.as_ref());
         let known = |e: &Event| Some((*self.sources.get(&{ e.data }.u64())?, { e.flags }));
         self.events.iter().filter_map(known).collect()
-    }
-
-    /// Whether a source is still registered: something earlier in the same batch may have ended it.
-    pub fn descriptor(&self) -> &OwnedFd {
-        &self.epoll
     }
 }

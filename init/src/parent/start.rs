@@ -3,6 +3,7 @@
 use super::Parent;
 use super::container::{Container, Running, Starting, unix_nanos};
 use super::poller::{IN, Source};
+use super::stdio::Ends;
 use super::timers::Timer;
 use crate::cgroup::Cgroup;
 use crate::child::report::{Report, Reporter};
@@ -13,9 +14,9 @@ use crate::launcher::userns;
 use crate::overlay::{self, Mounted};
 use crate::sys::process::{self, CStrings, Forked};
 use containers_protocol::control::{Event, Failure, Started};
-use containers_protocol::plan::{Plan, Rootfs, Stdio, Step};
+use containers_protocol::plan::{Plan, Restart, Rootfs, Stdio, Step};
 use containers_protocol::wire;
-use rustix::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd, RawFd};
+use rustix::fd::{AsFd, AsRawFd, OwnedFd, RawFd};
 use rustix::io::Errno;
 use std::ffi::CString;
 use std::rc::Rc;
@@ -69,26 +70,44 @@ impl Parent {
             // Its answer socket closes, which is all that can be said.
             Err(_) => return,
         };
-        let plan = Rc::new(plan);
-        let container = Container {
-            plan,
-            owner: Some(owner),
-            process: None,
-            starting: None,
-            started: None,
-            cgroup: None,
-            root: None,
-            master: None,
-            paused: false,
-        };
-        self.containers.insert(id, container);
-        if let Err(failed) = self.start(id, fds) {
-            self.start_failed(id, failed);
+        self.containers.insert(id, Container::new(Rc::new(plan), owner));
+        self.first_start(id, fds);
+    }
+
+    /// The first start of a container that is registered.
+    pub(super) fn first_start(&mut self, id: u64, fds: Vec<OwnedFd>) {
+        let started = self.early_clients(id, &fds).and_then(|()| self.start(id, &fds));
+        if let Err(failed) = started {
+            return self.start_failed(id, failed);
+        }
+        if let Some(container) = self.containers.get_mut(&id)
+            && container.plan.keep.restart != Restart::No
+            && matches!(container.plan.stdio, Stdio::Direct(_))
+        {
+            container.fds = fds;
         }
     }
 
+    /// Takes the descriptors of clients that attached before the start.
+    fn early_clients(&mut self, id: u64, fds: &[OwnedFd]) -> Result<(), Failure> {
+        let Some(container) = self.containers.get_mut(&id) else { return Ok(()) };
+        let plan = Rc::clone(&container.plan);
+        let Stdio::Parent { attached, .. } = &plan.stdio else { return Ok(()) };
+        for client in attached {
+            let mut taken = [None, None, None];
+            for (slot, index) in taken.iter_mut().zip(client) {
+                if let Some(index) = index {
+                    let fd = fds.get(*index as usize).ok_or_else(|| failure("attach", b"", Errno::BADF))?;
+                    *slot = Some(rustix::io::fcntl_dupfd_cloexec(fd, 3).during("attach")?);
+                }
+            }
+            container.early.push(taken);
+        }
+        Ok(())
+    }
+
     /// Starts a container that is registered.
-    pub(super) fn start(&mut self, id: u64, fds: Vec<OwnedFd>) -> Result<(), Failure> {
+    pub(super) fn start(&mut self, id: u64, fds: &[OwnedFd]) -> Result<(), Failure> {
         let Some(container) = self.containers.get_mut(&id) else { return Ok(()) };
         let plan = Rc::clone(&container.plan);
         check(&plan)?;
@@ -106,15 +125,24 @@ impl Parent {
         if let Rootfs::Overlay(o) = &plan.rootfs {
             container.root = Some(overlay::mount(o, self.host.rootless)?);
         }
-        self.spawn(id, &plan, &fds)
+        if let (Stdio::Parent { stdin, .. }, None) = (&plan.stdio, plan.process.tty) {
+            container.ends = Some(Ends::pipes(*stdin).during("stdio")?);
+        }
+        let spawned = self.spawn(id, &plan, fds);
+        if let Some(container) = self.containers.get_mut(&id)
+            && let Some(ends) = &mut container.ends
+        {
+            ends.close_child();
+        }
+        spawned
     }
 
     /// Makes the child.
     fn spawn(&mut self, id: u64, plan: &Rc<Plan>, fds: &[OwnedFd]) -> Result<(), Failure> {
         let Some(container) = self.containers.get_mut(&id) else { return Ok(()) };
         let shape = Shape::of(plan, &self.host);
-        let host = &mut self.host;
-        let stack = &mut host.stack;
+        let host = Rc::clone(&self.host);
+        let stack = &mut self.stack;
         let place = match (&host.base, shape.base) {
             (Some(base), true) => &base.place,
             _ => &host.place,
@@ -132,11 +160,11 @@ impl Parent {
             root: container.root.as_ref().map(|m: &Mounted| m.fd.as_fd()),
             dev: None,
             masks: masks.as_deref(),
-            stdio: direct_stdio(plan, fds)?,
+            stdio: stdio_of(plan, fds, container.ends.as_ref())?,
             fds,
             tasks: container.cgroup.as_ref().map_or(&[], |c| &c.tasks),
             args: &args,
-            parent: host.me.as_fd(),
+            parent: self.me.as_fd(),
             held: host.caps,
             nofile: host.nofile,
             cgroup_namespace: plan.namespaces & NEWCGROUP != 0,
@@ -286,6 +314,9 @@ impl Parent {
 
     /// Tells the owner that there is no container.
     pub(super) fn start_failed(&mut self, id: u64, failed: Failure) {
+        if self.restart_failed(id, &failed) {
+            return;
+        }
         let Some(container) = self.containers.remove(&id) else { return };
         if let Some(owner) = container.owner {
             self.send(owner, &Event::Failed(failed), &[]);
@@ -329,10 +360,15 @@ fn check(plan: &Plan) -> Result<(), Failure> {
     Ok(())
 }
 
-/// The descriptors of direct streams.
-fn direct_stdio(plan: &Plan, fds: &[OwnedFd]) -> Result<[RawFd; 3], Failure> {
-    let Stdio::Direct(indices) = &plan.stdio else { return Ok([-1; 3]) };
+/// The descriptors of the child's streams.
+fn stdio_of(plan: &Plan, fds: &[OwnedFd], ends: Option<&Ends>) -> Result<[RawFd; 3], Failure> {
     let mut stdio = [-1; 3];
+    let Stdio::Direct(indices) = &plan.stdio else {
+        for (slot, end) in stdio.iter_mut().zip(ends.iter().flat_map(|e| &e.child)) {
+            *slot = end.as_ref().map_or(-1, AsRawFd::as_raw_fd);
+        }
+        return Ok(stdio);
+    };
     for (slot, index) in stdio.iter_mut().zip(indices) {
         if let Some(index) = index {
             let fd = fds.get(*index as usize).ok_or_else(|| failure("stdio", b"", Errno::BADF))?;
@@ -367,9 +403,4 @@ fn kernel_masks(plan: &Plan) -> Option<Vec<CString>> {
 /// Whether the plan mounts a file system of the kernel at its usual place.
 fn mounts_kernel(plan: &Plan, fstype: &str, target: &[u8]) -> bool {
     plan.steps.iter().any(|s| matches!(s, Step::Mount(m) if m.fstype == fstype && m.target.0 == target))
-}
-
-/// A borrowed descriptor of a start message.
-pub fn nth(fds: &[OwnedFd], index: Option<u32>) -> Option<BorrowedFd<'_>> {
-    fds.get(index? as usize).map(AsFd::as_fd)
 }

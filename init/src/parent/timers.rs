@@ -16,6 +16,8 @@ pub enum Timer {
     Restart(u64),
     /// A monitor checks its container's health.
     Health(u64),
+    /// A monitor that has nothing left to do waits no longer for slow clients.
+    Farewell,
     /// Clean-up that did not succeed is tried again.
     Cleanup,
 }

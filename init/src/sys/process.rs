@@ -396,6 +396,12 @@ pub fn unblock_signals() {
     }
 }
 
+/// Resets a signal to its default. A child that shares memory has a table of its own all the same.
+pub fn default_signal(signal: i32) {
+    // SAFETY: SIG_DFL is a valid disposition.
+    unsafe { libc::signal(signal, libc::SIG_DFL) };
+}
+
 /// Ignores a signal.
 pub fn ignore_signal(signal: i32) {
     // SAFETY: SIG_IGN is a valid disposition.

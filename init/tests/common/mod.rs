@@ -20,7 +20,7 @@ use std::process::{Child, Command};
 use std::time::{Duration, Instant};
 
 /// How long anything may take before a test fails; slow machines included.
-pub const LIMIT: Duration = Duration::from_secs(60);
+pub const LIMIT: Duration = Duration::from_secs(20);
 
 /// Whether the caller is root; says why a test is passed over otherwise.
 pub fn root() -> bool {

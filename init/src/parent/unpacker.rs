@@ -1,0 +1,54 @@
+//! Unpacking of layers, in a process of its own inside the launcher's user namespace.
+
+use super::Parent;
+use super::cleanup::Worker;
+use super::poller::{NOTHING, IN, Source};
+use crate::failure::{coded, failure};
+use crate::sys::process::{self, Forked};
+use containers_protocol::control::{Event, Failure};
+use containers_protocol::unpack::Unpack;
+use containers_protocol::wire;
+use rustix::fd::{AsRawFd, OwnedFd};
+use rustix::io::Errno;
+
+impl Parent {
+    /// [`containers_protocol::launch::Request::Unpack`].
+    pub(super) fn unpack(&mut self, request: Unpack, answer: OwnedFd, fds: Vec<OwnedFd>) {
+        let mut fds = fds.into_iter();
+        let (Some(dir), Some(stream)) = (fds.next(), fds.next()) else {
+            return refuse(&answer, failure("unpack", b"descriptors", Errno::BADF));
+        };
+        match process::fork(0, None) {
+            Ok(Forked::Child) => {
+                let keep = [0, 1, 2, answer.as_raw_fd(), dir.as_raw_fd(), stream.as_raw_fd()];
+                let _ = process::close_all_but(&mut keep.to_vec());
+                process::exit(work(request, &answer, dir, stream))
+            }
+            Ok(Forked::Parent { pidfd, .. }) => self.watch(pidfd, answer),
+            Err(e) => refuse(&answer, failure("unpack", b"", e)),
+        }
+    }
+
+    /// Waits for a worker, and for the end of whoever waits for it.
+    fn watch(&mut self, pidfd: OwnedFd, answer: OwnedFd) {
+        let id = self.id();
+        let Ok(token) = self.poller.add(&pidfd, Source::Worker(id), IN) else {
+            let _ = process::pidfd_kill(&pidfd, libc::SIGKILL);
+            let _ = process::reap(&pidfd, false);
+            return refuse(&answer, failure("unpack", b"", Errno::NOMEM));
+        };
+        let client = self.poller.add(&answer, Source::WorkerClient(id), NOTHING).ok();
+        self.cleanup.add_worker(Worker { id, pidfd, token, answer: Some(answer), client });
+    }
+}
+
+/// The work of the process; its exit code.
+fn work(request: Unpack, answer: &OwnedFd, dir: OwnedFd, stream: OwnedFd) -> i32 {
+    let _ = (request, dir, stream);
+    refuse(answer, coded("unsupported", "unpack", b"", "this build of the helper unpacks no layers"));
+    1
+}
+
+fn refuse(answer: &OwnedFd, failed: Failure) {
+    let _ = wire::send_json(answer, &Event::Failed(failed), &[]);
+}
