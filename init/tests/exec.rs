@@ -56,7 +56,8 @@ fn a_process_joins() {
         inside,
         format!("CapInh:\t0000000000000000\nCapEff:\t{caps}\nCapBnd:\t{caps}\nNoNewPrivs:\t1\nSeccomp:\t2\n")
     );
-    let cgroup = shell(&launcher, &plan, "grep memory /proc/self/cgroup; cat /proc/self/cgroup | wc -l", |_| {}).1;
+    let cgroup =
+        shell(&launcher, &plan, "grep memory /proc/self/cgroup; cat /proc/self/cgroup | wc -l", |_| {}).1;
     assert!(cgroup.contains(":memory:/\n"), "{cgroup}");
 }
 
@@ -93,9 +94,15 @@ fn failures_are_named() {
     };
     let triple = |a: &str, b: &str, c: &str| (a.to_owned(), b.to_owned(), c.to_owned());
     assert_eq!(fail(&|e| e.args = vec!["nope".into()]), triple("command_not_found", "exec", "nope"));
-    assert_eq!(fail(&|e| e.args = vec!["/etc/passwd".into()]), triple("command_not_found", "exec", "/etc/passwd"));
+    assert_eq!(
+        fail(&|e| e.args = vec!["/etc/passwd".into()]),
+        triple("command_not_found", "exec", "/etc/passwd")
+    );
     assert_eq!(fail(&|e| e.user = Some("nobody".into())), triple("invalid_argument", "user", "nobody"));
-    assert_eq!(fail(&|e| e.user = Some("4294967295".into())), triple("invalid_argument", "user", "4294967295"));
+    assert_eq!(
+        fail(&|e| e.user = Some("4294967295".into())),
+        triple("invalid_argument", "user", "4294967295")
+    );
     assert_eq!(fail(&|e| e.cwd = Some("/nope".into())), triple("path_not_found", "cwd", "/nope"));
     assert_eq!(fail(&|e| e.cwd = Some("/proc/self/fd/7".into())).1, "cwd");
     assert_eq!(fail(&|e| e.env = vec!["bad".into()]), triple("invalid_argument", "exec", "bad"));

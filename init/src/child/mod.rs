@@ -115,7 +115,7 @@ impl Child<'_> {
                 held: self.held,
                 nofile: self.nofile,
                 pid1: self.process.init,
-                },
+            },
             scratch,
         )
     }

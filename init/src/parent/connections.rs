@@ -41,7 +41,8 @@ impl Parent {
         rustix::io::ioctl_fionbio(&sock, true)?;
         let id = self.id();
         let token = self.poller.add(&sock, Source::Connection(id), IN)?;
-        let connection = Connection { sock, token, container, name: String::new(), owner, waits: owner, exec: None };
+        let connection =
+            Connection { sock, token, container, name: String::new(), owner, waits: owner, exec: None };
         self.connections.insert(id, connection);
         Ok(id)
     }

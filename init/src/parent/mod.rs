@@ -96,12 +96,7 @@ impl Parent {
         Parent::new(Rc::new(host), poller, Role::Launcher { main, _library: library }, listener)
     }
 
-    fn new(
-        host: Rc<Host>,
-        mut poller: Poller,
-        role: Role,
-        listener: OwnedFd,
-    ) -> Result<Parent, Errno> {
+    fn new(host: Rc<Host>, mut poller: Poller, role: Role, listener: OwnedFd) -> Result<Parent, Errno> {
         rustix::io::ioctl_fionbio(&listener, true)?;
         poller.add(&listener, Source::Listener, IN)?;
         Ok(Parent {

@@ -59,9 +59,7 @@ impl Policy {
         match restart {
             Restart::No => false,
             Restart::Always | Restart::UnlessStopped => true,
-            Restart::OnFailure(most) => {
-                record.code != 0 && most.is_none_or(|most| self.restarts < most)
-            }
+            Restart::OnFailure(most) => record.code != 0 && most.is_none_or(|most| self.restarts < most),
         }
     }
 

@@ -126,14 +126,8 @@ impl Parent {
         terminal: bool,
     ) -> Result<Streams, Errno> {
         let [input, out, err] = ends.parent;
-        let mut streams = Streams {
-            outputs: [None, None],
-            input: None,
-            sources: Vec::new(),
-            once,
-            log,
-            terminal: None,
-        };
+        let mut streams =
+            Streams { outputs: [None, None], input: None, sources: Vec::new(), once, log, terminal: None };
         if let (Some(fd), true) = (&input, terminal) {
             streams.terminal = Some(rustix::io::fcntl_dupfd_cloexec(fd, 3)?);
         }
@@ -172,7 +166,9 @@ impl Parent {
         let Some(fd) = input else { return Ok(()) };
         rustix::io::ioctl_fionbio(&fd, true).during("attach")?;
         let source = self.id();
-        let Some(streams) = self.containers.get_mut(&id).and_then(|c| c.streams.as_mut()) else { return Ok(()) };
+        let Some(streams) = self.containers.get_mut(&id).and_then(|c| c.streams.as_mut()) else {
+            return Ok(());
+        };
         if streams.input.as_ref().is_none_or(|i| i.ending) {
             // Nobody will read it: its writer sees that at once.
             return Ok(());
@@ -391,7 +387,9 @@ impl Parent {
             let mut buf = [0u8; CHUNK];
             let mut taken = 0;
             while taken < DRAIN {
-                let Some(streams) = self.containers.get_mut(&id).and_then(|c| c.streams.as_mut()) else { return };
+                let Some(streams) = self.containers.get_mut(&id).and_then(|c| c.streams.as_mut()) else {
+                    return;
+                };
                 let Some(output) = &streams.outputs[usize::from(stream - 1)] else { break };
                 match rustix::io::read(&output.fd, &mut buf) {
                     Err(Errno::INTR) => {}

@@ -2,7 +2,7 @@
 
 use super::Parent;
 use super::cleanup::Worker;
-use super::poller::{NOTHING, IN, Source};
+use super::poller::{IN, NOTHING, Source};
 use crate::failure::{coded, failure};
 use crate::sys::process::{self, Forked};
 use containers_protocol::control::{Event, Failure};
