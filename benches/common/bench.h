@@ -1,0 +1,51 @@
+/* Shared by the C programs of the benchmarks: a clock, percentiles and one JSON line of samples. */
+#ifndef BENCH_H
+#define BENCH_H
+
+#include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+
+static inline double now_us(void)
+{
+    struct timespec t;
+    clock_gettime(CLOCK_MONOTONIC, &t);
+    return (double)t.tv_sec * 1e6 + (double)t.tv_nsec / 1e3;
+}
+
+static int bench_cmp(const void *a, const void *b)
+{
+    double x = *(const double *)a, y = *(const double *)b;
+    return (x > y) - (x < y);
+}
+
+/* The value below which `p` per cent of the samples lie; `v` must be sorted. */
+static inline double bench_pct(const double *v, size_t n, double p)
+{
+    size_t i = (size_t)(p / 100.0 * (double)n);
+    return n == 0 ? 0 : v[i < n ? i : n - 1];
+}
+
+/* One line for people on stderr, or one JSON line with every sample on stdout. */
+static inline void bench_report(const char *name, const double *samples, size_t n, int json)
+{
+    double *v = malloc(n * sizeof *v);
+    if (!v)
+        exit(1);
+    memcpy(v, samples, n * sizeof *v);
+    qsort(v, n, sizeof *v, bench_cmp);
+    if (json) {
+        printf("{\"name\":\"%s\",\"unit\":\"us\",\"samples\":[", name);
+        for (size_t i = 0; i < n; i++)
+            printf("%s%.1f", i ? "," : "", samples[i]);
+        printf("]}\n");
+    } else {
+        printf("%-28s runs %zu  min %.0f  p50 %.0f  p90 %.0f  p99 %.0f us\n", name, n, v[0],
+               bench_pct(v, n, 50), bench_pct(v, n, 90), bench_pct(v, n, 99));
+    }
+    free(v);
+}
+
+#endif
