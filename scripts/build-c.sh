@@ -10,7 +10,7 @@ work=$(mktemp -d)
 trap 'rm -rf "$work"' EXIT
 
 # The link line of the static library comes from the compiler.
-cargo rustc --release -p containers-c --crate-type staticlib --crate-type cdylib -- --print native-static-libs \
+cargo rustc --release -p containers-c --lib --crate-type staticlib,cdylib -- --print native-static-libs \
     2>"$work/messages" || { cat "$work/messages" >&2; exit 1; }
 # Printed only by a build that links; a build with nothing to do replays it.
 libs=$(sed -n 's/^note: native-static-libs: //p' "$work/messages" | tail -n 1)
