@@ -22,8 +22,11 @@ export type Bytes = string | Uint8Array | ArrayBuffer;
 /** Bytes, or a text such as `'256m'`. */
 export type Size = number | bigint | string;
 
+/** Texts by name. */
+export type Settings = { [name: string]: string | number } | Map<string, string | number>;
+
 /** Texts by name: an object, a `Map`, or an array of `'NAME=value'`. */
-export type Variables = { [name: string]: string | number } | Map<string, string | number> | readonly string[];
+export type Variables = Settings | readonly string[];
 
 /** A name such as `'SIGTERM'` or `'TERM'`, or a number. */
 export type Signal = string | number;
@@ -117,9 +120,9 @@ export interface CreateOptions extends Abortable {
   /** Absolute path; created when missing. */
   workingDir?: string | null | undefined;
   /** `user`, `uid`, `user:group`, `uid:gid`. */
-  user?: string | null | undefined;
+  user?: string | number | null | undefined;
   /** Supplementary groups. */
-  groupAdd?: readonly string[] | null | undefined;
+  groupAdd?: readonly (string | number)[] | null | undefined;
   /** Default: the first 12 digits of the id. */
   hostname?: string | null | undefined;
   domainname?: string | null | undefined;
@@ -148,7 +151,7 @@ export interface CreateOptions extends Abortable {
   /** Most processes; -1: no limit; default 2048 where it can be set. */
   pidsLimit?: number | null | undefined;
   /** Limits by docker's names (`nofile`, `nproc`…). */
-  ulimits?: { [name: string]: number | readonly [soft: number, hard: number] | { soft?: number; hard?: number } } | null | undefined;
+  ulimits?: { [name: string]: number | readonly [soft: number, hard: number] } | null | undefined;
   /** Size of `/dev/shm`; default `'64m'`. */
   shmSize?: Size | null | undefined;
   /** Capabilities: `'NET_ADMIN'`, `'CAP_NET_ADMIN'`, `'ALL'`. */
@@ -163,27 +166,27 @@ export interface CreateOptions extends Abortable {
   /** `'host'`, or `'auto'` for a user namespace of its own. */
   userns?: string | null | undefined;
   /** Sysctls of the container's own namespaces. */
-  sysctls?: Variables | null | undefined;
+  sysctls?: Settings | null | undefined;
   /** `'source[:target[:rwm]]'`. */
   devices?: readonly string[] | null | undefined;
   /** Default `'none'`. */
   network?: 'none' | 'host' | (string & {}) | null | undefined;
   /** `{ '80/tcp': 8080 }`; `80` is `'80/tcp'`. */
-  ports?: { [port: string]: PortBinding | null } | readonly (string | number)[] | null | undefined;
+  ports?: { [port: string]: PortBinding | null } | null | undefined;
   /** Name servers. */
   dns?: readonly string[] | null | undefined;
-  /** Host name to address; or an array of `'name:address'`. */
-  extraHosts?: Variables | null | undefined;
+  /** Host name to address. */
+  extraHosts?: { [name: string]: string } | null | undefined;
   mounts?: readonly Mount[] | null | undefined;
   /** `{ '/host': { bind: '/container', mode: 'ro' } }`, or an array of `'source:target[:options]'`. */
   volumes?: { [source: string]: string | { bind: string; mode?: string } } | readonly string[] | null | undefined;
-  /** `{ '/run': 'size=64m,mode=1777' }`, or an array of `'path[:options]'`. */
-  tmpfs?: Variables | string | null | undefined;
+  /** Path to options: `{ '/run': 'size=64m,mode=1777' }`. */
+  tmpfs?: { [path: string]: string } | null | undefined;
   /** `'no'`, `'on-failure[:n]'`, `'always'`, `'unless-stopped'`; only for detached containers. */
-  restartPolicy?: string | null | undefined;
+  restartPolicy?: string | { Name: string; MaximumRetryCount?: number } | null | undefined;
   /** Only for detached containers. */
   healthcheck?: HealthCheck | null | undefined;
-  stopSignal?: string | null | undefined;
+  stopSignal?: Signal | null | undefined;
   /** Milliseconds that `stop` waits; default 10000. */
   stopTimeout?: number | null | undefined;
   /** Remove it when it has ended. */
@@ -224,7 +227,7 @@ export interface ExecOptions extends Abortable {
   /** Variables on top of the container's. */
   environment?: Variables | null | undefined;
   workingDir?: string | null | undefined;
-  user?: string | null | undefined;
+  user?: string | number | null | undefined;
   /** All capabilities. */
   privileged?: boolean | null | undefined;
   /** Milliseconds until its process group is killed; then `wait` and reads fail with {@link ExecTimeout}. */
@@ -484,7 +487,7 @@ export class Image {
   private constructor();
   /** The machine's own system, read-only below a throw-away writable layer. `paths`: further host folders to show. */
   static host(options?: { paths?: readonly string[] } | readonly string[]): Image;
-  /** `sha256:…` of the configuration. */
+  /** `sha256:…` of the configuration; `host` for this machine's own system. */
   readonly id: string;
   /** Digest of the manifest. */
   readonly digest: string;
@@ -492,7 +495,7 @@ export class Image {
   readonly size: number;
   readonly platform: Platform;
   readonly config: Readonly<ImageConfig>;
-  /** References with tags. */
+  /** References with tags, when the handle was made. */
   readonly tags: string[];
   history(): Promise<HistoryEntry[]>;
   tag(reference: string): Promise<void>;

@@ -15,9 +15,9 @@
  * - Arguments are borrowed for the call. Text is UTF-8 and ends with NUL; lists of text end with NULL. A NULL or
  *   malformed argument is CTR_E_INVALID_ARGUMENT, and the error's context `field` names it.
  * - Handles may be used from any thread, by several at once; a handle must not be freed while a call uses it.
- * - Options are structs led by `size`: set it to sizeof the struct, and zero the rest (= { sizeof x } does both).
- *   NULL instead of the options means the same as a zeroed struct. Programs built with an older, shorter struct go
- *   on working; a longer one is accepted while the part that this library doesn't know is zero.
+ * - Options are structs led by `size`: set it to sizeof the struct, and zero the rest (`= { .size = sizeof x }`
+ *   does both). NULL instead of the options means the same as a zeroed struct. Programs built with an older, shorter
+ *   struct go on working; a longer one is accepted while the part that this library doesn't know is zero.
  * - Times are milliseconds in int64_t. -1: none (no limit, or the default); in a struct 0 means the same as -1.
  * - Descriptors that a call gives are close-on-exec.
  * - "May block" says that a call can wait for a long time: it waits in poll(2) on the calling thread, signal

@@ -10,7 +10,7 @@ work=$(mktemp -d)
 trap 'rm -rf "$work"' EXIT
 
 # The link line of the static library comes from the compiler.
-cargo rustc --release -p containers-c --lib --crate-type staticlib,cdylib -- --print native-static-libs \
+cargo rustc --release -p containers-c --crate-type staticlib --crate-type cdylib -- --print native-static-libs \
     2>"$work/messages" || { cat "$work/messages" >&2; exit 1; }
 # Printed only by a build that links; a build with nothing to do replays it.
 libs=$(sed -n 's/^note: native-static-libs: //p' "$work/messages" | tail -n 1)
@@ -20,7 +20,9 @@ libs=$(sed -n 's/^note: native-static-libs: //p' "$work/messages" | tail -n 1)
 ar=$out/libcontainers.a
 if [ "$(ar t "$ar" | wc -l)" -gt 1 ]; then
     ld -r --whole-archive "$ar" -o "$work/containers.o"
-    objcopy --wildcard --keep-global-symbol='ctr_*' "$work/containers.o"
+    # The bitcode that the standard library's objects carry is of no use here, and binutils' plugins trip over it.
+    objcopy --wildcard --keep-global-symbol='ctr_*' --remove-section=.llvmbc --remove-section=.llvmcmd \
+        "$work/containers.o"
     ar rcs "$work/libcontainers.a" "$work/containers.o"
     mv "$work/libcontainers.a" "$ar"
 fi

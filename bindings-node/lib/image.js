@@ -1,6 +1,7 @@
 'use strict';
 
 const { addon, ask, call, direct } = require('./native.js');
+const { classes } = require('./errors.js');
 const { Handle, key } = require('./handles.js');
 const { command, nothingElse, record, take, text, toText } = require('./options.js');
 
@@ -75,7 +76,7 @@ class Image extends Handle {
   }
 
   async remove(options) {
-    if (this.#runtime === undefined) throw new TypeError('the host image is not removed');
+    if (this.#runtime === undefined) throw new classes.Unsupported("the host image is this machine; it can't be removed");
     await this.#runtime.images.remove(this.id, options);
   }
 

@@ -1,10 +1,8 @@
 'use strict';
 
 // The one place where options change from Node's habits to core's: camelCase to snake case, milliseconds to
-// seconds, docker's looser shapes to core's. Types and unknown names are core's business: its answer comes
-// back as a TypeError that names the option.
-
-const { invalid } = require('./errors.js');
+// seconds. Types, unknown names and docker's further shapes are core's business: its answer comes back as a
+// TypeError, or InvalidArgument, that names the option.
 
 const MILLISECONDS = new Set(['timeout', 'stopTimeout', 'interval', 'startPeriod']);
 const EPOCH = new Set(['since', 'until']);
@@ -33,73 +31,16 @@ function epochSeconds(name, value) {
   return value / 1000;
 }
 
-function word(name, value) {
-  if (typeof value === 'string') return value;
-  if (typeof value === 'number' && Number.isFinite(value)) return String(value);
-  throw wrong(name, 'a text or a number');
-}
-
-/** `{ KEY: value }`, a Map, or an array of `KEY=value`. */
-function map(separator, emptyAllowed) {
-  return (name, value) => {
-    const entries = value instanceof Map ? [...value] : Array.isArray(value) ? value.map(split) : isPlain(value) ? Object.entries(value) : undefined;
-    if (entries === undefined) throw wrong(name, `an object, or an array of "key${separator}value"`);
-    return Object.fromEntries(entries.map(([key, item]) => [word(name, key), word(`${name}.${key}`, item)]));
-
-    function split(item) {
-      if (typeof item !== 'string') throw wrong(name, `"key${separator}value" in the array`);
-      const at = item.indexOf(separator);
-      if (at < 0 && !emptyAllowed) throw invalid(name, `no ${separator} in ${JSON.stringify(item)}`);
-      return at < 0 ? [item, ''] : [item.slice(0, at), item.slice(at + 1)];
-    }
-  };
-}
-
-/** docker-py's `{ source: { bind, mode } }`, `{ source: target }`, or an array of `source:target[:options]`. */
-function volumes(name, value) {
-  if (Array.isArray(value)) return value;
-  if (!isPlain(value)) throw wrong(name, 'an object { source: { bind, mode } }, or an array of "source:target[:options]"');
-  return Object.entries(value).map(([source, to]) => {
-    const { bind, mode = '', ...unknown } = typeof to === 'string' ? { bind: to } : (to ?? {});
-    if (typeof bind !== 'string' || typeof mode !== 'string') throw wrong(`${name}.${source}`, '{ bind, mode } with texts');
-    for (const key of Object.keys(unknown)) throw new TypeError(`unknown option \`${name}.${source}.${key}\``);
-    for (const path of [source, bind]) {
-      if (path.includes(':')) throw invalid(name, `a path with a colon, ${JSON.stringify(path)}: give it in \`mounts\``);
-    }
-    return [source, bind, mode].filter((part) => part !== '').join(':');
-  });
-}
-
-/** `{ '80/tcp': null | port | [address, port] | [several] }`; `80` is `80/tcp`. */
-function ports(name, value) {
-  if (Array.isArray(value)) {
-    return Object.fromEntries(value.map((port) => [containerPort(word(name, port)), null]));
-  }
-  if (!isPlain(value)) throw wrong(name, "an object such as { '80/tcp': 8080 }, or an array of container ports");
-  return Object.fromEntries(Object.entries(value).map(([port, to]) => [containerPort(port), to ?? null]));
-}
-
-const containerPort = (port) => (/^\d+$/.test(port) ? `${port}/tcp` : port);
-
-/** `{ path: options }`, or an array of `path[:options]`. */
-function tmpfs(name, value) {
-  if (typeof value === 'string') value = [value];
-  return map(':', true)(name, value);
-}
-
-function ulimits(name, value) {
-  if (!isPlain(value)) throw wrong(name, 'an object such as { nofile: [soft, hard] }');
-  return Object.fromEntries(
-    Object.entries(value).map(([limit, v]) => [limit, isPlain(v) ? [v.soft ?? v.hard, v.hard ?? v.soft] : v]),
-  );
-}
-
-/** `{ name: [values] }`; a single value stands for itself. */
-function filters(name, value) {
-  if (!isPlain(value)) throw wrong(name, 'an object such as { label: ["a=b"] }');
-  return Object.fromEntries(
-    Object.entries(value).map(([filter, v]) => [filter, (Array.isArray(v) ? v : [v]).map((item) => word(`${name}.${filter}`, item))]),
-  );
+/** A value as JSON can say it; what it can't is refused instead of being left out. */
+function plain(name, value) {
+  if (value === null || typeof value === 'string' || typeof value === 'boolean') return value;
+  if (typeof value === 'number' && Number.isFinite(value)) return value;
+  if (typeof value === 'bigint' && Number.isSafeInteger(Number(value))) return Number(value);
+  if (Array.isArray(value)) return value.map((item, at) => plain(`${name}[${at}]`, item));
+  if (value instanceof Map) value = Object.fromEntries(value);
+  if (!isPlain(value)) throw wrong(name, `something else than ${typeof value === 'number' ? value : typeof value}`);
+  const given = Object.entries(value).filter(([, item]) => item !== undefined);
+  return Object.fromEntries(given.map(([key, item]) => [key, plain(`${name}.${key}`, item)]));
 }
 
 function nested(name, value) {
@@ -118,32 +59,13 @@ function platform(name, value) {
   return [os, architecture, variant].filter((part) => part !== undefined && part !== null).join('/');
 }
 
-const SHAPES = {
-  auth: nested,
-  annotations: map('=', true),
-  environment: map('='),
-  extraHosts: map(':'),
-  filters,
-  healthcheck: nested,
-  labels: map('=', true),
-  mounts,
-  platform,
-  ports,
-  sysctls: map('='),
-  tmpfs,
-  ulimits,
-  volumes,
-};
+const SHAPES = { auth: nested, healthcheck: nested, mounts, platform };
 
 function convert(full, name, value) {
   if (MILLISECONDS.has(name)) return seconds(full, value);
   if (EPOCH.has(name)) return epochSeconds(full, value);
   if (Object.hasOwn(SHAPES, name)) return SHAPES[name](full, value);
-  if (typeof value === 'bigint' && Number.isSafeInteger(Number(value))) return Number(value);
-  if (typeof value === 'function' || typeof value === 'symbol' || typeof value === 'bigint') throw wrong(full, 'something else');
-  // JSON has no word for these, and would say null.
-  if (typeof value === 'number' && !Number.isFinite(value)) throw wrong(full, 'a finite number');
-  return value;
+  return plain(full, value);
 }
 
 /** Options as core's deserialisers want them. What is `undefined` or `null` is left out. */

@@ -34,24 +34,20 @@ fn from_map<T: DeserializeOwned>(map: Map<String, Value>) -> Result<T, Failure> 
     Err(Failure::Type(format!("options: {problem}")))
 }
 
+/// The text serde gives for values of a wrong type; everything else that it says is about the value itself.
+const WRONG_TYPE: [&str; 5] =
+    ["invalid type", "invalid length", "missing field", "data did not match", "expected "];
+
 fn blame(key: &str, problem: &serde_json::Error) -> Failure {
     let text = problem.to_string();
-    if text.starts_with("unknown variant") {
-        // The type is right, the word is not.
-        return Failure::Core(Error::new(ErrorKind::InvalidArgument, text).with_context("field", key));
-    }
     if text.starts_with(&format!("unknown field `{key}`")) {
         return Failure::Type(format!("unknown option `{key}`"));
     }
-    let wanted = [
-        ("SizeSpec", "a number of bytes, or a text such as '256m'"),
-        ("UlimitSpec", "a number, or [soft, hard]"),
-        ("PortBinding", "a port, [address, port], or an array of these"),
-    ];
-    match wanted.iter().find(|(name, _)| text.contains(name)) {
-        Some((_, wanted)) => Failure::Type(format!("option `{key}`: expected {wanted}")),
-        None => Failure::Type(format!("option `{key}`: {text}")),
+    if text.starts_with("unknown field") || WRONG_TYPE.iter().any(|start| text.starts_with(start)) {
+        return Failure::Type(format!("option `{key}`: {text}"));
     }
+    let text = format!("option `{key}`: {text}");
+    Failure::Core(Error::new(ErrorKind::InvalidArgument, text).with_context("field", key))
 }
 
 /// Reads run's options; the input does not go through JSON.

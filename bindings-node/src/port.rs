@@ -15,7 +15,7 @@ use napi::{Env, Result, Status};
 use napi_derive::napi;
 use std::collections::{HashMap, VecDeque};
 use std::future::Future;
-use std::panic::AssertUnwindSafe;
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 type Look = ThreadsafeFunction<(), (), (), Status, false, true>;
@@ -125,12 +125,15 @@ impl Port {
         task.detach();
     }
 
-    /// Starts work that only computes or reads records.
+    /// Starts work that reads or changes records: it may wait for a disk or a lock, so it runs beside the I/O
+    /// thread.
     pub fn start_sync<F>(&self, id: u32, work: F)
     where
         F: FnOnce() -> std::result::Result<Value, Failure> + Send + 'static,
     {
-        self.start(id, async move { work() });
+        let work =
+            move || catch_unwind(AssertUnwindSafe(work)).unwrap_or_else(|p| Err(Failure::panicked(&*p)));
+        self.start(id, async { executor::spawn_blocking(work).await });
     }
 }
 

@@ -88,10 +88,12 @@ describe('wrong arguments', () => {
     await rejects(/`timeout`.*milliseconds/, 'host', ['true'], { timeout: '5s' });
     await rejects(/`stopTimeout`/, 'host', ['true'], { stopTimeout: {} });
     await rejects(/`environment`/, 'host', ['true'], { environment: 5 });
-    await rejects(/`environment.A`/, 'host', ['true'], { environment: { A: {} } });
-    await rejects(/`volumes.\/h`/, 'host', ['true'], { volumes: { '/h': 5 } });
-    await rejects(/`volumes.\/h.modes`/, 'host', ['true'], { volumes: { '/h': { bind: '/c', modes: 'ro' } } });
+    await rejects(/`environment`/, 'host', ['true'], { environment: { A: {} } });
+    await rejects(/`environment.A`/, 'host', ['true'], { environment: { A: () => {} } });
+    await rejects(/`volumes`/, 'host', ['true'], { volumes: { '/h': 5 } });
+    await rejects(/`volumes`.*`modes`/, 'host', ['true'], { volumes: { '/h': { bind: '/c', modes: 'ro' } } });
     await rejects(/`mounts`/, 'host', ['true'], { mounts: {} });
+    await rejects(/`mounts`.*`readWrite`/, 'host', ['true'], { mounts: [{ target: '/x', readWrite: true }] });
     await rejects(/`ulimits`/, 'host', ['true'], { ulimits: { nofile: 'many' } });
     await rejects(/`ports`/, 'host', ['true'], { ports: { 80: 'x' } });
     await rejects(/`input`/, 'host', ['true'], { input: 5 });

@@ -27,7 +27,7 @@ describe('local images', { skip: !busybox && 'this machine lacks busybox' }, () 
     const image = await t.rt.images.import_(pathToFileURL(tar), { tag: 'node-import:1', changes: ['CMD ["/bin/sh", "-c", "echo default"]', 'ENV A=b'], message: 'made here' });
     assert.ok(image instanceof containers.Image);
     assert.match(image.id, /^sha256:[0-9a-f]{64}$/);
-    assert.deepEqual(image.tags, ['docker.io/library/node-import:1']);
+    assert.deepEqual(image.tags, ['node-import:1']);
     assert.deepEqual(image.config.cmd, ['/bin/sh', '-c', 'echo default']);
     assert.equal(image.config.workingDir, image.config.workingDir.toString());
     assert.equal(image.platform.os, 'linux');
@@ -45,7 +45,7 @@ describe('local images', { skip: !busybox && 'this machine lacks busybox' }, () 
     assert.equal((await t.rt.containers.run('node-import:1', ['/bin/sh', '-c', 'echo $A'])).stdout.toString(), 'b\n');
     await image.tag('node-import:2');
     await t.rt.images.tag('node-import:2', 'node-import:3');
-    assert.equal(image.tags.length, 3);
+    assert.equal((await t.rt.images.get(image.id)).tags.length, 3);
     await t.rt.images.remove('node-import:3');
     await image.remove({ force: true });
     await assert.rejects(t.rt.images.get('node-import:1'), { code: 'image_not_found' });

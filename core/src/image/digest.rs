@@ -73,11 +73,6 @@ impl Digest {
         hasher.finish()
     }
 
-    /// A SHA-256 digest from its bytes.
-    pub(crate) fn from_sha256(sum: &[u8; 32]) -> Digest {
-        Digest { algorithm: Algorithm::Sha256, text: format!("sha256:{}", to_hex(sum)).into() }
-    }
-
     /// A SHA-256 digest from its 64 digits.
     pub(crate) fn from_sha256_hex(hex: &str) -> Result<Digest, DigestError> {
         Digest::parse(&format!("sha256:{hex}"))

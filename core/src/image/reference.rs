@@ -40,11 +40,6 @@ impl Reference {
         &self.domain
     }
 
-    /// The repository in the registry: `library/debian`.
-    pub(crate) fn path(&self) -> &str {
-        &self.path
-    }
-
     /// The tag; `latest` when neither tag nor digest was given.
     pub(crate) fn tag(&self) -> Option<&str> {
         self.tag.as_deref()
@@ -72,12 +67,6 @@ impl Reference {
     /// The same name with this digest and no tag.
     pub(crate) fn with_digest(&self, digest: Digest) -> Reference {
         Reference { tag: None, digest: Some(digest), ..self.clone() }
-    }
-
-    /// The same name with this tag and no digest; `None`: no tag can look like that.
-    pub(crate) fn with_tag(&self, tag: &str) -> Option<Reference> {
-        let tag = is_tag(tag).then(|| tag.to_owned())?;
-        Some(Reference { tag: Some(tag), digest: None, ..self.clone() })
     }
 
     /// The name without what [`Reference::parse`] adds: `debian`, `user/app`, `localhost:5000/app`.

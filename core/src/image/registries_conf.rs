@@ -119,6 +119,12 @@ impl Registries {
         Ok(Registries { rules: rules.into_values().collect() })
     }
 
+    /// Rules from the text of one file.
+    #[cfg(test)]
+    pub(crate) fn from_text(text: &str) -> Result<Registries, String> {
+        parse(text).map(|rules| Registries { rules })
+    }
+
     /// Where to get an image, the first place first.
     pub(crate) fn sources(&self, reference: &Reference) -> Result<Vec<Source>> {
         let name = reference.name();
@@ -249,8 +255,9 @@ mod tests {
     use super::*;
 
     fn sources(conf: &str, reference: &str) -> Result<Vec<String>> {
-        let rules = parse(conf).map_err(|e| Error::new(ErrorKind::InvalidArgument, e))?;
-        let all = Registries { rules }.sources(&Reference::parse(reference)?)?;
+        let registries =
+            Registries::from_text(conf).map_err(|e| Error::new(ErrorKind::InvalidArgument, e))?;
+        let all = registries.sources(&Reference::parse(reference)?)?;
         Ok(all
             .iter()
             .map(|s| format!("{}/{}{}", s.host, s.repository, if s.insecure { " insecure" } else { "" }))

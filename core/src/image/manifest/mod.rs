@@ -8,7 +8,7 @@ mod platform;
 #[cfg(test)]
 mod tests;
 
-pub(crate) use config::{ConfigFile, ContainerConfig, HistoryRecord};
+pub(crate) use config::ConfigFile;
 pub(crate) use platform::{Choice, choose, machine, serves};
 
 use super::digest::{Digest, quoted};

@@ -4,6 +4,8 @@
 //! meanwhile mixes nothing. Layers come in parallel, each hashed, stored and unpacked as it arrives. Nothing
 //! is visible before all of it is complete.
 
+#[cfg(test)]
+mod harness;
 mod layers;
 mod resolve;
 #[cfg(test)]

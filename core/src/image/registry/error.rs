@@ -26,13 +26,6 @@ impl From<Error> for Fault {
 }
 
 impl Fault {
-    /// The error alone.
-    pub(super) fn into_error(self) -> Error {
-        match self {
-            Fault::Again(e, _) | Fault::Wrong(e) | Fault::Final(e) => e,
-        }
-    }
-
     /// A failure below HTTP.
     pub(super) fn network(error: reqwest::Error, url: &Url, what: &str) -> Fault {
         let hopeless = error.is_builder() || certificate_error(&error);

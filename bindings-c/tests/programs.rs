@@ -1,0 +1,138 @@
+//! Compiles C programs against the committed header and the library, and runs them: the rules of the
+//! interface, the conformance table, the examples.
+
+use std::path::{Path, PathBuf};
+use std::process::{Command, Output};
+use std::sync::OnceLock;
+
+fn repository() -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).parent().expect("it is in a workspace").to_path_buf()
+}
+
+/// The folder with libcontainers.so; built, because tests do not depend on a cdylib by themselves.
+fn library() -> &'static Path {
+    static FOLDER: OnceLock<PathBuf> = OnceLock::new();
+    FOLDER.get_or_init(|| {
+        let this = std::env::current_exe().expect("procfs is there");
+        let folder = this.ancestors().nth(2).expect("target/PROFILE/deps").to_path_buf();
+        let mut cargo = Command::new(env!("CARGO"));
+        cargo.args(["build", "-q", "-p", "containers-c", "--lib"]).current_dir(repository());
+        if folder.ends_with("release") {
+            cargo.arg("--release");
+        }
+        assert!(cargo.status().expect("cargo runs").success(), "the library does not build");
+        folder
+    })
+}
+
+/// A folder that goes with its value.
+struct TempDir(PathBuf);
+
+impl TempDir {
+    fn new(name: &str) -> TempDir {
+        let path = std::env::temp_dir().join(format!("containers-c-{name}-{}", std::process::id()));
+        std::fs::create_dir(&path).expect("the temp folder is writable");
+        TempDir(path)
+    }
+}
+
+impl Drop for TempDir {
+    fn drop(&mut self) {
+        let _ = std::fs::remove_dir_all(&self.0);
+    }
+}
+
+fn compile(source: &str, compiler: &str, args: &[&str], to: &TempDir) -> PathBuf {
+    let program = to.0.join(Path::new(source).file_stem().expect("it has a name"));
+    let status = Command::new(compiler)
+        .args(args)
+        .args(["-g", "-Wall", "-Wextra", "-Werror", "-pedantic"])
+        .arg(repository().join(source))
+        .arg("-I")
+        .arg(repository().join("include"))
+        .arg("-L")
+        .arg(library())
+        .args(["-lcontainers", "-lpthread", "-o"])
+        .arg(&program)
+        .status();
+    assert!(status.expect("a compiler is installed").success(), "{source} does not compile");
+    program
+}
+
+fn run(program: &Path, args: &[&str], root: &TempDir) -> Output {
+    let mut command = Command::new(program);
+    command.args(args).env("LD_LIBRARY_PATH", library()).env("CONTAINERS_ROOT", root.0.join("root"));
+    let output = command.output().expect("it was just compiled");
+    print!("{}{}", String::from_utf8_lossy(&output.stdout), String::from_utf8_lossy(&output.stderr));
+    output
+}
+
+fn expect_success(output: &Output) -> String {
+    assert!(output.status.success(), "it ended with {}", output.status);
+    String::from_utf8_lossy(&output.stdout).into_owned()
+}
+
+#[test]
+fn only_ctr_symbols_are_exported() {
+    let output = Command::new("nm")
+        .args(["-D", "--defined-only", "--format=posix"])
+        .arg(library().join("libcontainers.so"))
+        .output()
+        .expect("binutils are installed");
+    let listed = expect_success(&output);
+    let others: Vec<&str> = listed.lines().filter(|l| !l.starts_with("ctr_")).collect();
+    assert!(others.is_empty() && listed.lines().count() > 50, "also exported: {others:?}");
+}
+
+#[test]
+fn wrong_arguments_are_errors() {
+    let tmp = TempDir::new("arguments");
+    let program = compile("bindings-c/tests/interface.c", "cc", &["-std=c99"], &tmp);
+    expect_success(&run(&program, &["arguments"], &tmp));
+}
+
+#[test]
+#[ignore = "the bodies behind the interface are still being filled"]
+fn rules_hold_with_containers() {
+    let tmp = TempDir::new("rules");
+    let program = compile("bindings-c/tests/interface.c", "cc", &["-std=c99"], &tmp);
+    let root = tmp.0.join("own-root");
+    expect_success(&run(&program, &[root.to_str().expect("it is text")], &tmp));
+}
+
+#[test]
+#[ignore = "the bodies behind the interface are still being filled"]
+fn conformance_table() {
+    let tmp = TempDir::new("conformance");
+    let program = compile("bindings-c/tests/conformance.c", "cc", &["-std=c99"], &tmp);
+    let runner = repository().join("tests/conformance/run_c.py");
+    let only = std::env::var("CONFORMANCE").unwrap_or_default();
+    let program = program.to_str().expect("it is text");
+    let mut python = Command::new("python3");
+    python.arg("-B").arg(runner).args([program, &only]).env("LD_LIBRARY_PATH", library());
+    assert!(python.status().expect("python3 is installed").success(), "see the list above");
+}
+
+#[test]
+#[ignore = "the bodies behind the interface are still being filled"]
+fn examples_run() {
+    let tmp = TempDir::new("examples");
+    let c99 = ["-std=c99", "-D_POSIX_C_SOURCE=200809L"];
+    let said = |name: &str, args: &[&str]| {
+        let program = compile(&format!("examples/c/{name}.c"), "cc", &c99, &tmp);
+        expect_success(&run(&program, args, &tmp))
+    };
+    assert_eq!(said("run", &[]), "hello from box, user root\n");
+    let lifecycle = said("lifecycle", &[]);
+    for line in ["status: running", "ended: no", "ended: yes, exit code 0", "started\nstopping"] {
+        assert!(lifecycle.contains(line), "{line:?} is not in {lifecycle}");
+    }
+    let streams = said("streams", &[]);
+    for line in ["err: reading", "out: apple\nfig\npear\n", "exit code 0"] {
+        assert!(streams.contains(line), "{line:?} is not in {streams}");
+    }
+    // Needs a registry; that it compiles and fails as it should is shown here.
+    let pull = compile("examples/c/pull.c", "cc", &c99, &tmp);
+    let failed = run(&pull, &["127.0.0.1:1/none:1"], &tmp);
+    assert!(String::from_utf8_lossy(&failed.stderr).starts_with("registry: "), "{failed:?}");
+}
