@@ -7,6 +7,17 @@ pub(super) struct Item {
     data: Vec<u8>,
 }
 
+impl std::fmt::Debug for Item {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        let text = |range: std::ops::Range<usize>| {
+            let field = &self.block[range];
+            let end = field.iter().position(|b| *b == 0).unwrap_or(field.len());
+            String::from_utf8_lossy(&field[..end]).into_owned()
+        };
+        write!(f, "{}:{:?} {:?}", self.block[156] as char, text(0..100), text(157..257))
+    }
+}
+
 impl Item {
     pub(super) fn new(flag: u8, name: &str) -> Item {
         let mut item = Item { block: [0; 512], data: Vec::new() };

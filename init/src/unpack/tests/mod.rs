@@ -3,6 +3,10 @@
 mod breakouts;
 mod build;
 mod contents;
+mod formats;
+mod malformed;
+mod peers;
+mod random;
 
 use super::run;
 use containers_protocol::control::Failure;
