@@ -119,7 +119,16 @@ impl serde::de::Error for Problem {
     }
 
     fn invalid_value(found: Unexpected<'_>, wanted: &dyn Expected) -> Problem {
-        Problem::new(Kind::Value, format!("{found} is out of range: expected {wanted}"))
+        let found = match found {
+            Unexpected::Signed(n) => n.to_string(),
+            Unexpected::Unsigned(n) => n.to_string(),
+            Unexpected::Float(n) => n.to_string(),
+            other => other.to_string(),
+        };
+        match wanted.to_string().as_str() {
+            "u64" | "u32" | "u16" => Problem::new(Kind::Value, format!("{found} is out of range")),
+            wanted => Problem::new(Kind::Value, format!("{found} is out of range: expected {wanted}")),
+        }
     }
 
     fn invalid_length(len: usize, wanted: &dyn Expected) -> Problem {

@@ -36,7 +36,7 @@ impl ImageName {
     /// What core takes.
     pub fn into_core(self) -> String {
         match self {
-            ImageName::Handle(image) => image.0.id().to_owned(),
+            ImageName::Handle(image) => (&image.0).into(),
             ImageName::Text(text) => text,
         }
     }
