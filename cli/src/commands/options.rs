@@ -87,6 +87,14 @@ fn security(args: &CreateArgs, o: &mut CreateOptions) -> Result<(), Failure> {
 
 fn mounts(args: &CreateArgs, o: &mut CreateOptions) -> Result<(), Failure> {
     o.volumes = args.volume.clone();
+    for volume in &args.volume {
+        // docker makes a missing source; when it can't be made, creating the container says why.
+        if let Some((source, _)) = volume.split_once(':')
+            && source.starts_with('/')
+        {
+            let _ = std::fs::create_dir_all(source);
+        }
+    }
     for spec in &args.mount {
         o.mounts.push(mount(spec)?);
     }

@@ -164,7 +164,8 @@ pub struct CreateOptions {
     pub extra_hosts: BTreeMap<String, String>,
     /// Mounts.
     pub mounts: Vec<MountSpec>,
-    /// docker's short form: `source:target[:options]`.
+    /// docker's short form: `source:target[:options]`. Unlike docker's, a missing source is an error: a folder
+    /// made up on the host helps nobody who mistyped it ([`MountSpec::create_source`] makes it).
     #[serde(deserialize_with = "flexible::volumes")]
     pub volumes: Vec<String>,
     /// Path to options (`size=64m,mode=1777`).

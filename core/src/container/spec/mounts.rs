@@ -192,7 +192,7 @@ fn short_form(text: &str) -> Result<UserMount> {
     if !source.starts_with('/') {
         return named(source, FIELD);
     }
-    bind(source, to, read_only, propagation, true, Vec::new(), FIELD)
+    bind(source, to, read_only, propagation, false, Vec::new(), FIELD)
 }
 
 /// What is no path is a volume's name.

@@ -112,6 +112,7 @@ fn what_is_not_built_is_unsupported() {
 fn missing_sources_are_path_not_found() {
     for options in [
         json!({"mounts": [{"source": "/no/such/place", "target": "/m"}]}),
+        json!({"volumes": ["/no/such/place:/m"]}),
         json!({"devices": ["/dev/no-such-device"]}),
         json!({"seccomp_profile": "/no/such/profile.json"}),
     ] {
