@@ -5,7 +5,7 @@ use crate::sys::mount::{ATTR_NODEV, ATTR_NOSUID, ATTR_RDONLY, setattr};
 use containers_protocol::control::Failure;
 use containers_protocol::plan::Overlay;
 use rustix::fd::{AsFd, AsRawFd, OwnedFd};
-use rustix::fs::{CWD, Mode, OFlags, mkdirat, open, openat};
+use rustix::fs::{AtFlags, CWD, Mode, OFlags, mkdirat, open, openat, unlinkat};
 use rustix::io::Errno;
 use rustix::mount::{OpenTreeFlags, fsconfig_set_flag, fsconfig_set_string, open_tree};
 
@@ -60,15 +60,17 @@ fn set_lower_list(config: &OwnedFd, lower: &[&[u8]], fds: &mut Vec<OwnedFd>) -> 
     fsconfig_set_string(config, c"lowerdir", list)
 }
 
-/// Makes `upper` and `work` in a folder; those that exist are kept.
-fn make_writable(dir: impl AsFd) -> Result<(), Errno> {
+/// Makes `upper` and `work` in a folder; those that exist are kept. Whether there was one already.
+fn make_writable(dir: impl AsFd) -> Result<bool, Errno> {
+    let mut used = false;
     for (name, mode) in [(c"upper", 0o755), (c"work", 0o700)] {
         match mkdirat(&dir, name, Mode::from_raw_mode(mode)) {
-            Ok(()) | Err(Errno::EXIST) => {}
+            Ok(()) => {}
+            Err(Errno::EXIST) => used = true,
             Err(e) => return Err(e),
         }
     }
-    Ok(())
+    Ok(used)
 }
 
 /// Mounts an overlay, detached. Runs in the launcher's mount namespace.
@@ -84,12 +86,12 @@ pub fn mount(overlay: &Overlay, rootless: bool) -> Result<Mounted, Failure> {
     let mut memory = None;
     if overlay.in_memory {
         let tmpfs = fs::tmpfs("755", "0", ATTR_NOSUID | ATTR_NODEV).at("overlay", b"tmpfs")?;
-        set_writable(&config, &tmpfs, &mut fds).at("overlay", b"tmpfs")?;
+        set_writable(&config, &tmpfs).at("overlay", b"tmpfs")?;
         memory = Some(tmpfs);
     } else if let Some(folder) = &overlay.writable {
         let how = OFlags::PATH | OFlags::DIRECTORY | OFlags::CLOEXEC | OFlags::NOFOLLOW;
         let dir = openat(CWD, &*folder.0, how, Mode::empty()).at("overlay", &folder.0)?;
-        set_writable(&config, &dir, &mut fds).at("overlay", &folder.0)?;
+        set_writable(&config, &dir).at("overlay", &folder.0)?;
         fds.push(dir);
     }
     set_lower(&config, &lower, &mut fds).at("overlay", first)?;
@@ -104,9 +106,26 @@ pub fn mount(overlay: &Overlay, rootless: bool) -> Result<Mounted, Failure> {
     Ok(Mounted { fd, memory })
 }
 
+/// A writable layer that was mounted `volatile` refuses to be mounted again, in case that writes were lost
+/// in a crash. None was: the machine is still up, as the layer's owner is.
+fn forget_volatile(dir: &OwnedFd) -> Result<(), Errno> {
+    for path in [c"work/work/incompat/volatile/dirty", c"work/work/incompat/volatile"] {
+        let dirty = path.to_bytes().ends_with(b"dirty");
+        let flags = if dirty { AtFlags::empty() } else { AtFlags::REMOVEDIR };
+        match unlinkat(dir, path, flags) {
+            // Mode 000 keeps the rootless out.
+            Ok(()) | Err(Errno::NOENT | Errno::NOTDIR | Errno::ACCESS) => {}
+            Err(e) => return Err(e),
+        }
+    }
+    Ok(())
+}
+
 /// Uses `upper` and `work` of an open folder as the writable layer.
-fn set_writable(config: &OwnedFd, dir: &OwnedFd, _fds: &mut Vec<OwnedFd>) -> Result<(), Errno> {
-    make_writable(dir)?;
+fn set_writable(config: &OwnedFd, dir: &OwnedFd) -> Result<(), Errno> {
+    if make_writable(dir)? {
+        forget_volatile(dir)?;
+    }
     let at = dir.as_raw_fd();
     fsconfig_set_string(config, c"upperdir", format!("/proc/self/fd/{at}/upper"))?;
     fsconfig_set_string(config, c"workdir", format!("/proc/self/fd/{at}/work"))

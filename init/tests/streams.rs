@@ -126,13 +126,13 @@ fn logs_are_rotated() {
         return;
     }
     let launcher = Launcher::new();
-    let mut plan = parented(&launcher, "i=0; while [ $i -lt 300 ]; do echo line $i; i=$((i+1)); done");
+    let mut plan = parented(&launcher, "i=0; while [ $i -lt 5000 ]; do echo line $i; i=$((i+1)); done");
     plan.keep.log_max = 1000;
     let owner = launcher.start(&plan, &[]);
     owner.started();
     owner.exited();
     let path = plan.keep.log.as_ref().unwrap().to_text();
-    assert!(text_of(&records(&plan), STDOUT).ends_with("line 299\n"));
+    assert!(text_of(&records(&plan), STDOUT).ends_with("line 4999\n"));
     assert!(std::path::Path::new(&format!("{path}.1")).exists());
 }
 
