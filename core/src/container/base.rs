@@ -2,7 +2,7 @@
 
 use super::CreateOptions;
 use super::spec::parse::bad;
-use crate::image::host::HostImage;
+use crate::image::host::{HostImage, HostOverlay};
 use crate::image::store::Hold;
 use crate::runtime::RuntimeInner;
 use crate::sandbox::RootfsParts;
@@ -38,10 +38,12 @@ pub(crate) async fn resolve(
         }
     };
     if let Some(host) = HostImage::parse(name)? {
-        let mut base = self::host(rt)?;
-        base.rootfs.shown = host.paths().to_vec();
-        (base.name, base.id) = (host.name().to_owned(), host.name().to_owned());
-        base.config = host.config().clone();
+        let base = Base {
+            name: host.name().to_owned(),
+            id: host.name().to_owned(),
+            config: host.config().clone(),
+            rootfs: host_parts(rt, &host)?,
+        };
         return Ok((base, None));
     }
     if let Some(policy) = policy {
@@ -87,43 +89,22 @@ fn platform(text: &str) -> Result<Platform> {
     Ok(Platform { os: os.to_owned(), architecture: architecture.to_owned(), variant })
 }
 
-/// A first version of the machine's own system, until the image module makes it.
-fn host(rt: &RuntimeInner) -> Result<Base> {
-    let skeleton = rt.launcher.dir.join("host");
-    let failed = |e| Error::io("can't prepare the host's image", e);
-    if !skeleton.exists() {
-        let make = || -> std::io::Result<()> {
-            std::fs::create_dir(&skeleton)?;
-            for dir in [
-                "etc", "home", "root", "var", "var/tmp", "run", "srv", "tmp", "usr", "opt", "proc", "sys",
-                "dev",
-            ] {
-                std::fs::create_dir(skeleton.join(dir))?;
-            }
-            for link in ["bin", "sbin", "lib", "lib64"] {
-                if let Ok(to) = std::fs::read_link(format!("/{link}")) {
-                    std::os::unix::fs::symlink(to, skeleton.join(link))?;
-                }
-            }
-            for file in ["passwd", "group", "nsswitch.conf", "ld.so.cache", "os-release", "debian_version"] {
-                let _ = std::fs::copy(format!("/etc/{file}"), skeleton.join("etc").join(file));
-            }
-            use std::os::unix::fs::PermissionsExt;
-            for (dir, mode) in [("", 0o755), ("tmp", 0o1777), ("var/tmp", 0o1777), ("root", 0o700)] {
-                std::fs::set_permissions(skeleton.join(dir), std::fs::Permissions::from_mode(mode))?;
-            }
-            Ok(())
-        };
-        make().map_err(failed)?;
+/// The trees of an image that a container was made from.
+pub(crate) fn rootfs(rt: &RuntimeInner, image_id: &str) -> Result<RootfsParts> {
+    if let Some(host) = HostImage::parse(image_id)? {
+        return host_parts(rt, &host);
     }
-    Ok(Base {
-        name: "host".into(),
-        id: "host".into(),
-        config: ImageConfig { cmd: vec!["sh".into()], ..ImageConfig::default() },
-        rootfs: RootfsParts {
-            lowers: vec![skeleton],
-            overlays: vec![("/usr".into(), vec!["/usr".into()])],
-            shown: Vec::new(),
-        },
+    let record = rt.store.record(image_id)?;
+    Ok(RootfsParts { lowers: rt.store.lowers(&record)?, ..RootfsParts::default() })
+}
+
+fn host_parts(rt: &RuntimeInner, host: &HostImage) -> Result<RootfsParts> {
+    let layers = rt.store.host_layers(host, &[&rt.root, &rt.run_root])?;
+    let overlay = |o: &HostOverlay| (o.target.to_string_lossy().into_owned(), vec![o.lower.clone()]);
+    Ok(RootfsParts {
+        lowers: vec![layers.root.clone()],
+        overlays: layers.overlays.iter().map(overlay).collect(),
+        shown: layers.files.clone(),
+        hidden: layers.hidden.clone(),
     })
 }

@@ -26,18 +26,16 @@ pub use process::Process;
 
 use crate::Result;
 use crate::runtime::paths::private_dir;
-use record::Record;
+use crate::sandbox::RootfsParts;
 use spec::Spec;
 use std::path::Path;
 
 /// Makes the folders of a container's writable layers, if they are on disk.
-fn make_writable(spec: &Spec, record: &Record, dir: &Path) -> Result<()> {
+fn make_writable(spec: &Spec, rootfs: &RootfsParts, dir: &Path) -> Result<()> {
     if spec.in_memory || spec.read_only {
         return Ok(());
     }
     private_dir(dir)?;
-    record
-        .overlays
-        .iter()
-        .try_for_each(|(target, _)| private_dir(&crate::sandbox::extra_writable(dir, target)))
+    let at = |target: &String| crate::sandbox::extra_writable(dir, target);
+    rootfs.overlays.iter().try_for_each(|(target, _)| private_dir(&at(target)))
 }

@@ -4,7 +4,6 @@ use super::CreateOptions;
 use super::base::Base;
 use super::spec::Spec;
 use crate::runtime::paths;
-use crate::sandbox::RootfsParts;
 use crate::{Error, ErrorKind, ImageConfig, Result};
 use serde::{Deserialize, Serialize};
 use std::path::{Path, PathBuf};
@@ -23,14 +22,6 @@ pub(crate) struct Record {
     pub(crate) image_id: String,
     /// What was taken over from the image.
     pub(crate) image_config: ImageConfig,
-    /// Layers, topmost first.
-    pub(crate) lowers: Vec<PathBuf>,
-    /// Further places with layers of their own.
-    #[serde(default)]
-    pub(crate) overlays: Vec<(String, Vec<PathBuf>)>,
-    /// Folders of the machine shown read-only.
-    #[serde(default)]
-    pub(crate) shown: Vec<PathBuf>,
     /// What the caller asked for.
     pub(crate) options: CreateOptions,
     /// Unix time in nanoseconds.
@@ -39,27 +30,15 @@ pub(crate) struct Record {
 
 impl Record {
     /// A new container.
-    pub(crate) fn new(id: String, name: String, base: Base, options: CreateOptions) -> Record {
+    pub(crate) fn new(id: String, name: String, base: &Base, options: CreateOptions) -> Record {
         Record {
             id,
             name,
-            image: base.name,
-            image_id: base.id,
-            image_config: base.config,
-            lowers: base.rootfs.lowers,
-            overlays: base.rootfs.overlays,
-            shown: base.rootfs.shown,
+            image: base.name.clone(),
+            image_id: base.id.clone(),
+            image_config: base.config.clone(),
             options,
             created: now(),
-        }
-    }
-
-    /// The trees of its image.
-    pub(crate) fn rootfs(&self) -> RootfsParts {
-        RootfsParts {
-            lowers: self.lowers.clone(),
-            overlays: self.overlays.clone(),
-            shown: self.shown.clone(),
         }
     }
 

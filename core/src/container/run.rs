@@ -9,7 +9,7 @@ use super::{Output, RunOptions, base, names};
 use crate::cgroup::Use;
 use crate::executor::timeout_at;
 use crate::runtime::RuntimeInner;
-use crate::sandbox;
+use crate::sandbox::{self, RootfsParts};
 use crate::{Error, ErrorKind, Result};
 use containers_protocol::control::{self, Event, ExitRecord};
 use containers_protocol::launch;
@@ -46,7 +46,7 @@ pub(crate) async fn run(rt: &Arc<RuntimeInner>, image: &str, options: RunOptions
     let id = crate::sys::random_hex::<32>()?;
     let name = create.name.clone().unwrap_or_default();
     let _held = names::claim(rt, &name, &id)?;
-    let record = Record::new(id, name, base, create);
+    let record = Record::new(id, name, &base, create);
     let mut input = input.unwrap_or_default();
     if spec.tty.is_some() && !input.is_empty() {
         // A terminal has no end of its own: this is what a user would type.
@@ -60,7 +60,7 @@ pub(crate) async fn run(rt: &Arc<RuntimeInner>, image: &str, options: RunOptions
         max: max_output.unwrap_or(MAX_OUTPUT),
         collected: Output::default(),
     };
-    let streams = start(rt, &record, &spec, !run.input.is_empty()).await?;
+    let streams = start(rt, &record, &spec, &base.rootfs, !run.input.is_empty()).await?;
     drop(hold);
     let output = run.collect(streams).await?;
     if check && output.exit_code != 0 {
@@ -82,7 +82,13 @@ struct Streams {
     tty: bool,
 }
 
-async fn start(rt: &Arc<RuntimeInner>, record: &Record, spec: &Spec, with_input: bool) -> Result<Streams> {
+async fn start(
+    rt: &Arc<RuntimeInner>,
+    record: &Record,
+    spec: &Spec,
+    rootfs: &RootfsParts,
+    with_input: bool,
+) -> Result<Streams> {
     let dir = rt.container_dir(&record.id);
     let file = rt.launcher.dir.join(format!("{}.json", record.id));
     let delete = vec![dir.clone().into(), file.clone().into()];
@@ -109,7 +115,7 @@ async fn start(rt: &Arc<RuntimeInner>, record: &Record, spec: &Spec, with_input:
         sandbox::Request {
             id: &record.id,
             spec,
-            rootfs: &record.rootfs(),
+            rootfs,
             dir: &dir,
             throw_away: true,
             cgroup,
@@ -121,7 +127,7 @@ async fn start(rt: &Arc<RuntimeInner>, record: &Record, spec: &Spec, with_input:
     )?;
     let mut made = Made { rt, paths: vec![dir.clone(), file.clone()], keep: false };
     record.write(&file)?;
-    super::make_writable(spec, record, &dir)?;
+    super::make_writable(spec, rootfs, &dir)?;
     let owner = rt.launcher.request(&launch::Request::Start(Box::new(plan)), &fds).await?;
     made.keep = true;
     let (stdout, stderr) = match outputs {

@@ -16,8 +16,10 @@ pub(crate) struct RootfsParts {
     pub(crate) lowers: Vec<PathBuf>,
     /// Further places with layers of their own: path in the container, layers.
     pub(crate) overlays: Vec<(String, Vec<PathBuf>)>,
-    /// Folders of the machine shown read-only.
+    /// Files and folders of the machine shown read-only.
     pub(crate) shown: Vec<PathBuf>,
+    /// Hidden again.
+    pub(crate) hidden: Vec<PathBuf>,
 }
 
 /// What a plan is made from, besides the spec.
@@ -95,6 +97,9 @@ fn steps(cache: &Cache, request: &Request<'_>, hostname: &str) -> Result<Vec<Ste
     }
     for folder in &request.rootfs.shown {
         steps.push(mounts::shown(folder));
+    }
+    if !request.rootfs.hidden.is_empty() {
+        steps.push(Step::Mask(request.rootfs.hidden.iter().map(|p| Bytes::from(p.as_path())).collect()));
     }
     mounts::defaults(spec, request.cgroup2, &mut steps);
     devices::steps(spec, &mut steps)?;
