@@ -52,7 +52,7 @@ pub(crate) async fn resolve(
         images.pull(name, pull).await?;
     }
     let hold = rt.store.hold()?;
-    let record = rt.store.get(name)?;
+    let record = rt.store.get(name).map_err(|e| naming(e, name))?;
     let image = Image::stored(rt.store.clone(), record.clone());
     if let Some(wanted) = platform {
         let is = image.platform();
@@ -73,6 +73,11 @@ pub(crate) async fn resolve(
         rootfs: RootfsParts { lowers, ..RootfsParts::default() },
     };
     Ok((base, Some(hold)))
+}
+
+/// Adds which image it was about.
+fn naming(e: Error, name: &str) -> Error {
+    if e.context().iter().any(|(key, _)| *key == "ref") { e } else { e.with_context("ref", name) }
 }
 
 /// `os/arch[/variant]`.
