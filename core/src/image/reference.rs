@@ -1,6 +1,6 @@
 //! Image references: docker's grammar, normalised.
 
-use super::digest::{Digest, quoted};
+use super::digest::{Digest, bounded, quoted};
 use crate::{Error, ErrorKind, Result};
 use std::fmt;
 
@@ -32,6 +32,7 @@ impl Reference {
                 format!("{} is no image reference: {reason}", quoted(text)),
             )
             .with_context("field", "reference")
+            .with_context("ref", bounded(text))
         })
     }
 

@@ -143,7 +143,7 @@ impl LayerSink {
         while let Some(pipe) = &self.pipe
             && !left.is_empty()
         {
-            match rustix::io::write(pipe, left) {
+            match crate::sys::write_quietly(pipe.as_fd(), left) {
                 Ok(n) => left = &left[n..],
                 Err(Errno::INTR) => {}
                 Err(Errno::AGAIN) => crate::executor::writable(&pipe.as_fd())
