@@ -185,6 +185,10 @@ impl Dirs {
             let base = parts[..there].join(&b'/');
             let at = self.find(&base)?.ok_or_else(|| Fault::content("its folder vanished"))?;
             let parent = &self.open[at].dir.fd;
+            if parts[there..].iter().any(|p| p.starts_with(b".wh.")) {
+                // Only a link can lead here.
+                return Err(Fault::content("a link on the way to it leads to the name of a whiteout"));
+            }
             match mkdirat(parent, parts[there], Mode::from_raw_mode(0o755)) {
                 Ok(()) => {
                     implied.implied(&parts[..=there].join(&b'/'))?;

@@ -51,6 +51,7 @@ fn table() -> Vec<(&'static str, Vec<Item>, Option<&'static str>)> {
         ("hard link without target", vec![hard("h", "")], Some("not in the archive")),
         ("whiteout through a link", vec![symlink("l", "../canary"), file("l/.wh.file", "")], None),
         ("opaque through a link", vec![symlink("l", "../canary"), file("l/.wh..wh..opq", "")], None),
+        ("link to the name of a whiteout", vec![symlink("l", ".wh.x"), file("l/f", "x")], Some("whiteout")),
         ("whiteout of dot", vec![file(".wh..", "")], Some("nothing")),
         ("whiteout of dot dot", vec![dir("a"), file("a/.wh...", "")], Some("nothing")),
         ("whiteout of nothing", vec![file(".wh.", "")], Some("nothing")),
