@@ -3,7 +3,7 @@
 use super::Parent;
 use super::cleanup::Worker;
 use super::poller::{IN, NOTHING, Source};
-use crate::failure::{coded, failure};
+use crate::failure::failure;
 use crate::sys::process::{self, Forked};
 use containers_protocol::control::{Event, Failure};
 use containers_protocol::unpack::Unpack;
@@ -44,9 +44,13 @@ impl Parent {
 
 /// The work of the process; its exit code.
 fn work(request: Unpack, answer: &OwnedFd, dir: OwnedFd, stream: OwnedFd) -> i32 {
-    let _ = (request, dir, stream);
-    refuse(answer, coded("unsupported", "unpack", b"", "this build of the helper unpacks no layers"));
-    1
+    match crate::unpack::run(&request, dir, stream) {
+        Ok(unpacked) => i32::from(wire::send_json(answer, &unpacked, &[]).is_err()),
+        Err(failed) => {
+            refuse(answer, failed);
+            1
+        }
+    }
 }
 
 fn refuse(answer: &OwnedFd, failed: Failure) {
