@@ -8,7 +8,7 @@ use crate::sys::mount::{ATTR_RDONLY, RECURSIVE, bind, setattr};
 use containers_protocol::control::Failure;
 use containers_protocol::plan::{Bind, Mount};
 use rustix::fd::{AsFd, OwnedFd};
-use rustix::fs::{AtFlags, CWD, FileType, OFlags, accessat, fstat};
+use rustix::fs::{CWD, FileType, OFlags, fstat};
 use rustix::io::Errno;
 use rustix::mount::{OpenTreeFlags, open_tree};
 
@@ -136,9 +136,4 @@ pub fn read_only(root: &Root, path: &[u8]) -> Result<(), Failure> {
     let tree = clone_tree(&target, b"", true).at("readonly", path)?;
     setattr(&tree, c"", RECURSIVE, ATTR_RDONLY, 0, 0).at("readonly", path)?;
     attach(&tree, &target).at("readonly", path)
-}
-
-/// Whether something exists at a path below the current directory.
-pub fn exists(path: &std::ffi::CStr) -> bool {
-    accessat(CWD, path, rustix::fs::Access::EXISTS, AtFlags::empty()).is_ok()
 }

@@ -45,11 +45,6 @@ impl Reporter {
         Ok((Reporter { sock: Some(theirs) }, ours))
     }
 
-    /// The socket.
-    pub fn socket(&self) -> Option<&OwnedFd> {
-        self.sock.as_ref()
-    }
-
     /// Sends the failure, if there is where to.
     pub fn send_failure(&self, failed: &Failure) {
         if let Some(sock) = &self.sock {

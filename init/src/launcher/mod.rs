@@ -9,15 +9,12 @@ use crate::place::{self, Base, Place};
 use crate::sys::process::{self, Forked};
 use crate::sys::security;
 use containers_protocol::control::Failure;
-use containers_protocol::launch::{Ready, Setup};
+use containers_protocol::launch::{Ready, SOCKET, Setup};
 use containers_protocol::wire;
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use rustix::fd::OwnedFd;
 use rustix::fs::{CWD, Mode, OFlags, openat};
 use rustix::io::Errno;
-
-/// The descriptor that the library leaves open.
-const SOCKET: i32 = 3;
 
 /// How long the library may take to send its first message.
 const SETUP_SECONDS: i64 = 30;

@@ -18,7 +18,8 @@ impl Parent {
         let (Some(dir), Some(stream)) = (fds.next(), fds.next()) else {
             return refuse(&answer, failure("unpack", b"descriptors", Errno::BADF));
         };
-        match process::fork(0, None) {
+        // It makes threads, of which libc has to know.
+        match process::fork_for_threads() {
             Ok(Forked::Child) => {
                 let keep = [0, 1, 2, answer.as_raw_fd(), dir.as_raw_fd(), stream.as_raw_fd()];
                 let _ = process::close_all_but(&mut keep.to_vec());

@@ -54,6 +54,19 @@ pub fn fork(flags: u64, cgroup: Option<BorrowedFd<'_>>) -> Result<Forked, Errno>
     Ok(Forked::Parent { pid: pid as i32, pidfd: unsafe { OwnedFd::from_raw_fd(pidfd) } })
 }
 
+/// [`fork`] through libc, for a child that makes threads.
+pub fn fork_for_threads() -> Result<Forked, Errno> {
+    // SAFETY: the process has one thread, so the child may do everything.
+    let pid = check(unsafe { libc::fork() }.into())? as i32;
+    if pid == 0 {
+        return Ok(Forked::Child);
+    }
+    // SAFETY: takes integers; the child is ours and not reaped, so the id is still its own.
+    let pidfd = check(unsafe { libc::syscall(libc::SYS_pidfd_open, pid, 0) })?;
+    // SAFETY: the call just made this descriptor, close-on-exec.
+    Ok(Forked::Parent { pid, pidfd: unsafe { OwnedFd::from_raw_fd(pidfd as i32) } })
+}
+
 /// A stack for a child that shares memory.
 pub struct Stack {
     base: *mut libc::c_void,
