@@ -7,6 +7,8 @@
 #[cfg(test)]
 mod harness;
 mod layers;
+#[cfg(test)]
+mod real_tests;
 mod resolve;
 #[cfg(test)]
 mod tests;

@@ -2,10 +2,12 @@
 
 use crate::{Error, ErrorKind, Result};
 use rustls::client::danger::{HandshakeSignatureValid, ServerCertVerified, ServerCertVerifier};
+use rustls::client::{WebPkiServerVerifier, verify_server_name};
 use rustls::crypto::CryptoProvider;
 use rustls::pki_types::pem::PemObject;
 use rustls::pki_types::{CertificateDer, PrivateKeyDer, ServerName, UnixTime};
-use rustls::{ClientConfig, DigitallySignedStruct, RootCertStore, SignatureScheme};
+use rustls::server::ParsedCertificate;
+use rustls::{CertificateError, ClientConfig, DigitallySignedStruct, RootCertStore, SignatureScheme};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
@@ -19,7 +21,15 @@ pub(super) fn config(host: &str, folders: &[PathBuf], insecure: bool) -> Result<
     let builder = if insecure {
         builder.dangerous().with_custom_certificate_verifier(Arc::new(AnyCertificate(provider)))
     } else {
-        builder.with_root_certificates(roots(&local.authorities)?)
+        let roots = Arc::new(roots(&local.authorities));
+        if local.authorities.is_empty() {
+            builder.with_root_certificates(roots)
+        } else {
+            let verifier = WebPkiServerVerifier::builder_with_provider(roots, provider).build();
+            let inner = verifier.map_err(|e| failed(rustls::Error::General(e.to_string())))?;
+            let verifier = SelfSignedToo { inner, trusted: local.authorities };
+            builder.dangerous().with_custom_certificate_verifier(Arc::new(verifier))
+        }
     };
     let mut config = match local.identity {
         Some((chain, key)) => builder.with_client_auth_cert(chain, key).map_err(|e| {
@@ -34,12 +44,12 @@ pub(super) fn config(host: &str, folders: &[PathBuf], insecure: bool) -> Result<
     Ok(config)
 }
 
-fn roots(extra: &[CertificateDer<'static>]) -> Result<RootCertStore> {
+fn roots(extra: &[CertificateDer<'static>]) -> RootCertStore {
     let mut store = RootCertStore::empty();
     // A machine without roots still reaches registries whose certificates are in certs.d.
     store.add_parsable_certificates(rustls_native_certs::load_native_certs().certs);
     store.add_parsable_certificates(extra.iter().cloned());
-    Ok(store)
+    store
 }
 
 /// What `certs.d` has for a server.
@@ -89,6 +99,68 @@ fn read(path: &Path) -> Result<Vec<u8>> {
 fn bad(path: &Path, e: &rustls::pki_types::pem::Error) -> Error {
     Error::new(ErrorKind::InvalidArgument, format!("a file of certs.d is not PEM: {e}"))
         .with_context("path", path.display().to_string())
+}
+
+/// The usual checks; besides, a server may show a certificate of `certs.d` itself, also when it is marked as
+/// an authority's, as `openssl req -x509` makes them.
+#[derive(Debug)]
+struct SelfSignedToo {
+    inner: Arc<WebPkiServerVerifier>,
+    trusted: Vec<CertificateDer<'static>>,
+}
+
+impl ServerCertVerifier for SelfSignedToo {
+    fn verify_server_cert(
+        &self,
+        end_entity: &CertificateDer<'_>,
+        intermediates: &[CertificateDer<'_>],
+        server_name: &ServerName<'_>,
+        ocsp_response: &[u8],
+        now: UnixTime,
+    ) -> Result<ServerCertVerified, rustls::Error> {
+        let error =
+            match self.inner.verify_server_cert(end_entity, intermediates, server_name, ocsp_response, now) {
+                // The dates are checked before this is noticed; the name is not.
+                Err(e) if is_authority(&e) && self.trusted.iter().any(|t| t == end_entity) => e,
+                other => return other,
+            };
+        match ParsedCertificate::try_from(end_entity).and_then(|c| verify_server_name(&c, server_name)) {
+            Ok(()) => Ok(ServerCertVerified::assertion()),
+            Err(rustls::Error::InvalidCertificate(e)) => Err(rustls::Error::InvalidCertificate(e)),
+            Err(_) => Err(error),
+        }
+    }
+
+    fn verify_tls12_signature(
+        &self,
+        message: &[u8],
+        cert: &CertificateDer<'_>,
+        dss: &DigitallySignedStruct,
+    ) -> Result<HandshakeSignatureValid, rustls::Error> {
+        self.inner.verify_tls12_signature(message, cert, dss)
+    }
+
+    fn verify_tls13_signature(
+        &self,
+        message: &[u8],
+        cert: &CertificateDer<'_>,
+        dss: &DigitallySignedStruct,
+    ) -> Result<HandshakeSignatureValid, rustls::Error> {
+        self.inner.verify_tls13_signature(message, cert, dss)
+    }
+
+    fn supported_verify_schemes(&self) -> Vec<SignatureScheme> {
+        self.inner.supported_verify_schemes()
+    }
+}
+
+fn is_authority(error: &rustls::Error) -> bool {
+    match error {
+        rustls::Error::InvalidCertificate(CertificateError::Other(e)) => {
+            e.0.to_string() == "CaUsedAsEndEntity"
+        }
+        _ => false,
+    }
 }
 
 /// Accepts whatever certificate a server shows, for registries declared insecure.

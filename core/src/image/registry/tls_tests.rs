@@ -33,7 +33,11 @@ impl Server {
         change(&mut params);
         let key = KeyPair::generate().unwrap();
         let certificate = params.signed_by(&key, authority).unwrap();
-        let chain = vec![CertificateDer::from(certificate)];
+        Server::start_with(CertificateDer::from(certificate), &key)
+    }
+
+    fn start_with(certificate: CertificateDer<'static>, key: &KeyPair) -> Server {
+        let chain = vec![certificate];
         let key = PrivateKeyDer::try_from(key.serialize_der()).unwrap();
         let provider = Arc::new(rustls::crypto::ring::default_provider());
         let config = rustls::ServerConfig::builder_with_provider(provider)
@@ -143,6 +147,34 @@ fn bad_certificates_are_refused_and_plain_http_is_not_tried() {
         assert!(error.to_string().contains("certificate"), "{error}");
         assert_eq!((server.requests.load(Ordering::SeqCst), server.plain.load(Ordering::SeqCst)), (0, 0));
         assert!(server.fetch(true, &certificates).is_ok());
+        std::fs::remove_dir_all(&certificates).unwrap();
+    }
+}
+
+#[test]
+fn a_certificate_of_certs_d_may_be_shown_itself() {
+    let own = |name: &str, from: i32, to: i32| {
+        let mut params = CertificateParams::new(vec![name.to_owned()]).unwrap();
+        params.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
+        (params.not_before, params.not_after) =
+            (rcgen::date_time_ymd(from, 1, 1), rcgen::date_time_ymd(to, 1, 1));
+        CertifiedIssuer::self_signed(params, KeyPair::generate().unwrap()).unwrap()
+    };
+    let good = own("localhost", 2001, 2099);
+    let misnamed = own("other.example", 2001, 2099);
+    let expired = own("localhost", 2001, 2002);
+    for (certificate, accepted) in [(&good, true), (&misnamed, false), (&expired, false)] {
+        let server = Server::start_with(certificate.der().clone(), certificate.key());
+        let certificates = trusting(certificate, &server.host());
+        match server.fetch(false, &certificates) {
+            Ok(_) => assert!(accepted),
+            Err(e) => assert!(!accepted && e.kind() == ErrorKind::Registry, "{e}"),
+        }
+        // Another one of the same name is not that one.
+        let other = own("localhost", 2001, 2099);
+        std::fs::write(certificates.join(server.host()).join("ca.crt"), other.pem()).unwrap();
+        assert_eq!(server.fetch(false, &certificates).unwrap_err().kind(), ErrorKind::Registry);
+        assert_eq!(server.plain.load(Ordering::SeqCst), 0);
         std::fs::remove_dir_all(&certificates).unwrap();
     }
 }
