@@ -7,6 +7,9 @@ use containers_protocol::plan::{CgroupPlan, CgroupWrite};
 use rustix::fd::{AsFd, BorrowedFd, OwnedFd};
 use rustix::fs::{AtFlags, CWD, Mode, OFlags, mkdirat, openat, unlinkat};
 use rustix::io::Errno;
+use std::ffi::OsStr;
+use std::os::unix::ffi::OsStrExt;
+use std::path::Path;
 
 /// One directory of a container's cgroup.
 struct Dir {
@@ -85,10 +88,21 @@ impl Cgroup {
     }
 
     fn add(&mut self, controller: &str, parent: &[u8]) -> Result<(), Failure> {
-        let parent_fd = openat(CWD, parent, DIR, Mode::empty()).at("cgroup", parent)?;
-        mkdirat(&parent_fd, self.name.as_str(), Mode::from_raw_mode(0o755)).at("cgroup", parent)?;
-        let opened = openat(&parent_fd, self.name.as_str(), DIR | OFlags::NOFOLLOW, Mode::empty());
-        let fd = opened.at("cgroup", parent)?;
+        let mut made = self.try_add(controller, parent);
+        // Whoever closes a root removes the folder when nothing is in it, so it may have gone meanwhile.
+        for _ in 0..20 {
+            if made != Err(Errno::NOENT) {
+                break;
+            }
+            made = remake(controller, parent).and_then(|()| self.try_add(controller, parent));
+        }
+        made.at("cgroup", parent)
+    }
+
+    fn try_add(&mut self, controller: &str, parent: &[u8]) -> Result<(), Errno> {
+        let parent_fd = openat(CWD, parent, DIR, Mode::empty())?;
+        mkdirat(&parent_fd, self.name.as_str(), Mode::from_raw_mode(0o755))?;
+        let fd = openat(&parent_fd, self.name.as_str(), DIR | OFlags::NOFOLLOW, Mode::empty())?;
         if controller == "cpuset" {
             inherit_cpuset(&parent_fd, &fd);
         }
@@ -163,7 +177,13 @@ impl Cgroup {
         }
         let CgroupBase::V1(controllers) = base else { return Err(Errno::OPNOTSUPP) };
         let (_, parent) = controllers.iter().find(|(c, _)| c == "freezer").ok_or(Errno::OPNOTSUPP)?;
-        let parent_fd = openat(CWD, parent.0.as_slice(), DIR, Mode::empty())?;
+        let parent_fd = match openat(CWD, parent.0.as_slice(), DIR, Mode::empty()) {
+            Err(Errno::NOENT) => {
+                remake("freezer", &parent.0)?;
+                openat(CWD, parent.0.as_slice(), DIR, Mode::empty())?
+            }
+            opened => opened?,
+        };
         match mkdirat(&parent_fd, self.name.as_str(), Mode::from_raw_mode(0o755)) {
             Ok(()) | Err(Errno::EXIST) => {}
             Err(e) => return Err(e),
@@ -260,6 +280,52 @@ fn refused(option: &str, write: &CgroupWrite, errno: Errno) -> Failure {
     let value: String = write.value.chars().take(100).collect();
     f.detail = format!("the kernel refuses {value} for {}", write.file);
     f
+}
+
+/// Makes the folder of a root again, and the one above it, which is ours too.
+fn remake(controller: &str, folder: &[u8]) -> Result<(), Errno> {
+    let folder = Path::new(OsStr::from_bytes(folder));
+    let ours = folder.parent().ok_or(Errno::NOENT)?;
+    let above = ours.parent().ok_or(Errno::NOENT)?;
+    let mut parent = openat(CWD, above, DIR, Mode::empty())?;
+    for name in [ours, folder].into_iter().filter_map(Path::file_name) {
+        match mkdirat(&parent, name, Mode::from_raw_mode(0o755)) {
+            Ok(()) | Err(Errno::EXIST) => {}
+            Err(e) => return Err(e),
+        }
+        let dir = openat(&parent, name, DIR | OFlags::NOFOLLOW, Mode::empty())?;
+        match controller {
+            "" => give_controllers(&dir),
+            "cpuset" => inherit_cpuset(&parent, &dir),
+            _ => {}
+        }
+        parent = dir;
+    }
+    Ok(())
+}
+
+/// v2: lets the groups below use what this one has. What can't be had shows when a limit is set.
+fn give_controllers(dir: &OwnedFd) {
+    for controller in get(dir, "cgroup.controllers").unwrap_or_default().split_ascii_whitespace() {
+        let _ = put(dir, "cgroup.subtree_control", &format!("+{controller}"));
+    }
+}
+
+/// Removes the folders of a root when nothing is in them any more.
+pub fn release(base: &CgroupBase) {
+    let folders: Vec<&[u8]> = match base {
+        CgroupBase::None => return,
+        CgroupBase::V1(list) => list.iter().map(|(_, folder)| folder.0.as_slice()).collect(),
+        CgroupBase::V2(folder) => vec![folder.0.as_slice()],
+    };
+    for folder in folders {
+        let folder = Path::new(OsStr::from_bytes(folder));
+        for dir in folder.ancestors().take(2) {
+            if unlinkat(CWD, dir, AtFlags::REMOVEDIR).is_err() {
+                break;
+            }
+        }
+    }
 }
 
 /// A fresh v1 cpuset has no processors: it takes those of its parent.

@@ -106,7 +106,10 @@ fn prepare_v1(hierarchies: &[&Hierarchy], own: &BTreeMap<String, String>, root_h
             continue;
         };
         let folder = place(h, own.get(*wanted).map_or("/", String::as_str)).join(FOLDER).join(root_hash);
-        match make_v1(&folder, *wanted == "cpuset") {
+        let make = || make_v1(&folder, *wanted == "cpuset");
+        // Whoever closes the root at this moment may remove what was found a moment ago.
+        let again = |e: io::Error| if e.kind() == io::ErrorKind::NotFound { make() } else { Err(e) };
+        match make().or_else(again).or_else(again) {
             Ok(()) => base.push(((*wanted).to_owned(), Bytes::from(folder))),
             Err(e) => refused = Some(format!("cgroups can't be made in {}: {e}", folder.display())),
         }

@@ -142,6 +142,7 @@ fn serve(setup: Setup, fds: SetupFds, sock: OwnedFd) -> i32 {
         return 1;
     }
     parent.run();
+    crate::cgroup::release(&setup.cgroup);
     0
 }
 
