@@ -43,13 +43,11 @@ fn replay_file(file: &str) {
 }
 
 #[test]
-#[ignore = "the bodies behind the interface are still being filled"]
 fn run() {
     replay_file("run.json");
 }
 
 #[test]
-#[ignore = "the bodies behind the interface are still being filled"]
 fn isolation() {
     replay_file("isolation.json");
 }

@@ -40,25 +40,16 @@ pub(super) struct Parts {
     pub(super) launcher: Launcher,
     pub(super) cgroups: Cgroups,
     pub(super) warnings: Vec<String>,
+    pub(super) cache: crate::sandbox::Cache,
 }
 
 impl RuntimeInner {
     pub(super) fn new(parts: Parts) -> Result<RuntimeInner> {
-        let Parts { root, run_root, rootless, db, launcher, cgroups, warnings } = parts;
+        let Parts { root, run_root, rootless, db, launcher, cgroups, warnings, cache } = parts;
         let launcher = Arc::new(launcher);
         let link = Link { launcher: launcher.clone(), run_root: run_root.clone(), db: db.clone() };
         let store = Store::open(&root, db.clone(), Arc::new(link))?;
-        Ok(RuntimeInner {
-            root,
-            run_root,
-            rootless,
-            db,
-            launcher,
-            store,
-            cgroups,
-            warnings,
-            cache: crate::sandbox::Cache::default(),
-        })
+        Ok(RuntimeInner { root, run_root, rootless, db, launcher, store, cgroups, warnings, cache })
     }
 
     /// `handle_closed` when the runtime was closed, or opened by the process before a fork. Every operation

@@ -119,6 +119,7 @@ async fn open(root: &Path, rootless: Option<bool>, uid: u32, gid: u32) -> Result
         warnings.extend(found.warning);
         found.maps
     });
+    let cache = crate::sandbox::Cache::new(id_maps.as_ref());
     let launcher = match Launcher::start(&root, &run_root, id_maps, cgroups.base.clone()).await {
         Ok(launcher) => launcher,
         Err(e) => {
@@ -126,7 +127,7 @@ async fn open(root: &Path, rootless: Option<bool>, uid: u32, gid: u32) -> Result
             return Err(e);
         }
     };
-    let parts = inner::Parts { root, run_root, rootless, db, launcher, cgroups, warnings };
+    let parts = inner::Parts { root, run_root, rootless, db, launcher, cgroups, warnings, cache };
     RuntimeInner::new(parts)
 }
 

@@ -4,7 +4,11 @@ use crate::Result;
 use crate::container::spec::Seccomp;
 use crate::sandbox::seccomp;
 use containers_protocol::Bytes;
+use containers_protocol::plan::{IdMap, IdMaps};
 use std::sync::{Arc, Mutex, OnceLock};
+
+/// The group that owns terminals, on every distribution.
+pub(super) const TTY_GROUP: u32 = 5;
 
 /// Compiled profiles of callers that are kept.
 const PROFILES: usize = 8;
@@ -13,8 +17,9 @@ const PROFILES: usize = 8;
 type Compiled = ((String, u64), Arc<[u8]>);
 
 /// Kept by a runtime between starts.
-#[derive(Default)]
 pub(crate) struct Cache {
+    /// The group of terminals exists in the containers' user namespace.
+    pub(super) has_tty_group: bool,
     masked: OnceLock<Vec<Bytes>>,
     profiles: Mutex<Vec<Compiled>>,
 }
@@ -42,6 +47,16 @@ pub(super) const READ_ONLY: &[&str] =
     &["/proc/bus", "/proc/fs", "/proc/irq", "/proc/sys", "/proc/sysrq-trigger"];
 
 impl Cache {
+    /// Nothing kept yet, for containers with these ids (`None`: all there are).
+    pub(crate) fn new(id_maps: Option<&IdMaps>) -> Cache {
+        let mapped = |m: &IdMap| (m.inside..m.inside.saturating_add(m.count)).contains(&TTY_GROUP);
+        Cache {
+            has_tty_group: id_maps.is_none_or(|maps| maps.gids.iter().any(mapped)),
+            masked: OnceLock::new(),
+            profiles: Mutex::default(),
+        }
+    }
+
     /// Paths to hide, those of each processor included.
     pub(super) fn masked(&self) -> Vec<Bytes> {
         let list = self.masked.get_or_init(|| {

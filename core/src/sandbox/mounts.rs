@@ -1,5 +1,6 @@
 //! Mounts: those of every container, and the caller's.
 
+use super::cache::{Cache, TTY_GROUP};
 use crate::container::spec::{Spec, UserMount};
 use containers_protocol::plan::{Bind, Mount, Step};
 use rustix::mount::MountAttrFlags;
@@ -22,7 +23,7 @@ fn mount(fstype: &str, target: &str, attr: u64, options: &[(&str, Option<String>
 }
 
 /// `/proc`, `/dev`, `/sys` and what belongs in them. A mount of the caller's at the same place comes instead.
-pub(super) fn defaults(spec: &Spec, cgroup2: bool, steps: &mut Vec<Step>) {
+pub(super) fn defaults(spec: &Spec, cache: &Cache, cgroup2: bool, steps: &mut Vec<Step>) {
     let quiet = NOSUID | NODEV | NOEXEC;
     let sys = if spec.privileged { quiet } else { quiet | RDONLY };
     let taken = |target: &str| spec.mounts.iter().any(|m| m.target() == target);
@@ -39,7 +40,10 @@ pub(super) fn defaults(spec: &Spec, cgroup2: bool, steps: &mut Vec<Step>) {
     steps.push(Step::DefaultDev);
     let text = |s: &str| Some(s.to_owned());
     if !taken("/dev/pts") {
-        let options = [("ptmxmode", text("0666")), ("mode", text("0620")), ("gid", text("5"))];
+        let mut options = vec![("ptmxmode", text("0666")), ("mode", text("0620"))];
+        if cache.has_tty_group {
+            options.push(("gid", Some(TTY_GROUP.to_string())));
+        }
         steps.push(mount("devpts", "/dev/pts", NOSUID | NOEXEC, &options));
     }
     if !taken("/dev/shm") {

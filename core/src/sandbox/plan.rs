@@ -101,7 +101,7 @@ fn steps(cache: &Cache, request: &Request<'_>, hostname: &str) -> Result<Vec<Ste
     if !request.rootfs.hidden.is_empty() {
         steps.push(Step::Mask(request.rootfs.hidden.iter().map(|p| Bytes::from(p.as_path())).collect()));
     }
-    mounts::defaults(spec, request.cgroup2, &mut steps);
+    mounts::defaults(spec, cache, request.cgroup2, &mut steps);
     devices::steps(spec, &mut steps)?;
     files::steps(spec, hostname, &mut steps);
     mounts::users(spec, &mut steps);
