@@ -21,7 +21,7 @@ from __future__ import annotations
 import atexit as _atexit
 
 from . import _containers
-from ._container import Container, Containers, Status
+from ._container import Container, Containers
 from ._image import Image, Images, Progress
 from ._options import Command, CreateOptions, Credentials, HealthCheck, Mount, VolumeTarget
 from ._process import LogStream, Process, ProcessInput, ProcessOutput
@@ -120,7 +120,6 @@ __all__ = [
     "PullEvent",
     "Registry",
     "Runtime",
-    "Status",
     "StreamName",
     "Unsupported",
     "VolumeNotFound",

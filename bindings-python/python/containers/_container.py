@@ -22,8 +22,6 @@ if TYPE_CHECKING:
 
     from ._options import BytesLike, Command, CreateOptions, Seconds, StrPath
 
-Status = Literal["created", "running", "paused", "restarting", "exited", "dead"]
-
 
 def exec_options(
     command: Command,
@@ -97,12 +95,12 @@ class ContainerBase:
         return self._native.name
 
     @property
-    def status(self) -> Status:
+    def status(self) -> str:
         """How it stands now: ``created running paused restarting exited dead``.
 
         Raises ContainerNotFound when it has been removed.
         """
-        return cast(Status, self._native.status().wait())
+        return self._native.status().wait()
 
     @property
     def pid(self) -> int | None:
