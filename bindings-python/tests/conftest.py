@@ -7,6 +7,7 @@ import shutil
 import subprocess
 import sys
 import tempfile
+import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -30,7 +31,23 @@ def default_root() -> Iterator[Path]:
         del os.environ["CONTAINERS_ROOT"]
     else:
         os.environ["CONTAINERS_ROOT"] = before
-    shutil.rmtree(path)
+    remove_tree(path)
+
+
+def remove_tree(path: Path) -> None:
+    """Removes a root; a launcher whose host was killed may still be cleaning up in it."""
+    deadline = time.monotonic() + 20
+    while True:
+        try:
+            shutil.rmtree(path)
+            return
+        except FileNotFoundError:
+            if not path.exists():
+                return
+        except OSError:
+            if time.monotonic() > deadline:
+                raise
+        time.sleep(0.05)
 
 
 @pytest.fixture
@@ -39,7 +56,7 @@ def root() -> Iterator[Path]:
     path = Path(tempfile.mkdtemp(prefix="containers-python-"))
     path.chmod(0o755)
     yield path
-    shutil.rmtree(path)
+    remove_tree(path)
 
 
 @pytest.fixture(scope="module")

@@ -143,6 +143,7 @@ def test_the_bars_on_a_terminal() -> None:
 
     screen = Terminal()
     bars = Bars(screen)
+    bars._interval = 0
     a, b = "sha256:" + "a" * 64, "sha256:" + "b" * 64
     bars(containers.PullEvent("resolved", digest=a, layers=2, total=2000))
     bars(containers.PullEvent("exists", layer=a))

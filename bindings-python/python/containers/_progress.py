@@ -10,7 +10,6 @@ from typing import TextIO
 from ._types import PullEvent
 
 _UNITS = ("B", "kB", "MB", "GB", "TB")
-_INTERVAL = 0.1
 
 
 def renderer(stream: TextIO | None = None) -> Callable[[PullEvent], None]:
@@ -59,6 +58,7 @@ class Bars:
         self._out = out
         self._rows: dict[str, str] = {}
         self._drawn = 0
+        self._interval = 0.1
         self._next = 0.0
 
     def __call__(self, event: PullEvent) -> None:
@@ -67,7 +67,7 @@ class Bars:
         last = event.event == "complete"
         now = time.monotonic()
         if last or event.event != "downloading" or now >= self._next:
-            self._next = now + _INTERVAL
+            self._next = now + self._interval
             self._draw()
         if last and event.id:
             self._out.write(f"image {short(event.id)}: {'pulled' if event.fetched else 'up to date'}\n")

@@ -18,8 +18,8 @@ const BUSY: Duration = Duration::from_secs(30);
 
 /// The open database of a root.
 pub(crate) struct Db {
-    /// Set until dropped.
-    conn: Option<Mutex<Connection>>,
+    /// Set until closed.
+    conn: Mutex<Option<Connection>>,
     path: PathBuf,
     pid: u32,
 }
@@ -59,7 +59,7 @@ impl Db {
                         WriteError::Sql(e) => describe(path, e),
                     })?;
                     return Ok(Db {
-                        conn: Some(Mutex::new(conn)),
+                        conn: Mutex::new(Some(conn)),
                         path: path.to_path_buf(),
                         pid: std::process::id(),
                     });
@@ -76,12 +76,14 @@ impl Db {
     /// Runs queries that only read.
     pub(crate) fn read<T>(&self, f: impl FnOnce(&Connection) -> rusqlite::Result<T>) -> Result<T> {
         let conn = self.lock()?;
-        f(&conn).map_err(|e| describe(&self.path, e))
+        let conn = conn.as_ref().ok_or_else(crate::runtime::closed)?;
+        f(conn).map_err(|e| describe(&self.path, e))
     }
 
     /// Runs a write transaction: all of it happens, or, on an error, nothing.
     pub(crate) fn write<T>(&self, f: impl FnOnce(&Transaction<'_>) -> Result<T, WriteError>) -> Result<T> {
         let mut conn = self.lock()?;
+        let conn = conn.as_mut().ok_or_else(crate::runtime::closed)?;
         let run = || -> Result<T, WriteError> {
             let tx = conn.transaction_with_behavior(TransactionBehavior::Immediate)?;
             schema::check_version(&tx, &self.path)?;
@@ -100,20 +102,28 @@ impl Db {
         self.read(|c| c.prepare_cached("PRAGMA data_version")?.query_row([], |r| r.get(0)))
     }
 
-    fn lock(&self) -> Result<MutexGuard<'_, Connection>> {
+    /// Gives the connection and its descriptors back, though handles live on. In a child of the process that
+    /// opened it, nothing happens.
+    pub(crate) fn close(&self) {
+        if let Ok(mut conn) = self.lock() {
+            *conn = None;
+        }
+    }
+
+    fn lock(&self) -> Result<MutexGuard<'_, Option<Connection>>> {
         // Before the mutex: another thread may have held it when the host forked.
         if self.pid != std::process::id() {
             return Err(crate::runtime::forked());
         }
-        let conn = self.conn.as_ref().expect("set until dropped");
-        Ok(conn.lock().unwrap_or_else(|e| e.into_inner()))
+        Ok(self.conn.lock().unwrap_or_else(|e| e.into_inner()))
     }
 }
 
 impl Drop for Db {
     fn drop(&mut self) {
         if self.pid != std::process::id() {
-            std::mem::forget(self.conn.take());
+            let conn = self.conn.get_mut().unwrap_or_else(|e| e.into_inner());
+            std::mem::forget(conn.take());
         }
     }
 }

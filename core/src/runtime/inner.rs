@@ -63,13 +63,14 @@ impl RuntimeInner {
         self.launcher.is_own_process()
     }
 
-    /// Ends the launcher and with it all attached containers. Idempotent.
+    /// Ends the launcher and with it all attached containers, and gives back what is open. Idempotent.
     pub(super) async fn close(&self) -> Result<()> {
         if !self.launcher.release()? {
             return Ok(());
         }
         let ended = self.launcher.ended().await;
         self.sweep();
+        self.db.close();
         ended
     }
 

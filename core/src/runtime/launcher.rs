@@ -12,7 +12,7 @@ use rustix::fs::{AtFlags, Mode, OFlags};
 use rustix::net::{AddressFamily, SocketAddrUnix, SocketFlags, SocketType};
 use std::io;
 use std::path::{Path, PathBuf};
-use std::sync::RwLock;
+use std::sync::{Mutex, RwLock};
 use std::time::{Duration, Instant};
 
 /// How long a helper may take until it serves.
@@ -29,7 +29,8 @@ pub(crate) struct Launcher {
     pub(crate) dir: PathBuf,
     /// Maps of its own user namespace.
     pub(crate) id_maps: Option<IdMaps>,
-    process: OwnedFd,
+    /// Set until its end was waited for.
+    process: Mutex<Option<OwnedFd>>,
     socket: RwLock<Option<OwnedFd>>,
     pid: u32,
 }
@@ -58,7 +59,8 @@ impl Launcher {
         let process = open_process(pid)?;
         rustix::io::ioctl_fionbio(&ours, true).map_err(|e| Error::io("can't set up a socket", e.into()))?;
         let (name, dir) = place.keep();
-        Ok(Launcher { name, dir, id_maps, process, socket: RwLock::new(Some(ours)), pid: std::process::id() })
+        let (process, socket) = (Mutex::new(Some(process)), RwLock::new(Some(ours)));
+        Ok(Launcher { name, dir, id_maps, process, socket, pid: std::process::id() })
     }
 
     /// `handle_closed` after a release, or in a child of the process that started it.
@@ -129,11 +131,13 @@ impl Launcher {
 
     /// Waits for its end after a release; kills it when it takes too long.
     pub(super) async fn ended(&self) -> Result<()> {
+        let process = self.process.lock().unwrap_or_else(|e| e.into_inner()).take();
+        let Some(process) = process else { return Ok(()) };
         let deadline = Instant::now() + END;
-        if let Ok(done) = timeout_at(Some(deadline), readable(&self.process)).await {
+        if let Ok(done) = timeout_at(Some(deadline), readable(&process)).await {
             return done.map_err(|e| Error::io("can't wait for the launcher", e));
         }
-        let _ = rustix::process::pidfd_send_signal(&self.process, rustix::process::Signal::KILL);
+        let _ = rustix::process::pidfd_send_signal(&process, rustix::process::Signal::KILL);
         Err(Error::new(ErrorKind::Internal, "the launcher did not end in time and was killed"))
     }
 }
