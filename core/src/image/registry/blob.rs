@@ -80,7 +80,7 @@ impl<'a> BlobReader<'a> {
                 }
                 Err(fault) => {
                     self.body = None;
-                    if let Err(e) = self.retry.pause(fault).await {
+                    if let Err(e) = self.retry.pause(fault, self.client.has_answered()).await {
                         self.done = true;
                         return Err(e.with_context("digest", self.digest.as_str()));
                     }

@@ -13,6 +13,8 @@ use std::time::Duration;
 pub(super) enum Fault {
     /// It may be better next time, after this long if the server said so.
     Again(Error, Option<Duration>),
+    /// There was no connection.
+    Unreachable(Error),
     /// The content is not what its digest says: worth one more try.
     Wrong(Error),
     /// It will not get better.
@@ -29,11 +31,16 @@ impl Fault {
     /// A failure below HTTP.
     pub(super) fn network(error: reqwest::Error, url: &Url, what: &str) -> Fault {
         let hopeless = error.is_builder() || certificate_error(&error);
+        let connecting = error.is_connect();
         let host = host_of(url);
         let error = Error::new(ErrorKind::Registry, format!("{what} {host}"))
             .with_context("url", shown(url))
             .with_source(causes(&error.without_url()));
-        if hopeless { Fault::Final(error) } else { Fault::Again(error, None) }
+        match (hopeless, connecting) {
+            (true, _) => Fault::Final(error),
+            (false, true) => Fault::Unreachable(error),
+            (false, false) => Fault::Again(error, None),
+        }
     }
 
     /// No bytes for too long.

@@ -28,6 +28,7 @@ use error::{Fault, Said, shown};
 use reqwest::header::{ACCEPT, ACCEPT_ENCODING, CONTENT_TYPE, HeaderMap, HeaderValue};
 use reqwest::{StatusCode, Url};
 use std::path::PathBuf;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 use token::Authenticator;
 use transport::{Answer, Transport};
@@ -79,6 +80,8 @@ pub(crate) struct Client {
     auth: Authenticator,
     repository: String,
     settings: Settings,
+    /// It has answered anything at all.
+    answered: AtomicBool,
 }
 
 /// A manifest or index as it was received.
@@ -97,7 +100,13 @@ impl Client {
     pub(crate) fn new(source: &Source, credentials: Sources, settings: Settings) -> Result<Client> {
         let transport = Transport::new(&source.host, source.insecure, &settings)?;
         let auth = Authenticator::new(&source.host, &source.repository, credentials);
-        Ok(Client { transport, auth, repository: source.repository.clone(), settings })
+        Ok(Client {
+            transport,
+            auth,
+            repository: source.repository.clone(),
+            settings,
+            answered: AtomicBool::new(false),
+        })
     }
 
     /// A manifest by tag or digest. `image_not_found` when the registry does not have it.
@@ -107,7 +116,7 @@ impl Client {
             let attempt = within(self.settings.document, self.try_manifest(identifier, digest)).await;
             match attempt {
                 Ok(fetched) => return Ok(fetched),
-                Err(fault) => retry.pause(fault).await?,
+                Err(fault) => retry.pause(fault, self.has_answered()).await?,
             }
         }
     }
@@ -181,6 +190,7 @@ impl Client {
         for round in 0..3 {
             let current = self.auth.current().await;
             let answer = self.transport.get(url.clone(), headers.clone(), current.header.as_ref()).await?;
+            self.answered.store(true, Ordering::Relaxed);
             if answer.status() != StatusCode::UNAUTHORIZED {
                 return Ok(answer);
             }
@@ -199,6 +209,10 @@ impl Client {
             }
         }
         unreachable!("the last round returns")
+    }
+
+    fn has_answered(&self) -> bool {
+        self.answered.load(Ordering::Relaxed)
     }
 
     async fn url(&self, path: &str) -> Result<Url, Fault> {
@@ -256,6 +270,7 @@ struct Retry {
     pause: Duration,
     settings: (u32, Duration, Duration),
     wrong: bool,
+    made: u32,
 }
 
 impl Retry {
@@ -265,6 +280,7 @@ impl Retry {
             pause: settings.backoff,
             settings: (settings.attempts, settings.backoff, settings.longest_pause),
             wrong: false,
+            made: 0,
         }
     }
 
@@ -273,8 +289,8 @@ impl Retry {
         (self.left, self.pause) = (self.settings.0.saturating_sub(1), self.settings.1);
     }
 
-    /// Waits before the next attempt, or says that there is none.
-    async fn pause(&mut self, fault: Fault) -> Result<()> {
+    /// Waits before the next attempt, or says that there is none. `answered`: by the registry, before.
+    async fn pause(&mut self, fault: Fault, answered: bool) -> Result<()> {
         let (error, after) = match fault {
             Fault::Final(error) => return Err(error),
             Fault::Wrong(error) if self.wrong => return Err(error),
@@ -282,11 +298,18 @@ impl Retry {
                 self.wrong = true;
                 return Ok(());
             }
+            // Whoever mistyped a host should not wait for long; once it has answered, it will come back.
+            Fault::Unreachable(error) if !answered => {
+                self.left = self.left.min(1);
+                (error, None)
+            }
+            Fault::Unreachable(error) => (error, None),
             Fault::Again(error, after) => (error, after),
         };
-        let (attempts, _, longest) = self.settings;
+        self.made += 1;
+        let longest = self.settings.2;
         if self.left == 0 {
-            return Err(error.with_context("attempts", attempts.to_string()));
+            return Err(error.with_context("attempts", self.made.to_string()));
         }
         if let Some(after) = after.filter(|a| *a > longest) {
             return Err(error.with_context("retry_after", format!("{}s", after.as_secs())));
