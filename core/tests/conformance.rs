@@ -8,10 +8,14 @@ mod matchers;
 mod replay;
 
 use serde_json::Value;
+use std::os::unix::fs::{PermissionsExt, chown};
+use std::os::unix::process::CommandExt;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
 fn replay_file(file: &str) {
-    let path = format!("{}/../tests/conformance/{file}", env!("CARGO_MANIFEST_DIR"));
+    let beside_sources = concat!(env!("CARGO_MANIFEST_DIR"), "/../tests/conformance");
+    let folder = std::env::var("CONFORMANCE_TABLE").unwrap_or_else(|_| beside_sources.into());
+    let path = format!("{folder}/{file}");
     let text = std::fs::read_to_string(&path).expect("the table is part of the source");
     let table: Value = serde_json::from_str(&text).expect("the table is JSON");
     let wanted = std::env::var("CONFORMANCE").unwrap_or_default();
@@ -68,4 +72,44 @@ fn lifecycle() {
 #[ignore = "the bodies behind the interface are still being filled"]
 fn images() {
     replay_file("images.json");
+}
+
+/// The same cases once more as a user who is not root and has no ids granted.
+#[test]
+fn as_an_ordinary_user() {
+    const USER: u32 = 61_234;
+    if !nix::unistd::geteuid().is_root() {
+        println!("skip: the other tests are those of an ordinary user already");
+        return;
+    }
+    let tmp = replay::TempDir::new();
+    let program = tmp.0.join("conformance");
+    std::fs::copy(std::env::current_exe().expect("procfs is there"), &program).expect("there is room");
+    std::fs::set_permissions(&program, PermissionsExt::from_mode(0o755)).expect("the file is ours");
+    let table = tmp.0.join("table");
+    std::fs::create_dir(&table).expect("the folder is ours");
+    for file in ["run.json", "isolation.json", "errors.json", "lifecycle.json", "images.json"] {
+        let from = format!("{}/../tests/conformance/{file}", env!("CARGO_MANIFEST_DIR"));
+        std::fs::copy(from, table.join(file)).expect("the table is part of the source");
+    }
+    let own = |name: &str| {
+        let path = tmp.0.join(name);
+        std::fs::create_dir(&path).expect("the folder is ours");
+        chown(&path, Some(USER), Some(USER)).expect("root may");
+        path
+    };
+    let status = std::process::Command::new(program)
+        .args(["--nocapture", "--skip", "as_an_ordinary_user"])
+        .env_clear()
+        .env("PATH", "/usr/bin:/bin")
+        .env("CONFORMANCE_TABLE", table)
+        .env("CONFORMANCE", std::env::var_os("CONFORMANCE").unwrap_or_default())
+        .env("HOME", own("home"))
+        .env("TMPDIR", own("tmp"))
+        .env("XDG_RUNTIME_DIR", own("run"))
+        .current_dir("/")
+        .uid(USER)
+        .gid(USER)
+        .status();
+    assert!(status.expect("the copy starts").success(), "see the output above");
 }

@@ -41,10 +41,10 @@ impl From<Error> for Failed {
 }
 
 /// A folder that goes with its value.
-struct TempDir(PathBuf);
+pub struct TempDir(pub PathBuf);
 
 impl TempDir {
-    fn new() -> TempDir {
+    pub fn new() -> TempDir {
         static NEXT: AtomicU32 = AtomicU32::new(0);
         let unique = format!("conformance-{}-{}", std::process::id(), NEXT.fetch_add(1, Ordering::Relaxed));
         let path = std::env::temp_dir().join(unique);
