@@ -9,6 +9,7 @@ const { nothingElse, record, take } = require('./options.js');
 /** An open root. */
 class Runtime extends Handle {
   #native;
+  #closing;
 
   constructor(token, native) {
     super(token);
@@ -39,7 +40,8 @@ class Runtime extends Handle {
 
   async close() {
     Container.forget(this);
-    await call(this.#native, 'close', []);
+    this.#closing ??= call(this.#native, 'close', []);
+    await this.#closing;
   }
 
   async [asyncDispose]() {

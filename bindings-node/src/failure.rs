@@ -34,6 +34,11 @@ impl Failure {
         Failure::Core(Error::new(ErrorKind::Cancelled, "The operation was aborted"))
     }
 
+    /// The handle was closed.
+    pub fn closed() -> Failure {
+        Failure::Core(Error::new(ErrorKind::HandleClosed, "the handle is closed"))
+    }
+
     /// The I/O thread can't be started.
     pub fn thread(e: std::io::Error) -> Failure {
         Failure::Core(Error::io("can't start the I/O thread", e))

@@ -4,15 +4,11 @@ use crate::failure::Failure;
 use crate::options;
 use crate::port::Port;
 use crate::value::{Outcome, Value};
-use containers::{Error, ErrorKind, LogStream, StdioStream};
+use containers::{LogStream, StdioStream};
 use futures_util::lock::Mutex as AsyncMutex;
 use napi::bindgen_prelude::Buffer;
 use napi_derive::napi;
 use std::sync::{Arc, Mutex, PoisonError};
-
-fn closed() -> Failure {
-    Failure::Core(Error::new(ErrorKind::HandleClosed, "the handle is closed"))
-}
 
 /// What `exec` and `attach` return.
 #[napi]
@@ -27,7 +23,7 @@ impl Process {
     }
 
     fn get(&self) -> Result<Arc<containers::Process>, Failure> {
-        self.inner.lock().unwrap_or_else(PoisonError::into_inner).clone().ok_or_else(closed)
+        self.inner.lock().unwrap_or_else(PoisonError::into_inner).clone().ok_or_else(Failure::closed)
     }
 }
 

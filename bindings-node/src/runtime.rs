@@ -6,8 +6,8 @@ use crate::image::Image;
 use crate::options;
 use crate::port::Port;
 use crate::value::Value;
-use containers::PullEvent;
 use containers::executor::IoGuard;
+use containers::{Containers, Images, PullEvent};
 use napi::bindgen_prelude::Buffer;
 use napi_derive::napi;
 use std::path::PathBuf;
@@ -16,9 +16,15 @@ use std::sync::{Arc, Mutex, PoisonError};
 /// An open root.
 #[napi]
 pub struct Runtime {
-    inner: containers::Runtime,
+    root: String,
+    open: Mutex<Option<Open>>,
+}
+
+/// What goes with the closing, whenever JavaScript collects the handle.
+struct Open {
+    runtime: containers::Runtime,
     /// The I/O thread stays from the opening to the closing.
-    guard: Mutex<Option<IoGuard>>,
+    guard: IoGuard,
 }
 
 impl Runtime {
@@ -31,7 +37,22 @@ impl Runtime {
         if let Some(rootless) = rootless {
             builder = builder.rootless(rootless);
         }
-        Ok(Runtime { inner: builder.open().await?, guard: Mutex::new(Some(guard)) })
+        let runtime = builder.open().await?;
+        let root = runtime.root().to_string_lossy().into_owned();
+        Ok(Runtime { root, open: Mutex::new(Some(Open { runtime, guard })) })
+    }
+
+    fn get(&self) -> Result<containers::Runtime, Failure> {
+        let open = self.open.lock().unwrap_or_else(PoisonError::into_inner);
+        open.as_ref().map(|o| o.runtime.clone()).ok_or_else(Failure::closed)
+    }
+
+    fn images(&self) -> Result<Images, Failure> {
+        Ok(self.get()?.images())
+    }
+
+    fn containers(&self) -> Result<Containers, Failure> {
+        Ok(self.get()?.containers())
     }
 }
 
@@ -75,25 +96,26 @@ impl Runtime {
     /// The folder.
     #[napi(getter, catch_unwind)]
     pub fn root(&self) -> String {
-        self.inner.root().to_string_lossy().into_owned()
+        self.root.clone()
     }
 
     /// What this machine and this root have.
     #[napi(catch_unwind)]
     pub fn info(&self, port: &Port, id: u32) {
-        let runtime = self.inner.clone();
-        port.start_sync(id, move || Value::json(&runtime.info()?));
+        let runtime = self.get();
+        port.start_sync(id, move || Value::json(&runtime?.info()?));
     }
 
     /// Kills attached containers, ends the launcher.
     #[napi(catch_unwind)]
     pub fn close(&self, port: &Port, id: u32) {
-        let runtime = self.inner.clone();
-        let guard = self.guard.lock().unwrap_or_else(PoisonError::into_inner).take();
+        let open = self.open.lock().unwrap_or_else(PoisonError::into_inner).take();
         port.start(id, async move {
-            let closed = runtime.close().await;
-            drop(guard);
-            closed?;
+            if let Some(Open { runtime, guard }) = open {
+                let closed = runtime.close().await;
+                drop(guard);
+                closed?;
+            }
             Ok(Value::Nothing)
         });
     }
@@ -101,59 +123,59 @@ impl Runtime {
     /// Runs a command to its end.
     #[napi(catch_unwind)]
     pub fn run(&self, port: &Port, id: u32, image: String, options: String, input: Option<Buffer>) {
-        let containers = self.inner.containers();
+        let containers = self.containers();
         let input = input.map(|b| b.to_vec());
         port.start(id, async move {
             let options = options::run(&options, input)?;
-            Ok(Value::Output(containers.run_with(image, options).await?))
+            Ok(Value::Output(containers?.run_with(image, options).await?))
         });
     }
 
     /// Creates a container.
     #[napi(catch_unwind)]
     pub fn create(&self, port: &Port, id: u32, image: String, options: String) {
-        let containers = self.inner.containers();
+        let containers = self.containers();
         port.start(id, async move {
             let options = options::parse(&options)?;
-            Ok(Value::Container(Container::new(containers.create(image, options).await?)))
+            Ok(Value::Container(Container::new(containers?.create(image, options).await?)))
         });
     }
 
     /// Finds a container.
     #[napi(catch_unwind)]
     pub fn container(&self, port: &Port, id: u32, name: String) {
-        let containers = self.inner.containers();
-        port.start_sync(id, move || Ok(Value::Container(Container::new(containers.get(&name)?))));
+        let containers = self.containers();
+        port.start_sync(id, move || Ok(Value::Container(Container::new(containers?.get(&name)?))));
     }
 
     /// Lists containers.
     #[napi(catch_unwind)]
     pub fn list(&self, port: &Port, id: u32, options: String) {
-        let containers = self.inner.containers();
-        port.start_sync(id, move || Value::json(&containers.list(&options::parse(&options)?)?));
+        let containers = self.containers();
+        port.start_sync(id, move || Value::json(&containers?.list(&options::parse(&options)?)?));
     }
 
     /// Fetches an image.
     #[napi(catch_unwind)]
     pub fn pull(&self, port: &Port, id: u32, reference: String, options: String, events: bool) {
-        let images = self.inner.images();
+        let images = self.images();
         let progress = events.then(|| progress(port, id));
         port.start(id, async move {
             let mut options = options::pull(&options)?;
             options.progress = progress;
-            Ok(Value::Image(Image::new(images.pull(&reference, options).await?)))
+            Ok(Value::Image(Image::new(images?.pull(&reference, options).await?)))
         });
     }
 
     /// Loads an archive or a layout.
     #[napi(catch_unwind)]
     pub fn load(&self, port: &Port, id: u32, path: String, options: String, events: bool) {
-        let images = self.inner.images();
+        let images = self.images();
         let progress = events.then(|| progress(port, id));
         port.start(id, async move {
             let mut options = options::load(&options)?;
             options.progress = progress;
-            let loaded = images.load(PathBuf::from(path), options).await?;
+            let loaded = images?.load(PathBuf::from(path), options).await?;
             Ok(Value::Images(loaded.into_iter().map(Image::new).collect()))
         });
     }
@@ -161,33 +183,33 @@ impl Runtime {
     /// Makes an image from a root file system.
     #[napi(catch_unwind)]
     pub fn import(&self, port: &Port, id: u32, path: String, options: String) {
-        let images = self.inner.images();
+        let images = self.images();
         port.start(id, async move {
             let options = options::import(&options)?;
-            Ok(Value::Image(Image::new(images.import_(PathBuf::from(path), options).await?)))
+            Ok(Value::Image(Image::new(images?.import_(PathBuf::from(path), options).await?)))
         });
     }
 
     /// Finds an image.
     #[napi(catch_unwind)]
     pub fn image(&self, port: &Port, id: u32, reference: String) {
-        let images = self.inner.images();
-        port.start_sync(id, move || Ok(Value::Image(Image::new(images.get(&reference)?))));
+        let images = self.images();
+        port.start_sync(id, move || Ok(Value::Image(Image::new(images?.get(&reference)?))));
     }
 
     /// Lists images.
     #[napi(catch_unwind)]
     pub fn image_list(&self, port: &Port, id: u32) {
-        let images = self.inner.images();
-        port.start_sync(id, move || Value::json(&images.list()?));
+        let images = self.images();
+        port.start_sync(id, move || Value::json(&images?.list()?));
     }
 
     /// Removes an image.
     #[napi(catch_unwind)]
     pub fn image_remove(&self, port: &Port, id: u32, reference: String, force: bool) {
-        let images = self.inner.images();
+        let images = self.images();
         port.start_sync(id, move || {
-            images.remove(&reference, force)?;
+            images?.remove(&reference, force)?;
             Ok(Value::Nothing)
         });
     }
