@@ -88,7 +88,7 @@ pub fn assert_nothing_left(root: &Path, run_root: &Path) {
     }
 }
 
-fn entries(dir: &Path) -> Vec<String> {
+pub fn entries(dir: &Path) -> Vec<String> {
     let Ok(list) = std::fs::read_dir(dir) else { return Vec::new() };
     list.map(|e| e.unwrap().file_name().to_string_lossy().into_owned()).collect()
 }

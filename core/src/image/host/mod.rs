@@ -33,6 +33,10 @@ impl HostImage {
         let mut name = "host".to_owned();
         for path in &paths {
             name.push(':');
+            if !path.is_absolute() {
+                // Refused when it is used; a tag can't begin so.
+                name.push_str("./");
+            }
             name.push_str(&escape(path));
         }
         let config =
@@ -45,7 +49,7 @@ impl HostImage {
         if name == "host" {
             return Ok(Some(HostImage::new([""; 0])));
         }
-        let Some(list) = name.strip_prefix("host:").filter(|l| l.starts_with('/')) else {
+        let Some(list) = name.strip_prefix("host:").filter(|l| l.starts_with(['/', '.'])) else {
             return Ok(None);
         };
         let paths = split(list).ok_or_else(|| {
@@ -137,6 +141,9 @@ mod tests {
         let image = HostImage::new([odd.as_path(), Path::new("/data")]);
         assert_eq!(image.name(), "host:/a%3Ab%20%25%FF%0A:/data");
         assert_eq!(HostImage::parse(image.name()).unwrap().unwrap(), image);
+        let relative = HostImage::new(["a", ""]);
+        assert_eq!(relative.name(), "host:./a:./");
+        assert!(HostImage::parse(relative.name()).unwrap().is_some_and(|h| h.paths().len() == 2));
         assert!(HostImage::parse("host:/a%").is_err());
     }
 }

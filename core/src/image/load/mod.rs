@@ -72,8 +72,7 @@ impl Job<'_> {
         let mut fetched = false;
         for layer in layers {
             let name = layer.name.clone();
-            let (committed, new) =
-                self.layer(layer).await.map_err(|e| e.with_context("layer", name.clone()))?;
+            let (committed, new) = self.layer(layer).await.map_err(|e| about(e, &name))?;
             fetched |= new;
             done.push(committed);
         }
@@ -116,6 +115,11 @@ impl Job<'_> {
         self.report(PullEvent::Complete { id: record.id.to_string(), fetched });
         Ok(record)
     }
+}
+
+/// Names the layer, unless one is named.
+fn about(e: Error, layer: &str) -> Error {
+    if e.context().iter().any(|(key, _)| *key == "layer") { e } else { e.with_context("layer", layer) }
 }
 
 /// Lets others run, and the caller be interrupted, between two pieces of work.

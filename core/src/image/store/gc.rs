@@ -44,7 +44,7 @@ impl Store {
             .with_context("image", id)
             .with_context("refs", record.tags.join(", ")));
         }
-        let needed = self.support().images_in_use()?.contains(id);
+        let needed = self.is_needed(id)?;
         if needed && !force {
             return Err(Error::new(
                 ErrorKind::InUse,
@@ -141,10 +141,29 @@ impl Store {
         Ok(())
     }
 
-    /// Deletes the work of those who died in it.
-    pub(crate) async fn reclaim(&self) -> Result<()> {
+    /// Puts in order what a crash left: work whose owner died in it, and what was kept for containers that are
+    /// gone. When there is nothing of that, it costs next to nothing.
+    pub(super) fn tidy(&self) -> Result<()> {
         let abandoned = lock::abandoned(&self.tmp())?;
-        self.delete(abandoned.iter().map(|(path, _)| path.clone()).collect()).await
+        let kept: bool = self.db().read(|c| {
+            c.query_row("SELECT EXISTS (SELECT 1 FROM images WHERE removed = 1)", [], |r| r.get(0))
+        })?;
+        if !abandoned.is_empty() {
+            self.delete_later(abandoned.iter().map(|(path, _)| path.clone()).collect());
+        }
+        if kept || !abandoned.is_empty() {
+            self.collect()?;
+        }
+        Ok(())
+    }
+
+    /// Whether a container needs an image. One that has just ended may still be being cleaned up.
+    fn is_needed(&self, id: &str) -> Result<bool> {
+        if !self.support().images_in_use()?.contains(id) {
+            return Ok(false);
+        }
+        self.settle()?;
+        Ok(self.support().images_in_use()?.contains(id))
     }
 }
 

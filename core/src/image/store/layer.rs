@@ -93,6 +93,8 @@ pub(crate) struct LayerSink {
     answers: OwnedFd,
     /// Whether the answer of the unpacker was received.
     answered: bool,
+    /// The unpacker found the content wrong; the digest of the rest may tell why.
+    wrong: Option<Error>,
     content: ErrorKind,
     _lock: Option<Named>,
 }
@@ -124,6 +126,7 @@ impl LayerSink {
             pipe: Some(writer),
             answers,
             answered: false,
+            wrong: None,
             content,
             _lock: lock,
         })
@@ -152,9 +155,13 @@ impl LayerSink {
                 // The unpacker has given up: its answer says why.
                 Err(Errno::PIPE) => {
                     self.pipe = None;
-                    return Err(self.answer().await.err().unwrap_or_else(|| {
+                    let why = self.answer().await.err().unwrap_or_else(|| {
                         Error::new(ErrorKind::Internal, "the unpacker ended before its input did")
-                    }));
+                    });
+                    if why.kind() != self.content {
+                        return Err(why);
+                    }
+                    self.wrong = Some(why);
                 }
                 Err(e) => return Err(Error::io("can't send to the unpacker", e.into())),
             }
@@ -165,7 +172,10 @@ impl LayerSink {
     /// Ends the input, checks digests, and makes the layer visible.
     pub(crate) async fn finish(mut self) -> Result<NewLayer> {
         self.pipe = None;
-        let unpacked = self.answer().await;
+        let unpacked = match self.wrong.take() {
+            Some(wrong) => Err(wrong),
+            None => self.answer().await,
+        };
         let blob = self.blob.take().expect("taken only here");
         // The digest of the blob first: it says more about a broken transfer than the unpacker can.
         let (blob, size) = blob.commit(|digest| self.store.blob_path(digest))?;

@@ -38,6 +38,10 @@ use std::fs::DirBuilder;
 use std::os::unix::fs::{DirBuilderExt, PermissionsExt};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+/// How long a removal waits for containers that have just ended.
+const SETTLE: Duration = Duration::from_secs(10);
 
 /// The open runtime as the store sees it.
 pub(crate) trait Support: Send + Sync {
@@ -90,13 +94,11 @@ impl Store {
         for folder in ["blobs", "blobs/sha256", "blobs/sha512", "layers", "empty", "host", "tmp"] {
             make_private_dir(&root.join(folder))?;
         }
-        Ok(Arc::new(Store {
-            root: root.to_path_buf(),
-            db,
-            support,
-            cache: records::Cache::default(),
-            host: super::host::Cache::default(),
-        }))
+        let (root, cache, host) =
+            (root.to_path_buf(), records::Cache::default(), super::host::Cache::default());
+        let store = Arc::new(Store { root, db, support, cache, host });
+        store.tidy()?;
+        Ok(store)
     }
 
     pub(crate) fn db(&self) -> &Db {
@@ -167,6 +169,13 @@ impl Store {
             control::Event::Failed(failure) => Err(failed(failure, ErrorKind::Io)),
             _ => Ok(()),
         }
+    }
+
+    /// Waits until the launcher has cleaned up after containers that have ended; not for ever.
+    fn settle(&self) -> Result<()> {
+        let answers = self.support.request(&launch::Request::Settle, &[])?;
+        crate::sys::poll::wait_readable(&answers, Instant::now() + SETTLE);
+        Ok(())
     }
 
     /// Asks the launcher to delete trees, and does not wait.
