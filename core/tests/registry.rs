@@ -6,6 +6,7 @@ use std::collections::BTreeMap;
 use std::io::{BufRead, BufReader};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
@@ -17,7 +18,11 @@ struct Registry {
 
 impl Registry {
     fn start() -> Option<Registry> {
-        for program in ["python3", "docker-registry", "skopeo", "umoci"] {
+        Registry::start_with(&[])
+    }
+
+    fn start_with(arguments: &[&str]) -> Option<Registry> {
+        for program in ["python3", "docker-registry", "skopeo", "umoci", "openssl", "perl"] {
             let there =
                 std::env::split_paths(&std::env::var_os("PATH")?).any(|dir| dir.join(program).is_file());
             if !there {
@@ -27,7 +32,7 @@ impl Registry {
         }
         let script = concat!(env!("CARGO_MANIFEST_DIR"), "/../tests/registry/start.py");
         let mut command = Command::new("python3");
-        command.arg(script).stdin(Stdio::piped()).stdout(Stdio::piped());
+        command.arg(script).args(arguments).stdin(Stdio::piped()).stdout(Stdio::piped());
         let mut child = command.spawn().unwrap();
         let lines = BufReader::new(child.stdout.take().unwrap()).lines().map_while(Result::ok);
         let pairs = lines.take_while(|line| line != "ready");
@@ -52,7 +57,9 @@ struct Root(PathBuf);
 
 impl Root {
     fn new(name: &str) -> Root {
-        let path = std::env::temp_dir().join(format!("registry-{name}-{}", std::process::id()));
+        static COUNT: AtomicUsize = AtomicUsize::new(0);
+        let number = COUNT.fetch_add(1, Ordering::Relaxed);
+        let path = std::env::temp_dir().join(format!("registry-{name}-{}-{number}", std::process::id()));
         std::fs::create_dir(&path).unwrap();
         Root(path)
     }
@@ -135,40 +142,76 @@ fn errors_name_the_reference() {
     });
 }
 
-/// What [`several_processes_download_once`] starts several times.
+/// What other tests start as processes of their own; says on a line of its own how it went.
 #[test]
 fn child_that_pulls() {
     let (Ok(root), Ok(image)) = (std::env::var("PULL_ROOT"), std::env::var("PULL_IMAGE")) else { return };
+    let before = (entries("/proc/self/task"), entries("/proc/self/fd"));
     block_on(async {
         let rt = open(Path::new(&root)).await;
         let (options, events) = watched();
-        let image = rt.images().pull(&image, options).await.unwrap();
-        let done = events.lock().unwrap().iter().filter(|e| matches!(e, PullEvent::Done { .. })).count();
-        println!("pulled {} {done}", image.id());
+        match rt.images().pull(&image, options).await {
+            Ok(image) => {
+                let done =
+                    events.lock().unwrap().iter().filter(|e| matches!(e, PullEvent::Done { .. })).count();
+                println!("\npulled {} {done}", image.id());
+            }
+            Err(e) => println!("\nfailed {} {e}", e.code()),
+        }
         rt.close().await.unwrap();
     });
+    // A thread may need a moment to end.
+    let until = Instant::now() + Duration::from_secs(10);
+    while (entries("/proc/self/task"), entries("/proc/self/fd")) != before {
+        assert!(Instant::now() < until, "left: {before:?}, {}", listing("/proc/self/fd"));
+        std::thread::sleep(Duration::from_millis(10));
+    }
+}
+
+fn entries(folder: &str) -> usize {
+    std::fs::read_dir(folder).unwrap().count()
+}
+
+fn listing(folder: &str) -> String {
+    let paths = std::fs::read_dir(folder).unwrap().map(|e| e.unwrap().path());
+    let targets = paths.map(|p| format!("{:?}", std::fs::read_link(p).unwrap_or_default()));
+    targets.collect::<Vec<_>>().join(" ")
+}
+
+/// A process that pulls, with a further environment.
+fn child(root: &Root, image: &str, environment: &[(&str, &str)]) -> Child {
+    let mut command = Command::new(std::env::current_exe().unwrap());
+    command.args(["--exact", "child_that_pulls", "--nocapture"]);
+    for name in ["HTTP_PROXY", "HTTPS_PROXY", "ALL_PROXY", "NO_PROXY"] {
+        command.env_remove(name).env_remove(name.to_lowercase());
+    }
+    // Nothing of the user who runs the tests.
+    command.env("HOME", "/nonexistent").env_remove("XDG_CONFIG_HOME").env_remove("XDG_RUNTIME_DIR");
+    command.env_remove("DOCKER_CONFIG").env_remove("DOCKER_AUTH_CONFIG");
+    command.env("PULL_ROOT", &root.0).env("PULL_IMAGE", image).envs(environment.iter().copied());
+    command.stdout(Stdio::piped()).spawn().unwrap()
+}
+
+/// `pulled ID LAYERS` or `failed CODE MESSAGE`.
+fn outcome(child: Child) -> String {
+    let output = child.wait_with_output().unwrap();
+    let text = String::from_utf8_lossy(&output.stdout).into_owned();
+    assert!(output.status.success(), "{text}");
+    let line = text.lines().find(|l| l.starts_with("pulled ") || l.starts_with("failed "));
+    line.unwrap_or_else(|| panic!("{text}")).to_owned()
 }
 
 #[test]
 fn several_processes_download_once() {
     let Some(registry) = Registry::start() else { return };
     let root = Root::new("several");
-    let program = std::env::current_exe().unwrap();
-    let start = || {
-        let mut command = Command::new(&program);
-        command.args(["--exact", "child_that_pulls", "--nocapture"]);
-        command.env("PULL_ROOT", &root.0).env("PULL_IMAGE", registry.image("oci"));
-        command.stdout(Stdio::piped()).spawn().unwrap()
-    };
-    let children: Vec<Child> = (0..4).map(|_| start()).collect();
+    let children: Vec<Child> = (0..4).map(|_| child(&root, registry.image("oci"), &[])).collect();
     let mut ids = Vec::new();
     let mut layers = 0;
     for child in children {
-        let output = child.wait_with_output().unwrap();
-        let text = String::from_utf8_lossy(&output.stdout).into_owned();
-        assert!(output.status.success(), "{text}");
-        let line = text.split("pulled ").nth(1).unwrap_or_else(|| panic!("{text}"));
-        let mut words = line.split_whitespace();
+        let outcome = outcome(child);
+        let mut words =
+            outcome.strip_prefix("pulled ").unwrap_or_else(|| panic!("{outcome}")).split_whitespace();
         ids.push(words.next().unwrap().to_owned());
         layers += words.next().unwrap().parse::<usize>().unwrap();
     }
@@ -202,4 +245,95 @@ fn a_cancelled_pull_leaves_nothing() {
         rt.close().await.unwrap();
     });
     assert_eq!(std::fs::read_dir(root.0.join("tmp")).unwrap().count(), 0);
+}
+
+/// Pulls in a process of its own, with this environment, into a fresh root.
+fn pulled(name: &str, image: &str, environment: &[(&str, &str)]) -> String {
+    let root = Root::new(name);
+    outcome(child(&root, image, environment))
+}
+
+#[test]
+fn credentials_come_from_the_environment() {
+    let Some(registry) = Registry::start_with(&["--auth", "bob:s3cret", "--images", "oci"]) else { return };
+    let (image, host) = (registry.image("oci"), registry.values["registry"].as_str());
+    let files = Root::new("files");
+    let write = |path: &str, content: &str| {
+        let path = files.0.join(path);
+        std::fs::create_dir_all(path.parent().unwrap()).unwrap();
+        std::fs::write(&path, content).unwrap();
+        path.parent().unwrap().to_str().unwrap().to_owned()
+    };
+    // base64 of bob:s3cret and of bob:wrong
+    let entry = |auth: &str| format!(r#"{{"auths":{{"{host}":{{"auth":"{auth}"}}}}}}"#);
+    let (good, bad) = (entry("Ym9iOnMzY3JldA=="), entry("Ym9iOndyb25n"));
+    let docker = write("docker/config.json", &good);
+    let wrong = write("wrong/config.json", &bad);
+    let home = write("home/.docker/config.json", &good).replace("/.docker", "");
+    let config = write("config/containers/auth.json", &good).replace("/containers", "");
+    let namespaced = format!(r#"{{"auths":{{"{host}/busybox":{{"auth":"Ym9iOnMzY3JldA=="}}}}}}"#);
+    let run = write("run/containers/auth.json", &namespaced).replace("/containers", "");
+    for environment in [
+        &[("DOCKER_AUTH_CONFIG", &*good)][..],
+        &[("DOCKER_CONFIG", &docker)],
+        &[("HOME", &home)],
+        &[("XDG_CONFIG_HOME", &config)],
+        &[("XDG_RUNTIME_DIR", &run)],
+        // The first one that has an entry decides.
+        &[("DOCKER_AUTH_CONFIG", &good), ("DOCKER_CONFIG", &wrong)],
+    ] {
+        let outcome = pulled("environment", image, environment);
+        assert!(outcome.starts_with("pulled "), "{environment:?}: {outcome}");
+    }
+    let outcome = pulled("environment", image, &[("DOCKER_CONFIG", &wrong)]);
+    assert!(outcome.starts_with("failed auth ") && outcome.contains(&wrong), "{outcome}");
+    assert!(!outcome.contains("Ym9i"), "{outcome}");
+    let outcome = pulled("environment", image, &[]);
+    assert!(
+        outcome.starts_with("failed auth ") && outcome.contains("/nonexistent/.docker/config.json"),
+        "{outcome}"
+    );
+
+    let helper = files.0.join("bin/docker-credential-stored");
+    write("bin/docker-credential-stored", "#!/bin/sh\necho '{\"Username\":\"bob\",\"Secret\":\"s3cret\"}'\n");
+    use std::os::unix::fs::PermissionsExt;
+    std::fs::set_permissions(&helper, std::fs::Permissions::from_mode(0o755)).unwrap();
+    let stored = write("stored/config.json", r#"{"credsStore":"stored"}"#);
+    let path = format!("{}:{}", files.0.join("bin").display(), std::env::var("PATH").unwrap());
+    let outcome = pulled("environment", image, &[("DOCKER_CONFIG", &stored), ("PATH", &path)]);
+    assert!(outcome.starts_with("pulled "), "{outcome}");
+}
+
+#[test]
+fn mirrors_and_proxies_come_from_the_environment() {
+    let Some(registry) = Registry::start_with(&["--images", "oci"]) else { return };
+    let host = registry.values["registry"].as_str();
+    let files = Root::new("conf");
+    let conf = files.0.join("registries.conf");
+    let conf_path = conf.to_str().unwrap();
+    let mirror = format!("[[registry.mirror]]\nlocation = '{host}'\n");
+    std::fs::write(
+        &conf,
+        format!("[[registry]]\nprefix = 'docker.io/library'\nlocation = 'nowhere.invalid'\n{mirror}"),
+    )
+    .unwrap();
+    let with_conf = [("CONTAINERS_REGISTRIES_CONF", conf_path)];
+    let outcome = pulled("mirror", "busybox", &with_conf);
+    assert!(outcome.starts_with("pulled "), "{outcome}");
+    let outcome = pulled("mirror", "busybox:none", &with_conf);
+    assert!(outcome.starts_with("failed registry ") && outcome.contains("nowhere.invalid"), "{outcome}");
+    assert!(outcome.contains("mirrors=") && outcome.contains(host), "{outcome}");
+    std::fs::write(&conf, "[[registry]]\nprefix = 'docker.io'\nblocked = true\n").unwrap();
+    let outcome = pulled("mirror", "busybox", &with_conf);
+    assert!(outcome.starts_with("failed registry ") && outcome.contains("blocks"), "{outcome}");
+    std::fs::write(&conf, "[[registry").unwrap();
+    let outcome = pulled("mirror", "busybox", &with_conf);
+    assert!(outcome.starts_with("failed invalid_argument ") && outcome.contains(conf_path), "{outcome}");
+
+    // Nobody listens on port 1: what goes through the proxy fails, what is on this machine does not.
+    let proxy = [("HTTPS_PROXY", "http://127.0.0.1:1"), ("HTTP_PROXY", "http://127.0.0.1:1")];
+    let outcome = pulled("proxy", registry.image("oci"), &proxy);
+    assert!(outcome.starts_with("pulled "), "{outcome}");
+    let outcome = pulled("proxy", "registry.invalid/app", &proxy);
+    assert!(outcome.starts_with("failed registry ") && outcome.contains("refused"), "{outcome}");
 }

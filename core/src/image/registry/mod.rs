@@ -4,6 +4,8 @@
 //! and nowhere else, and every byte is checked against its digest before anybody sees the whole.
 
 mod blob;
+#[cfg(test)]
+mod blob_tests;
 mod challenge;
 mod error;
 #[cfg(test)]
