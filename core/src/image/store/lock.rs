@@ -100,7 +100,8 @@ impl TempDir {
     }
 }
 
-/// The folders in `tmp` that nobody works in any more, locked, so that they can be deleted.
+/// The folders in `tmp` that nobody works in any more, locked, so that they can be deleted. Named locks whose
+/// holder was killed are removed at once.
 pub(super) fn abandoned(tmp: &Path) -> Result<Vec<(PathBuf, Held)>> {
     let Some(_scan) = try_lock_dir(tmp)? else {
         return Ok(Vec::new());
@@ -112,6 +113,10 @@ pub(super) fn abandoned(tmp: &Path) -> Result<Vec<(PathBuf, Held)>> {
             && let Some(held) = try_lock_dir(&entry.path())?
         {
             found.push((entry.path(), held));
+        } else if entry.path().extension().is_some_and(|e| e == "lock")
+            && let Ok(Some(held)) = Named::attempt(&entry.path())
+        {
+            drop(Named { path: entry.path(), held });
         }
     }
     Ok(found)
