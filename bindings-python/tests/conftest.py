@@ -22,8 +22,7 @@ TIMEOUT = 60
 @pytest.fixture(scope="session", autouse=True)
 def default_root() -> Iterator[Path]:
     """Nothing touches the machine's own root, also where a test opens a Runtime without naming one."""
-    path = Path(tempfile.mkdtemp(prefix="containers-python-"))
-    path.chmod(0o755)
+    path = fresh_folder()
     before = os.environ.get("CONTAINERS_ROOT")
     os.environ["CONTAINERS_ROOT"] = str(path)
     yield path
@@ -32,6 +31,13 @@ def default_root() -> Iterator[Path]:
     else:
         os.environ["CONTAINERS_ROOT"] = before
     remove_tree(path)
+
+
+def fresh_folder() -> Path:
+    """A folder that containers' users may look into."""
+    path = Path(tempfile.mkdtemp(prefix="containers-python-"))
+    path.chmod(0o755)
+    return path
 
 
 def remove_tree(path: Path) -> None:
@@ -53,8 +59,7 @@ def remove_tree(path: Path) -> None:
 @pytest.fixture
 def root() -> Iterator[Path]:
     """A fresh root."""
-    path = Path(tempfile.mkdtemp(prefix="containers-python-"))
-    path.chmod(0o755)
+    path = fresh_folder()
     yield path
     remove_tree(path)
 
