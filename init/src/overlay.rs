@@ -14,14 +14,6 @@ use crate::failure::Context;
 /// `fsconfig` takes strings shorter than this.
 const MAX_VALUE: usize = 256;
 
-/// A mounted overlay that is attached nowhere yet, and what must stay open with it.
-pub struct Mounted {
-    /// The mount.
-    pub fd: OwnedFd,
-    /// The memory file system that holds the writable layer.
-    pub memory: Option<OwnedFd>,
-}
-
 /// Sets a path option, by way of a descriptor when it is too long.
 fn set_path(config: &OwnedFd, key: &str, path: &[u8], open_fds: &mut Vec<OwnedFd>) -> Result<(), Errno> {
     if path.len() < MAX_VALUE {
@@ -74,20 +66,19 @@ fn make_writable(dir: impl AsFd) -> Result<bool, Errno> {
 }
 
 /// Mounts an overlay, detached. Runs in the launcher's mount namespace.
-pub fn mount(overlay: &Overlay, rootless: bool) -> Result<Mounted, Failure> {
+pub fn mount(overlay: &Overlay, rootless: bool) -> Result<OwnedFd, Failure> {
     let lower: Vec<&[u8]> = overlay.lower.iter().map(|p| p.0.as_slice()).collect();
     let first = lower.first().copied().unwrap_or_default();
     if let (None, false, [one]) = (&overlay.writable, overlay.in_memory, lower.as_slice()) {
-        return Ok(Mounted { fd: read_only_bind(one).at("overlay", one)?, memory: None });
+        return read_only_bind(one).at("overlay", one);
     }
     let mut fds = Vec::new();
     let config = fs::open("overlay").at("overlay", first)?;
     fsconfig_set_string(&config, c"source", c"overlay").at("overlay", first)?;
-    let mut memory = None;
     if overlay.in_memory {
         let tmpfs = fs::tmpfs("755", "0", ATTR_NOSUID | ATTR_NODEV).at("overlay", b"tmpfs")?;
         set_writable(&config, &tmpfs).at("overlay", b"tmpfs")?;
-        memory = Some(tmpfs);
+        fds.push(tmpfs);
     } else if let Some(folder) = &overlay.writable {
         let how = OFlags::PATH | OFlags::DIRECTORY | OFlags::CLOEXEC | OFlags::NOFOLLOW;
         let dir = openat(CWD, &*folder.0, how, Mode::empty()).at("overlay", &folder.0)?;
@@ -102,8 +93,7 @@ pub fn mount(overlay: &Overlay, rootless: bool) -> Result<Mounted, Failure> {
         fsconfig_set_flag(&config, c"volatile").at("overlay", first)?;
     }
     let read_only = if overlay.in_memory || overlay.writable.is_some() { 0 } else { ATTR_RDONLY };
-    let fd = fs::finish(&config, read_only).at("overlay", first)?;
-    Ok(Mounted { fd, memory })
+    fs::finish(&config, read_only).at("overlay", first)
 }
 
 /// A writable layer that was mounted `volatile` refuses to be mounted again, in case that writes were lost

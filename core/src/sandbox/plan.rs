@@ -82,6 +82,7 @@ fn overlay(request: &Request<'_>, lowers: Vec<PathBuf>, writable: &Path) -> Over
         writable: (!in_memory).then(|| Bytes::from(writable)),
         in_memory,
         volatile: request.throw_away,
+        pool: None,
     }
 }
 

@@ -76,10 +76,13 @@ pub struct Overlay {
     pub in_memory: bool,
     /// Mount with `volatile`: a throw-away layer that never needs `sync`.
     pub volatile: bool,
+    /// The launcher makes a throw-away writable layer below this folder, which is its own: it keeps layers
+    /// ready there, and deletes them, and in the end the folder. `writable` is `None` then.
+    pub pool: Option<Bytes>,
 }
 
 /// Limits and accounting.
-#[derive(Clone, Debug, Default, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct CgroupPlan {
     /// The values to write, in order.
     pub writes: Vec<CgroupWrite>,

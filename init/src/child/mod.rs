@@ -43,6 +43,8 @@ pub struct Child<'a> {
     pub root: Option<BorrowedFd<'a>>,
     /// A prepared `/dev`.
     pub dev: Option<BorrowedFd<'a>>,
+    /// Steps that it makes superfluous.
+    pub covered: &'a [usize],
     /// Paths of `Mask` steps as strings for the system call, when all of them are of the kernel.
     pub masks: Option<&'a [CString]>,
     /// Standard streams; -1: `/dev/null`.

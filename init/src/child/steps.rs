@@ -30,8 +30,10 @@ impl Child<'_> {
     pub(super) fn run_steps(&self, _reporter: &mut Reporter) -> Result<Root, Failure> {
         let root = self.enter_root()?;
         let mut progress = Progress { root, proc: None, files: None };
-        for step in &self.plan.steps {
-            self.step(step, &mut progress)?;
+        for (at, step) in self.plan.steps.iter().enumerate() {
+            if !self.covered.contains(&at) {
+                self.step(step, &mut progress)?;
+            }
         }
         Ok(progress.root)
     }
@@ -48,8 +50,7 @@ impl Child<'_> {
                 (made.as_fd(), &path.0)
             }
             (None, Rootfs::Overlay(o)) => {
-                let mounted = overlay::mount(o, self.rootless)?;
-                made = mounted.fd;
+                made = overlay::mount(o, self.rootless)?;
                 (made.as_fd(), &o.lower[0].0)
             }
         };
@@ -67,7 +68,7 @@ impl Child<'_> {
             Step::Overlay { target, overlay } => {
                 let mounted = overlay::mount(overlay, self.rootless)?;
                 let at = p.root.dir(&target.0).at("overlay", &target.0)?;
-                attach(&mounted.fd, at).at("overlay", &target.0)
+                attach(&mounted, at).at("overlay", &target.0)
             }
             Step::DefaultDev => dev::default_dev(self, &p.root),
             Step::Device(d) => dev::device(self, &p.root, d),

@@ -3,12 +3,12 @@
 use super::connections::not_running;
 use super::poller::Token;
 use super::restart::Policy;
+use super::spares::{DevMount, RootMount};
 use super::stdio::{self, Ends, Streams};
 use super::timers::Timer;
 use super::{Parent, REMEMBERED};
 use crate::cgroup::Cgroup;
 use crate::failure::{Context, coded};
-use crate::overlay::Mounted;
 use crate::sys::process::{self, Ended};
 use containers_protocol::control::{Event, ExitRecord, Failure, Started, State};
 use containers_protocol::plan::{Plan, Stdio};
@@ -33,7 +33,11 @@ pub struct Container {
     /// Its cgroup.
     pub cgroup: Option<Cgroup>,
     /// Its root file system, to be closed when it has ended.
-    pub root: Option<Mounted>,
+    pub root: Option<RootMount>,
+    /// Its prepared `/dev`.
+    pub dev: Option<DevMount>,
+    /// Keeps its mounts in place beyond its end, so that nobody waits until they are gone.
+    pub hold: Option<OwnedFd>,
     /// The master of its terminal.
     pub master: Option<OwnedFd>,
     /// It is frozen.
@@ -83,6 +87,8 @@ impl Container {
             started: None,
             cgroup: None,
             root: None,
+            dev: None,
+            hold: None,
             master: None,
             paused: false,
             ends: None,
@@ -215,7 +221,13 @@ impl Parent {
             }
             self.cleanup.cgroups.push(cgroup);
         }
-        drop(container.root);
+        drop(container.hold);
+        if let Some(root) = container.root {
+            self.cleanup.paths.extend(self.spares.take_back(root));
+        }
+        if let Some(dev) = container.dev {
+            self.spares.take_back_dev(dev);
+        }
         let paths = container.plan.keep.delete.iter().map(|path| path.0.clone());
         self.cleanup.paths.extend(paths);
     }

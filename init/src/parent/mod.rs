@@ -10,6 +10,8 @@ mod log;
 mod monitor;
 mod poller;
 mod restart;
+mod spares;
+mod stamps;
 mod start;
 mod stdio;
 mod timers;
@@ -30,6 +32,7 @@ use rustix::fd::{AsFd, BorrowedFd, OwnedFd};
 use rustix::io::Errno;
 use rustix::process::{PidfdFlags, pidfd_open};
 use std::collections::{HashMap, VecDeque};
+use spares::Spares;
 use std::rc::Rc;
 use stdio::Sink;
 use timers::{Timer, Timers};
@@ -80,6 +83,7 @@ pub struct Parent {
     orphans: HashMap<u64, (OwnedFd, Token)>,
     ended: VecDeque<(String, ExitRecord)>,
     cleanup: Cleanup,
+    spares: Spares,
     next_id: u64,
     stop: bool,
     /// A monitor waits for its last clients.
@@ -115,6 +119,7 @@ impl Parent {
             orphans: HashMap::new(),
             ended: VecDeque::new(),
             cleanup: Cleanup::default(),
+            spares: Spares::new(),
             next_id: 1,
             stop: false,
             farewell: false,
@@ -142,7 +147,7 @@ impl Parent {
     pub fn run(&mut self) {
         while !self.stop {
             let timeout =
-                if self.cleanup.has_work() { Some(std::time::Duration::ZERO) } else { self.timers.next_in() };
+                if self.has_idle_work() { Some(std::time::Duration::ZERO) } else { self.timers.next_in() };
             let events = self.poller.wait(timeout);
             let idle = events.is_empty();
             for (source, flags) in events {
@@ -152,7 +157,7 @@ impl Parent {
                 self.timer(timer);
             }
             if idle {
-                self.clean_some();
+                self.idle_work();
             }
             self.end_monitor();
         }
@@ -232,6 +237,20 @@ impl Parent {
         }
     }
 
+    fn has_idle_work(&self) -> bool {
+        self.cleanup.has_work() || (!self.is_monitor() && self.spares.has_work())
+    }
+
+    /// Does one thing for which nobody waits.
+    fn idle_work(&mut self) {
+        if !self.cleanup.has_work() && !self.is_monitor() {
+            let host = Rc::clone(&self.host);
+            self.cleanup.cgroups.extend(self.spares.prepare(&host));
+        } else {
+            self.clean_some();
+        }
+    }
+
     /// Kills everything that is ours and removes its traces.
     fn shut_down(&mut self) {
         for container in self.containers.values() {
@@ -248,6 +267,9 @@ impl Parent {
                 }
             }
         }
+        let (cgroup, pools) = self.spares.give_up();
+        self.cleanup.cgroups.extend(cgroup);
+        self.cleanup.paths.extend(pools);
         while self.cleanup.has_any() && std::time::Instant::now() < deadline {
             self.cleanup.retry();
             self.clean_some();

@@ -3,6 +3,7 @@
 use super::Parent;
 use super::container::{Container, Running, Starting, unix_nanos};
 use super::poller::{IN, Source};
+use super::spares::{self, RootMount};
 use super::stdio::Ends;
 use super::timers::Timer;
 use crate::cgroup::Cgroup;
@@ -11,7 +12,7 @@ use crate::child::{Child, Scratch};
 use crate::failure::{Context, coded, failure};
 use crate::host::Host;
 use crate::launcher::userns;
-use crate::overlay::{self, Mounted};
+use crate::overlay;
 use crate::sys::process::{self, CStrings, Forked};
 use containers_protocol::control::{Event, Failure, Started};
 use containers_protocol::plan::{Plan, Restart, Rootfs, Stdio, Step};
@@ -114,7 +115,11 @@ impl Parent {
         let mut started = Started { at: unix_nanos(), ..Started::default() };
         if let (Some(wanted), None) = (&plan.cgroup, &container.cgroup) {
             let name = if plan.id.is_empty() { &self.host.cgroup_prefix } else { &plan.id };
-            let (cgroup, warnings) = Cgroup::make(&self.host.cgroups, name, wanted)?;
+            let ready = self.spares.cgroup(wanted);
+            let (cgroup, warnings) = match ready {
+                Some(ready) => ready,
+                None => Cgroup::make(&self.host.cgroups, name, wanted)?,
+            };
             started.warnings = warnings;
             container.cgroup = Some(cgroup);
         }
@@ -123,7 +128,10 @@ impl Parent {
         }
         container.started = Some(started);
         if let Rootfs::Overlay(o) = &plan.rootfs {
-            container.root = Some(overlay::mount(o, self.host.rootless)?);
+            container.root = Some(match &o.pool {
+                Some(pool) => self.spares.root(&pool.0, o, &plan, &self.host)?,
+                None => RootMount::single(overlay::mount(o, self.host.rootless)?),
+            });
         }
         if let (Stdio::Parent { stdin, .. }, None) = (&plan.stdio, plan.process.tty) {
             container.ends = Some(Ends::pipes(*stdin).during("stdio")?);
@@ -147,6 +155,10 @@ impl Parent {
             (Some(base), true) => &base.place,
             _ => &host.place,
         };
+        // Made by the parent, it would belong to the wrong user namespace.
+        if shape.shared && !host.rootless {
+            container.dev = self.spares.dev(plan);
+        }
         let args =
             CStrings::new(plan.process.args.iter().map(|a| a.0.as_slice())).at("exec", b"arguments")?;
         let env =
@@ -157,8 +169,9 @@ impl Parent {
             process: &plan.process,
             place,
             rootless: host.rootless || plan.namespaces & NEWUSER != 0,
-            root: container.root.as_ref().map(|m: &Mounted| m.fd.as_fd()),
-            dev: None,
+            root: container.root.as_ref().map(|m| m.fd.as_fd()),
+            dev: spares::borrow(container.dev.as_ref()),
+            covered: container.dev.as_ref().map_or(&[], |d| &d.covers),
             masks: masks.as_deref(),
             stdio: stdio_of(plan, fds, container.ends.as_ref())?,
             fds,
@@ -222,6 +235,7 @@ impl Parent {
             let message = wire::recv(&report).at("tty", b"")?;
             container.master = message.and_then(|m| m.fds.into_iter().next());
         }
+        container.hold = process::mount_namespace(&pidfd).ok();
         let token = self.poller.add(&pidfd, Source::Exit(id), IN);
         if let Some(started) = &mut container.started {
             started.pid = pid;

@@ -307,6 +307,16 @@ pub fn unshare(flags: u64) -> Result<(), Errno> {
     check(unsafe { libc::unshare(flags as libc::c_int) }.into()).map(drop)
 }
 
+/// The mount namespace of the process behind a pidfd (since Linux 6.11).
+pub fn mount_namespace(pidfd: impl AsFd) -> Result<OwnedFd, Errno> {
+    /// `_IO(0xFF, 3)`.
+    const PIDFD_GET_MNT_NAMESPACE: libc::Ioctl = 0xff03;
+    // SAFETY: the call takes no argument.
+    let fd = check(unsafe { libc::ioctl(pidfd.as_fd().as_raw_fd(), PIDFD_GET_MNT_NAMESPACE, 0) }.into())?;
+    // SAFETY: the call just made this descriptor, close-on-exec.
+    Ok(unsafe { OwnedFd::from_raw_fd(fd as i32) })
+}
+
 /// Sends a signal to the process behind a pidfd.
 pub fn pidfd_kill(pidfd: impl AsFd, signal: i32) -> Result<(), Errno> {
     // SAFETY: a NULL siginfo makes it as `kill` would.

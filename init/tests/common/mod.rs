@@ -176,8 +176,14 @@ impl Cgroups {
         Cgroups(CgroupBase::None)
     }
 
-    /// Names of the folders in it.
+    /// The folders of containers in it: all but those that a launcher keeps ready.
     pub fn children(&self) -> Vec<PathBuf> {
+        let spare = |path: &PathBuf| path.file_name().is_some_and(|n| n.to_string_lossy().starts_with("run-"));
+        self.all().into_iter().filter(|path| !spare(path)).collect()
+    }
+
+    /// All folders in it.
+    pub fn all(&self) -> Vec<PathBuf> {
         let CgroupBase::V1(found) = &self.0 else { return Vec::new() };
         let entries = found.iter().flat_map(|(_, path)| std::fs::read_dir(path.as_path()).unwrap());
         entries.flatten().filter(|e| e.file_type().unwrap().is_dir()).map(|e| e.path()).collect()
@@ -186,7 +192,7 @@ impl Cgroups {
 
 impl Drop for Cgroups {
     fn drop(&mut self) {
-        for child in self.children() {
+        for child in self.all() {
             let _ = std::fs::remove_dir(child);
         }
         if let CgroupBase::V1(found) = &self.0 {

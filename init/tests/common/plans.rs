@@ -108,6 +108,7 @@ pub fn plan(rootfs: &Path, scratch: &Path, args: &[&str]) -> Plan {
             writable: Some(writable.as_path().into()),
             in_memory: false,
             volatile: true,
+            pool: None,
         }),
         cgroup: Some(CgroupPlan {
             writes: vec![
@@ -129,6 +130,14 @@ pub fn plan(rootfs: &Path, scratch: &Path, args: &[&str]) -> Plan {
         stdio: Stdio::Direct([None, Some(0), Some(1)]),
         keep: Keep { delete: vec![writable.as_path().into()], ..Keep::default() },
     }
+}
+
+/// The plan with a throw-away layer of the launcher's.
+pub fn pooled(mut plan: Plan, scratch: &Path) -> Plan {
+    if let Rootfs::Overlay(o) = &mut plan.rootfs {
+        (o.writable, o.pool) = (None, Some(scratch.join("pool").as_path().into()));
+    }
+    plan
 }
 
 /// A plan that runs a shell script.
