@@ -99,7 +99,7 @@ pub fn attach_own(corner: &OwnedFd, at: &[u8], rootless: bool) -> Result<Paths, 
     crate::child::root::attach(corner, &point)?;
     let paths = Paths::below(at)?;
     if rootless {
-        crate::sys::mount::bind(c"/dev/null", &paths.null)?;
+        crate::sys::mount::bind(c"/dev/null", &paths.null, false)?;
     }
     setattr(corner, c"", 0, ATTR_RDONLY, 0, libc::MS_PRIVATE)?;
     Ok(paths)

@@ -67,12 +67,22 @@ pub struct Message {
 
 /// Receives one message; `None`: the other side is gone.
 pub fn recv(sock: impl AsFd) -> io::Result<Option<Message>> {
-    let mut buf = vec![0u8; INLINE + 1];
-    let mut space = vec![MaybeUninit::uninit(); rustix::cmsg_space!(ScmRights(MAX_FDS + 1))];
+    thread_local! {
+        /// Kept from call to call: making it is as dear as the call itself.
+        static BUFFER: std::cell::RefCell<Vec<u8>> = const { std::cell::RefCell::new(Vec::new()) };
+    }
+    BUFFER.with_borrow_mut(|buf| {
+        buf.resize(INLINE + 1, 0);
+        recv_into(sock.as_fd(), buf)
+    })
+}
+
+fn recv_into(sock: BorrowedFd<'_>, buf: &mut [u8]) -> io::Result<Option<Message>> {
+    let mut space = [MaybeUninit::uninit(); rustix::cmsg_space!(ScmRights(MAX_FDS + 1))];
     let mut control = RecvAncillaryBuffer::new(&mut space);
     let got = loop {
-        let mut parts = [IoSliceMut::new(&mut buf)];
-        match recvmsg(&sock, &mut parts, &mut control, RecvFlags::CMSG_CLOEXEC) {
+        let mut parts = [IoSliceMut::new(buf)];
+        match recvmsg(sock, &mut parts, &mut control, RecvFlags::CMSG_CLOEXEC) {
             Ok(got) => break got,
             Err(Errno::INTR) => continue,
             Err(Errno::CONNRESET) => return Ok(None),
@@ -91,12 +101,8 @@ pub fn recv(sock: impl AsFd) -> io::Result<Option<Message>> {
     if got.flags.intersects(ReturnFlags::TRUNC | ReturnFlags::CTRUNC) {
         return Err(io::Error::new(io::ErrorKind::InvalidData, "truncated message"));
     }
-    buf.truncate(got.bytes);
     match buf[0] {
-        0 => {
-            buf.remove(0);
-            Ok(Some(Message { payload: buf, fds }))
-        }
+        0 => Ok(Some(Message { payload: buf[1..got.bytes].to_vec(), fds })),
         1 if !fds.is_empty() => {
             let file = std::fs::File::from(fds.remove(0));
             let len = file.metadata()?.len();

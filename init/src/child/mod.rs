@@ -45,8 +45,10 @@ pub struct Child<'a> {
     pub dev: Option<BorrowedFd<'a>>,
     /// Steps that it makes superfluous.
     pub covered: &'a [usize],
-    /// Paths of `Mask` steps as strings for the system call, when all of them are of the kernel.
-    pub masks: Option<&'a [CString]>,
+    /// Paths of the `Mask` step, when all of them are the kernel's.
+    pub masks: Option<&'a [KernelPath]>,
+    /// Paths of the `ReadOnly` step, when all of them are the kernel's.
+    pub read_only: Option<&'a [KernelPath]>,
     /// Standard streams; -1: `/dev/null`.
     pub stdio: [RawFd; 3],
     /// Descriptors of the start message that gates wait on.
@@ -63,6 +65,14 @@ pub struct Child<'a> {
     pub nofile: Option<(u64, u64)>,
     /// Enters a new cgroup namespace.
     pub cgroup_namespace: bool,
+}
+
+/// A path in a file system of the kernel, relative to the root: nobody can put a link there.
+pub struct KernelPath {
+    /// The path.
+    pub path: CString,
+    /// Whether it was a folder when last seen.
+    pub dir: std::cell::Cell<Option<bool>>,
 }
 
 /// What a child leaves behind for its parent when it shares memory with it.

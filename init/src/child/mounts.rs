@@ -1,14 +1,14 @@
 //! File systems, binds, masks and read-only paths.
 
 use super::root::{Root, attach};
-use super::{Child, copy};
+use super::{Child, KernelPath, copy};
 use crate::failure::{Context, failure};
 use crate::fs;
 use crate::sys::mount::{ATTR_RDONLY, RECURSIVE, bind, setattr};
 use containers_protocol::control::Failure;
 use containers_protocol::plan::{Bind, Mount};
 use rustix::fd::{AsFd, OwnedFd};
-use rustix::fs::{CWD, FileType, OFlags, fstat};
+use rustix::fs::{AtFlags, CWD, FileType, OFlags, fstat, statat};
 use rustix::io::Errno;
 use rustix::mount::{OpenTreeFlags, open_tree};
 
@@ -110,19 +110,45 @@ pub fn mask(child: &Child<'_>, root: &Root, path: &[u8]) -> Result<(), Failure> 
     attach(&tree, &target).at("mask", path)
 }
 
-/// [`mask`] with one call, for a path inside the kernel's own file systems: nobody can put a link there.
-/// The current directory is the root.
-pub fn mask_fast(child: &Child<'_>, path: &std::ffi::CStr) -> Result<(), Failure> {
-    for source in [child.place.null(), child.place.empty_dir()] {
-        match bind(source, path) {
-            Ok(()) => return Ok(()),
+/// [`mask`] with one call. The current directory is the root.
+pub fn mask_fast(child: &Child<'_>, target: &KernelPath) -> Result<(), Failure> {
+    // A bind of the wrong kind is not only refused: taking it back waits for an RCU period.
+    let guess = match target.dir.get() {
+        Some(dir) => dir,
+        None => match is_dir(&target.path) {
+            Ok(dir) => dir,
+            Err(e) if is_missing(e) => return Ok(()),
+            Err(e) => return Err(failure("mask", target.path.to_bytes(), e)),
+        },
+    };
+    for dir in [guess, !guess] {
+        let source = if dir { child.place.empty_dir() } else { child.place.null() };
+        match bind(source, &target.path, false) {
+            Ok(()) => {
+                target.dir.set(Some(dir));
+                return Ok(());
+            }
             Err(Errno::NOENT) => return Ok(()),
             // A directory is no place for a file, nor the other way round.
             Err(Errno::NOTDIR) => continue,
-            Err(e) => return Err(failure("mask", path.to_bytes(), e)),
+            Err(e) => return Err(failure("mask", target.path.to_bytes(), e)),
         }
     }
-    Ok(())
+    Err(failure("mask", target.path.to_bytes(), Errno::NOTDIR))
+}
+
+fn is_dir(path: &std::ffi::CStr) -> Result<bool, Errno> {
+    let stat = statat(CWD, path, AtFlags::SYMLINK_NOFOLLOW)?;
+    Ok(FileType::from_raw_mode(stat.st_mode) == FileType::Directory)
+}
+
+/// [`read_only`] with two calls. The current directory is the root.
+pub fn read_only_fast(target: &KernelPath) -> Result<(), Failure> {
+    match bind(&target.path, &target.path, true) {
+        Err(e) if is_missing(e) => return Ok(()),
+        other => other.at("readonly", target.path.to_bytes())?,
+    }
+    setattr(CWD, &target.path, RECURSIVE, ATTR_RDONLY, 0, 0).at("readonly", target.path.to_bytes())
 }
 
 /// One path of [`containers_protocol::plan::Step::ReadOnly`].

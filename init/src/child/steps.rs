@@ -74,10 +74,13 @@ impl Child<'_> {
             Step::Device(d) => dev::device(self, &p.root, d),
             Step::File { path, content, mode } => self.file(p, &path.0, &content.0, *mode),
             Step::Mask(paths) => match self.masks {
-                Some(strings) => strings.iter().try_for_each(|path| mounts::mask_fast(self, path)),
+                Some(kernel) => kernel.iter().try_for_each(|path| mounts::mask_fast(self, path)),
                 None => paths.iter().try_for_each(|path| mounts::mask(self, &p.root, &path.0)),
             },
-            Step::ReadOnly(paths) => paths.iter().try_for_each(|path| mounts::read_only(&p.root, &path.0)),
+            Step::ReadOnly(paths) => match self.read_only {
+                Some(kernel) => kernel.iter().try_for_each(mounts::read_only_fast),
+                None => paths.iter().try_for_each(|path| mounts::read_only(&p.root, &path.0)),
+            },
             Step::PivotRoot { readonly } => self.pivot(&p.root, *readonly),
             Step::Hostname(name) => rustix::system::sethostname(&name.0).at("hostname", &name.0),
             Step::Domainname(name) => process::set_domain_name(&name.0).at("domainname", &name.0),

@@ -149,6 +149,8 @@ fn serve(setup: Setup, fds: SetupFds, sock: OwnedFd) -> i32 {
 /// Makes this process fit for starting containers.
 fn prepare(setup: &Setup) -> Result<Host, Failure> {
     let rootless = setup.id_maps.is_some();
+    // In all of its ids, and in no group of whoever started it; a rootless one is that already.
+    userns::become_root()?;
     process::unshare(libc::CLONE_NEWNS as u64).during("mount namespace")?;
     // What the host mounts later still arrives; nothing leaves.
     rustix::mount::mount_change(

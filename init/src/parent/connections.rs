@@ -28,6 +28,8 @@ pub struct Connection {
     pub waits: bool,
     /// The further process that it is about.
     pub exec: Option<u64>,
+    /// What is deleted when it closes: its container has ended.
+    pub delete: Vec<Vec<u8>>,
 }
 
 impl Parent {
@@ -42,7 +44,7 @@ impl Parent {
         let id = self.id();
         let token = self.poller.add(&sock, Source::Connection(id), IN)?;
         let connection =
-            Connection { sock, token, container, name: String::new(), owner, waits: owner, exec: None };
+            Connection { sock, token, container, name: String::new(), owner, waits: owner, exec: None, delete: Vec::new() };
         self.connections.insert(id, connection);
         Ok(id)
     }
@@ -71,6 +73,11 @@ impl Parent {
         }
         if let (true, Some(container)) = (connection.owner, connection.container) {
             self.owner_gone(container);
+        }
+        // Started again over another connection: it all belongs to that one now.
+        let same = |c: &Connection| !c.name.is_empty() && c.name == connection.name && (c.owner || !c.delete.is_empty());
+        if !self.connections.values().any(same) {
+            self.cleanup.paths.extend(connection.delete);
         }
     }
 

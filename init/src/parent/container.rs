@@ -215,6 +215,7 @@ impl Parent {
 
     /// Hands everything that is left of a container to the clean-up.
     pub(super) fn discard(&mut self, container: Container) {
+        let attached = !self.is_monitor();
         if let Some(cgroup) = container.cgroup {
             if container.paused {
                 cgroup.remove_freezer(&self.host.cgroups);
@@ -229,7 +230,12 @@ impl Parent {
             self.spares.take_back_dev(dev);
         }
         let paths = container.plan.keep.delete.iter().map(|path| path.0.clone());
-        self.cleanup.paths.extend(paths);
+        let owner = container.owner.and_then(|owner| self.connections.get_mut(&owner));
+        match owner {
+            // The container may be started again, as long as its owner is there.
+            Some(owner) if attached => owner.delete = paths.collect(),
+            _ => self.cleanup.paths.extend(paths),
+        }
     }
 
     /// The owner of a container has closed its connection.

@@ -6,6 +6,7 @@ mod connections;
 mod container;
 mod exec;
 mod health;
+mod kernel_paths;
 mod log;
 mod monitor;
 mod poller;
@@ -26,6 +27,7 @@ use containers_protocol::control::{Event, ExitRecord, Failure};
 use containers_protocol::launch::{Ready, Request};
 use containers_protocol::{control, wire};
 use exec::Further;
+use kernel_paths::KernelPaths;
 use poller::{IN, Poller, Source, Token};
 use rustix::event::epoll::EventFlags;
 use rustix::fd::{AsFd, BorrowedFd, OwnedFd};
@@ -84,6 +86,7 @@ pub struct Parent {
     ended: VecDeque<(String, ExitRecord)>,
     cleanup: Cleanup,
     spares: Spares,
+    kernel_paths: KernelPaths,
     next_id: u64,
     stop: bool,
     /// A monitor waits for its last clients.
@@ -120,6 +123,7 @@ impl Parent {
             ended: VecDeque::new(),
             cleanup: Cleanup::default(),
             spares: Spares::new(),
+            kernel_paths: KernelPaths::default(),
             next_id: 1,
             stop: false,
             farewell: false,
@@ -266,6 +270,9 @@ impl Parent {
                     self.handle(source, flags);
                 }
             }
+        }
+        for connection in std::mem::take(&mut self.connections).into_values() {
+            self.cleanup.paths.extend(connection.delete);
         }
         let (cgroup, pools) = self.spares.give_up();
         self.cleanup.cgroups.extend(cgroup);

@@ -1,8 +1,9 @@
 //! Whether a tree is as it was: what nobody has changed can be used again.
 
 use rustix::fd::{AsFd, OwnedFd};
-use rustix::fs::{AtFlags, Dir, FileType, Mode, OFlags, Statx, StatxFlags, openat, statx};
+use rustix::fs::{AtFlags, FileType, Mode, OFlags, RawDir, Statx, StatxFlags, openat, statx};
 use rustix::io::Errno;
+use std::mem::MaybeUninit;
 
 /// Trees with more entries are not looked through.
 const MOST: usize = 64;
@@ -53,7 +54,9 @@ impl Stamps {
 
 fn walk(dir: OwnedFd, stamps: &mut Vec<Stamp>) -> Result<(), Errno> {
     let mut folders = Vec::new();
-    for entry in Dir::read_from(&dir)? {
+    let mut buf = [MaybeUninit::uninit(); 4096];
+    let mut entries = RawDir::new(&dir, &mut buf);
+    while let Some(entry) = entries.next() {
         let entry = entry?;
         let name = entry.file_name();
         if name == c"." || name == c".." {

@@ -2,6 +2,7 @@
 
 use super::Parent;
 use super::container::{Container, Running, Starting, unix_nanos};
+use super::kernel_paths::PathKind;
 use super::poller::{IN, Source};
 use super::spares::{self, RootMount};
 use super::stdio::Ends;
@@ -19,7 +20,6 @@ use containers_protocol::plan::{Plan, Restart, Rootfs, Stdio, Step};
 use containers_protocol::wire;
 use rustix::fd::{AsFd, AsRawFd, OwnedFd, RawFd};
 use rustix::io::Errno;
-use std::ffi::CString;
 use std::rc::Rc;
 use std::time::Duration;
 
@@ -71,6 +71,9 @@ impl Parent {
             // Its answer socket closes, which is all that can be said.
             Err(_) => return,
         };
+        if let Some(connection) = self.connections.get_mut(&owner) {
+            connection.name.clone_from(&plan.id);
+        }
         self.containers.insert(id, Container::new(Rc::new(plan), owner));
         self.first_start(id, fds);
     }
@@ -163,7 +166,8 @@ impl Parent {
             CStrings::new(plan.process.args.iter().map(|a| a.0.as_slice())).at("exec", b"arguments")?;
         let env =
             CStrings::new(plan.process.env.iter().map(|a| a.0.as_slice())).at("exec", b"environment")?;
-        let masks = kernel_masks(plan);
+        let masks = self.kernel_paths.of(plan, PathKind::Mask);
+        let read_only = self.kernel_paths.of(plan, PathKind::ReadOnly);
         let child = Child {
             plan,
             process: &plan.process,
@@ -173,6 +177,7 @@ impl Parent {
             dev: spares::borrow(container.dev.as_ref()),
             covered: container.dev.as_ref().map_or(&[], |d| &d.covers),
             masks: masks.as_deref(),
+            read_only: read_only.as_deref(),
             stdio: stdio_of(plan, fds, container.ends.as_ref())?,
             fds,
             tasks: container.cgroup.as_ref().map_or(&[], |c| &c.tasks),
@@ -390,31 +395,4 @@ fn stdio_of(plan: &Plan, fds: &[OwnedFd], ends: Option<&Ends>) -> Result<[RawFd;
         }
     }
     Ok(stdio)
-}
-
-/// Paths of all `Mask` steps relative to the root, if each is the kernel's and there is just one step.
-fn kernel_masks(plan: &Plan) -> Option<Vec<CString>> {
-    let mut found = None;
-    if !mounts_kernel(plan, "proc", b"/proc") || !mounts_kernel(plan, "sysfs", b"/sys") {
-        return None;
-    }
-    for step in &plan.steps {
-        let Step::Mask(paths) = step else { continue };
-        if found.is_some() {
-            return None;
-        }
-        let relative = |path: &containers_protocol::Bytes| {
-            let inside = path.0.strip_prefix(b"/")?;
-            let kernel = inside.starts_with(b"proc/") || inside.starts_with(b"sys/");
-            let plain = inside.split(|b| *b == b'/').all(|part| !matches!(part, b"" | b"." | b".."));
-            if kernel && plain { CString::new(inside).ok() } else { None }
-        };
-        found = Some(paths.iter().map(relative).collect::<Option<Vec<_>>>()?);
-    }
-    found
-}
-
-/// Whether the plan mounts a file system of the kernel at its usual place.
-fn mounts_kernel(plan: &Plan, fstype: &str, target: &[u8]) -> bool {
-    plan.steps.iter().any(|s| matches!(s, Step::Mount(m) if m.fstype == fstype && m.target.0 == target))
 }

@@ -68,10 +68,10 @@ pub fn idmap(fd: impl AsFd, userns: impl AsFd, recursive: bool) -> Result<(), Er
 
 /// `mount(2)` with `MS_BIND`: one call where the descriptor-based way takes three. Both paths must be free
 /// of links that someone else controls.
-pub fn bind(source: &CStr, target: &CStr) -> Result<(), Errno> {
+pub fn bind(source: &CStr, target: &CStr, recursive: bool) -> Result<(), Errno> {
+    let flags = libc::MS_BIND | if recursive { libc::MS_REC } else { 0 };
     // SAFETY: both strings are NUL-terminated; a bind ignores type and data, which may be NULL.
-    let ret = unsafe {
-        libc::mount(source.as_ptr(), target.as_ptr(), std::ptr::null(), libc::MS_BIND, std::ptr::null())
-    };
+    let ret =
+        unsafe { libc::mount(source.as_ptr(), target.as_ptr(), std::ptr::null(), flags, std::ptr::null()) };
     check(ret.into()).map(drop)
 }
