@@ -43,8 +43,16 @@ impl Parent {
         rustix::io::ioctl_fionbio(&sock, true)?;
         let id = self.id();
         let token = self.poller.add(&sock, Source::Connection(id), IN)?;
-        let connection =
-            Connection { sock, token, container, name: String::new(), owner, waits: owner, exec: None, delete: Vec::new() };
+        let connection = Connection {
+            sock,
+            token,
+            container,
+            name: String::new(),
+            owner,
+            waits: owner,
+            exec: None,
+            delete: Vec::new(),
+        };
         self.connections.insert(id, connection);
         Ok(id)
     }
@@ -75,7 +83,9 @@ impl Parent {
             self.owner_gone(container);
         }
         // Started again over another connection: it all belongs to that one now.
-        let same = |c: &Connection| !c.name.is_empty() && c.name == connection.name && (c.owner || !c.delete.is_empty());
+        let same = |c: &Connection| {
+            !c.name.is_empty() && c.name == connection.name && (c.owner || !c.delete.is_empty())
+        };
         if !self.connections.values().any(same) {
             self.cleanup.paths.extend(connection.delete);
         }

@@ -68,7 +68,9 @@ fn mounts(plan: &Plan, fstype: &str, target: &[u8]) -> bool {
     let mut found = false;
     for step in &plan.steps {
         let (path, is_kernel) = match step {
-            Step::Mount(m) => (&m.target.0, matches!(m.fstype.as_str(), "proc" | "sysfs" | "cgroup2" | "cgroup")),
+            Step::Mount(m) => {
+                (&m.target.0, matches!(m.fstype.as_str(), "proc" | "sysfs" | "cgroup2" | "cgroup"))
+            }
             Step::Bind(b) => (&b.target.0, false),
             Step::Overlay { target, .. } => (&target.0, false),
             _ => continue,

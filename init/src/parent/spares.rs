@@ -164,7 +164,13 @@ impl Spares {
     }
 
     /// A root over a layer of the pool.
-    pub fn root(&mut self, pool: &[u8], overlay: &Overlay, plan: &Plan, host: &Host) -> Result<RootMount, Failure> {
+    pub fn root(
+        &mut self,
+        pool: &[u8],
+        overlay: &Overlay,
+        plan: &Plan,
+        host: &Host,
+    ) -> Result<RootMount, Failure> {
         let key = RootKey::of(overlay, plan);
         let found = self.roots.iter().rposition(|r| *r.key == key);
         let spare = match found {

@@ -178,7 +178,8 @@ impl Cgroups {
 
     /// The folders of containers in it: all but those that a launcher keeps ready.
     pub fn children(&self) -> Vec<PathBuf> {
-        let spare = |path: &PathBuf| path.file_name().is_some_and(|n| n.to_string_lossy().starts_with("run-"));
+        let spare =
+            |path: &PathBuf| path.file_name().is_some_and(|n| n.to_string_lossy().starts_with("run-"));
         self.all().into_iter().filter(|path| !spare(path)).collect()
     }
 
