@@ -1,0 +1,197 @@
+#!/usr/bin/env python3
+"""Compares what one run of `true` in a container costs: the kernel's floor, a reference, us, and the others.
+
+Everything is measured on the same machine in the same minutes: each round asks every contender in turn. See README.md.
+"""
+
+import argparse
+import json
+import os
+import platform
+import subprocess
+import sys
+import tempfile
+import time
+from pathlib import Path
+
+import contenders
+from contenders import ALL, Bench, Missing
+from plot import svg
+
+
+def percentile(values, p):
+    values = sorted(values)
+    return values[min(int(len(values) * p / 100), len(values) - 1)]
+
+
+def measure(contender, runs, realtime):
+    """Samples of one round, in microseconds."""
+    runs = max(3, round(runs * contender.share))
+    prefix = []
+    if realtime:
+        prefix = ["chrt", "-f", "10"] if contender.realtime else ["nice", "-n", "-20"]
+    command = [str(part).replace("{runs}", str(runs)) for part in contender.command]
+    done = subprocess.run(prefix + command, capture_output=True, text=True, timeout=600)
+    if done.returncode:
+        raise Missing(done.stderr.strip()[-300:] or f"ended with {done.returncode}")
+    return json.loads(done.stdout.splitlines()[-1])["samples"]
+
+
+def gather(bench, names, rounds, runs, realtime):
+    """Samples of every contender over all rounds, and why the missing ones are."""
+    present, missing, samples = {}, {}, {}
+    for name in names:
+        try:
+            present[name] = ALL[name](bench)
+        except Missing as why:
+            missing[name] = str(why)
+    for number in range(rounds):
+        for name, contender in list(present.items()):
+            print(f"\rround {number + 1}/{rounds}: {contender.name:<30}", end="", file=sys.stderr)
+            try:
+                samples.setdefault(name, []).extend(measure(contender, runs, realtime))
+            except (Missing, subprocess.TimeoutExpired) as why:
+                missing[name] = str(why)
+                del present[name]
+                samples.pop(name, None)
+    print("\r" + " " * 60 + "\r", end="", file=sys.stderr)
+    return present, missing, samples
+
+
+def rows(present, samples):
+    """Lines of the table: name, runs, p50, p99, ratios, what."""
+    p50 = {name: percentile(values, 50) for name, values in samples.items()}
+    result = []
+    for name, contender in present.items():
+        if name not in samples:
+            continue
+        ratio = {to: round(p50[name] / p50[to], 2) if to in p50 else None for to in ("floor", "reference")}
+        result.append({
+            "name": contender.name, "what": contender.what, "runs": len(samples[name]), "p50_us": round(p50[name]),
+            "p99_us": round(percentile(samples[name], 99)), "to_floor": ratio["floor"],
+            "to_reference": ratio["reference"],
+        })
+    return result
+
+
+def table(lines, missing):
+    text = ["| | runs | p50 | p99 | to the floor | to the reference | what it does |", "|---|---|---|---|---|---|---|"]
+    for r in lines:
+        ms = [f"{r[key] / 1000:.2f} ms" for key in ("p50_us", "p99_us")]
+        ratio = [str(r[key]) if r[key] is not None else "" for key in ("to_floor", "to_reference")]
+        text.append(f"| {r['name']} | {r['runs']} | {' | '.join(ms)} | {' | '.join(ratio)} | {r['what']} |")
+    text += [f"\nNot measured: {name}: {why}" for name, why in missing.items()]
+    return "\n".join(text)
+
+
+def machine():
+    model = [l.split(":")[1].strip() for l in open("/proc/cpuinfo") if l.startswith("model name")]
+    return {
+        "kernel": platform.release(), "cpu": model[0] if model else platform.machine(), "cpus": os.cpu_count(),
+        "load": os.getloadavg()[0], "cgroup": 2 if os.path.exists("/sys/fs/cgroup/cgroup.controllers") else 1,
+    }
+
+
+def compare(bench, args):
+    names = args.only.split(",") if args.only else list(ALL)
+    present, missing, samples = gather(bench, names, args.rounds, args.runs, args.realtime)
+    lines = rows(present, samples)
+    print(table(lines, missing))
+    if args.save:
+        folder = Path(args.save)
+        folder.mkdir(parents=True, exist_ok=True)
+        record = {"time": time.strftime("%Y-%m-%d"), "machine": machine(), "rows": lines, "missing": missing}
+        (folder / "starts.json").write_text(json.dumps(record, indent=1) + "\n")
+        (folder / "starts.svg").write_text(svg(lines))
+
+
+def resident(bench, args):
+    """The same run from a host with nothing and from one with 2 GB in memory."""
+    for name in ("rust", "c", "python", "node"):
+        try:
+            small = ALL[name](bench)
+        except Missing as why:
+            print(f"{name}: not measured: {why}")
+            continue
+        big = contenders.Contender(small.name, small.what, [*small.command[:-1], 2048])
+        samples = {0: [], 2048: []}
+        for _ in range(args.rounds):
+            samples[0] += measure(small, args.runs, args.realtime)
+            samples[2048] += measure(big, args.runs, args.realtime)
+        p50 = [percentile(values, 50) for values in samples.values()]
+        print(f"{small.name}: p50 {p50[0]:.0f} us, with 2 GB resident {p50[1]:.0f} us: {p50[1] / p50[0]:.2f}")
+
+
+def launcher_of(host):
+    """The process that holds a pidfd of `host`: its launcher."""
+    for entry in os.listdir("/proc"):
+        if not entry.isdigit():
+            continue
+        try:
+            if not os.readlink(f"/proc/{entry}/exe").startswith("/memfd:containers"):
+                continue
+            for fd in os.listdir(f"/proc/{entry}/fdinfo"):
+                if f"Pid:\t{host}\n" in Path(f"/proc/{entry}/fdinfo/{fd}").read_text():
+                    return int(entry)
+        except OSError:
+            continue
+    return None
+
+
+def state(pid):
+    """Resident KiB and open descriptors."""
+    status = Path(f"/proc/{pid}/status").read_text()
+    rss = next(int(line.split()[1]) for line in status.splitlines() if line.startswith("VmRSS:"))
+    return rss, len(os.listdir(f"/proc/{pid}/fd"))
+
+
+def flat(bench, args):
+    """Many runs: neither host nor launcher may grow."""
+    for name in ("rust", "c", "python", "node"):
+        try:
+            contender = ALL[name](bench)
+        except Missing as why:
+            print(f"{name}: not measured: {why}")
+            continue
+        command = [str(part).replace("{runs}", str(args.flat)) for part in contender.command]
+        process = subprocess.Popen(command, stdout=subprocess.DEVNULL)
+        time.sleep(2)
+        launcher, seen = launcher_of(process.pid), []
+        while process.poll() is None:
+            try:
+                seen.append((*state(process.pid), *(state(launcher) if launcher else (0, 0))))
+            except (OSError, StopIteration):
+                break
+            time.sleep(0.5)
+        if process.wait() or len(seen) < 3:
+            print(f"{contender.name}: failed, or too few runs to see anything")
+            continue
+        first, last = seen[0], seen[-2]
+        print(f"{contender.name}: {args.flat} runs: host {first[0]} -> {last[0]} KiB, {first[1]} -> {last[1]} fds; "
+              f"launcher {first[2]} -> {last[2]} KiB, {first[3]} -> {last[3]} fds")
+
+
+def main():
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--rounds", type=int, default=5)
+    parser.add_argument("--runs", type=int, default=100, help="in each round; slow contenders get fewer")
+    parser.add_argument("--only", help="names, comma-separated: " + ",".join(ALL))
+    parser.add_argument("--target", default=contenders.REPO / "target/release", help="folder of the release build")
+    parser.add_argument("--save", nargs="?", const=contenders.HERE / "results", help="write JSON and SVG there")
+    parser.add_argument("--realtime", action="store_true", help="above other work of the machine (chrt -f 10, or nice)")
+    parser.add_argument("--resident", action="store_true", help="our runs with 2 GB in the host's memory")
+    parser.add_argument("--flat", type=int, metavar="RUNS", help="many runs: do memory and descriptors grow?")
+    args = parser.parse_args()
+    with tempfile.TemporaryDirectory(prefix="containers-bench-") as work:
+        bench = Bench(work, args.target)
+        with bench.stack:
+            if args.resident:
+                resident(bench, args)
+            elif args.flat:
+                flat(bench, args)
+            else:
+                compare(bench, args)
+
+
+if __name__ == "__main__":
+    main()
