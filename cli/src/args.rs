@@ -309,11 +309,22 @@ pub struct CreateArgs {
     /// No progress on a pull
     #[arg(short, long)]
     pub quiet: bool,
-    /// Image: a reference, an id, or "host" for this machine's own system
-    pub image: String,
-    /// Command and arguments
-    #[arg(trailing_var_arg = true, allow_hyphen_values = true)]
-    pub command: Vec<String>,
+    /// Image (a reference, an id, or "host" for this machine's own system), command and arguments
+    // One list, because what follows the image is the command's, dashes or not.
+    #[arg(trailing_var_arg = true, required = true, value_name = "IMAGE [COMMAND]")]
+    words: Vec<String>,
+}
+
+impl CreateArgs {
+    /// The image.
+    pub fn image(&self) -> &str {
+        &self.words[0]
+    }
+
+    /// Command and arguments.
+    pub fn command(&self) -> &[String] {
+        &self.words[1..]
+    }
 }
 
 /// `containers run`
@@ -356,11 +367,21 @@ pub struct ExecArgs {
     /// All capabilities
     #[arg(long)]
     pub privileged: bool,
-    /// Container
-    pub container: String,
-    /// Command and arguments
-    #[arg(trailing_var_arg = true, allow_hyphen_values = true, required = true)]
-    pub command: Vec<String>,
+    /// Container, command and arguments
+    #[arg(trailing_var_arg = true, required = true, num_args = 2.., value_names = ["CONTAINER", "COMMAND"])]
+    words: Vec<String>,
+}
+
+impl ExecArgs {
+    /// The container.
+    pub fn container(&self) -> &str {
+        &self.words[0]
+    }
+
+    /// Command and arguments.
+    pub fn command(&self) -> &[String] {
+        &self.words[1..]
+    }
 }
 
 /// `containers ps`

@@ -23,7 +23,8 @@ impl Failure {
     /// The failure of `run`, `create` or `exec`: 125 for our own, 126 for a command that can't be executed,
     /// 127 for one that is not there.
     pub fn of_run(error: &Error) -> Failure {
-        let not_executable = error.context().iter().any(|(k, v)| *k == "errno" && v == "EACCES");
+        let cause = std::error::Error::source(error).and_then(|e| e.downcast_ref::<std::io::Error>());
+        let not_executable = cause.is_some_and(|e| e.raw_os_error() != Some(nix::libc::ENOENT));
         let code = match error.kind() {
             ErrorKind::CommandNotFound if not_executable => 126,
             ErrorKind::CommandNotFound => 127,

@@ -86,7 +86,7 @@ def test_detached_containers_live_on(cli: Cli) -> None:
 
 
 def test_a_finished_container_keeps_its_logs(cli: Cli) -> None:
-    cli("run", "--name", "once", "host", "sh", "-c", "echo 1; echo 2 >&2; echo 3; exit 3", code=3)
+    cli("run", "--name", "once", "host", "sh", "-c", "echo 1; sleep 0.2; echo 2 >&2; sleep 0.2; echo 3; exit 3", code=3)
     done = cli("logs", "once")
     assert (done.stdout, done.stderr) == (b"1\n3\n", b"2\n")
     assert cli.out("logs", "-n", "1", "once") == "3"

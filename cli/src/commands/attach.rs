@@ -27,10 +27,10 @@ pub async fn exec(rt: &Runtime, args: ExecArgs) -> Outcome {
     if !args.detach {
         needs_terminal(args.interactive, args.tty)?;
     }
-    let container = rt.containers().get(&args.container)?;
+    let container = rt.containers().get(args.container())?;
     let mut o = ExecOptions::default();
     o.environment = options::environment(&args.env, &[] as &[&str])?;
-    o.command = args.command;
+    o.command = args.command().to_vec();
     o.stdin = args.interactive;
     o.tty = args.tty;
     o.tty_size = window_size();

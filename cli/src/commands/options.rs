@@ -12,7 +12,7 @@ pub fn create_options(args: &CreateArgs) -> Result<CreateOptions, Failure> {
     let mut o = CreateOptions::default();
     o.detach = true;
     o.name = args.name.clone();
-    o.command = args.command.clone();
+    o.command = args.command().to_vec();
     o.entrypoint = args.entrypoint.as_ref().map(|e| match e.as_str() {
         "" => Vec::new(),
         program => vec![program.to_string()],

@@ -54,17 +54,17 @@ pub async fn for_run(rt: &Runtime, args: &CreateArgs) -> Result<(), Failure> {
             });
         }
     };
-    if args.image == "host" {
+    if args.image() == "host" {
         return Ok(());
     }
     if policy != PullPolicy::Always {
-        match rt.images().get(&args.image) {
+        match rt.images().get(args.image()) {
             Ok(_) => return Ok(()),
             Err(e) if e.kind().is(ErrorKind::NotFound) && policy == PullPolicy::Missing => {}
             Err(e) => return Err(Failure::of_run(&e)),
         }
         if !args.quiet {
-            eprintln!("Unable to find image '{}' locally", args.image);
+            eprintln!("Unable to find image '{}' locally", args.image());
         }
     }
     fetch(rt, args, policy).await.map(drop)
@@ -76,7 +76,7 @@ async fn fetch(rt: &Runtime, args: &CreateArgs, policy: PullPolicy) -> Result<Im
     options.platform = platform(&args.platform)?;
     let bars = (!args.quiet).then(Bars::new);
     options.progress = bars.as_ref().map(Bars::callback);
-    let image = rt.images().pull(&args.image, options).await;
+    let image = rt.images().pull(args.image(), options).await;
     bars.map(Bars::finish);
     image.map_err(|e: Error| Failure::of_run(&e))
 }
