@@ -9,17 +9,21 @@ use containers::{ContainerSummary, Error, ExecOptions, LogOptions, Output, Remov
 use pyo3::prelude::*;
 use pyo3::types::{PyBytes, PyDict};
 use std::future::Future;
-use std::os::fd::{IntoRawFd, OwnedFd};
-use std::sync::Arc;
+use std::os::fd::{AsRawFd, OwnedFd};
+use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
 /// Native half of `containers.Container`.
 #[pyclass(frozen, module = "containers._containers")]
-pub struct Container(Arc<containers::Container>);
+pub struct Container {
+    core: Arc<containers::Container>,
+    /// Asked for once, so that `select` can be given the container itself.
+    exit: Arc<OnceLock<OwnedFd>>,
+}
 
 /// A container as a Python object.
 pub fn container(py: Python<'_>, core: containers::Container) -> PyResult<Py<PyAny>> {
-    Ok(Py::new(py, Container(Arc::new(core)))?.into_any())
+    Ok(Py::new(py, Container { core: Arc::new(core), exit: Arc::default() })?.into_any())
 }
 
 /// An output as the tuple that the package makes its result from.
@@ -63,7 +67,7 @@ impl Container {
         T: Send + 'static,
         F: Future<Output = Result<T, Error>> + Send + 'static,
     {
-        Operation::future(name, call(self.0.clone()), convert)
+        Operation::future(name, call(self.core.clone()), convert)
     }
 
     fn read<T: Send + 'static>(
@@ -72,7 +76,7 @@ impl Container {
         call: impl FnOnce(&containers::Container) -> Result<T> + Send + 'static,
         convert: impl FnOnce(Python<'_>, T) -> PyResult<Py<PyAny>> + Send + 'static,
     ) -> Operation {
-        let core = self.0.clone();
+        let core = self.core.clone();
         Operation::blocking(name, move || call(&core), convert)
     }
 }
@@ -81,12 +85,12 @@ impl Container {
 impl Container {
     #[getter]
     fn id(&self) -> &str {
-        self.0.id()
+        self.core.id()
     }
 
     #[getter]
     fn name(&self) -> String {
-        self.0.name().to_string()
+        self.core.name().to_string()
     }
 
     fn status(&self) -> Operation {
@@ -140,8 +144,15 @@ impl Container {
     }
 
     fn exit_fd(&self) -> Operation {
-        let convert = |py: Python<'_>, fd: OwnedFd| whole(py, fd.into_raw_fd());
-        self.read("container.exit_fd", |c| c.exit_fd(), convert)
+        let exit = self.exit.clone();
+        let get = move |c: &containers::Container| match exit.get() {
+            Some(fd) => Ok(fd.as_raw_fd()),
+            None => {
+                let fd = c.exit_fd()?;
+                Ok(exit.get_or_init(|| fd).as_raw_fd())
+            }
+        };
+        self.read("container.exit_fd", get, whole)
     }
 
     fn exec(&self, py: Python<'_>, options: &Bound<'_, PyDict>) -> PyResult<Operation> {

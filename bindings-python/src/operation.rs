@@ -10,18 +10,19 @@ use pyo3::prelude::*;
 use std::future::{Future, poll_fn};
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::pin::Pin;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicI32, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard};
 use std::time::Duration;
 
 /// How often a wait looks for signals such as ^C.
 const CHECK: Duration = Duration::from_millis(50);
 
-static EXITING: AtomicBool = AtomicBool::new(false);
+/// The thread that ends the interpreter, once it does.
+static EXITING: AtomicI32 = AtomicI32::new(0);
 
-/// The interpreter is about to end.
+/// The interpreter is about to end, on this thread.
 pub fn at_exit() {
-    EXITING.store(true, Ordering::Release);
+    EXITING.store(nix::unistd::gettid().as_raw(), Ordering::Release);
 }
 
 /// Turns what came out into a Python object.
@@ -112,18 +113,16 @@ pub fn none(py: Python<'_>, (): ()) -> PyResult<Py<PyAny>> {
     Ok(py.None())
 }
 
-/// Looks for signals; they interrupt only the main thread.
-fn check_signals(main: bool) -> PyResult<()> {
-    if main {
-        return Python::attach(|py| py.check_signals());
-    }
-    if EXITING.load(Ordering::Acquire) {
+/// Looks for signals; Python lets them interrupt only its main thread.
+fn check_signals() -> PyResult<()> {
+    let exiting = EXITING.load(Ordering::Acquire);
+    if exiting != 0 && exiting != nix::unistd::gettid().as_raw() {
         // A daemon thread must not go back into an interpreter that ends; it dies with the process.
         loop {
             std::thread::park();
         }
     }
-    Ok(())
+    Python::attach(|py| py.check_signals())
 }
 
 fn drive(work: Work, events: Option<&Events>, on_event: Option<&Py<PyAny>>) -> Result<Finish, Failure> {
@@ -142,8 +141,7 @@ fn drive(work: Work, events: Option<&Events>, on_event: Option<&Py<PyAny>>) -> R
         }
         ready.map(|r| r.map_err(Failure::from))
     });
-    let main = nix::unistd::gettid() == nix::unistd::getpid();
-    match executor::block_on_interruptible(waiting, CHECK, || check_signals(main)) {
+    match executor::block_on_interruptible(waiting, CHECK, check_signals) {
         Ok(result) => result,
         Err(Interrupted(signal)) => Err(Failure::Python(signal)),
     }

@@ -120,7 +120,10 @@ class ContainerBase:
         return cast("dict[str, str]", config.get("Labels") or {})
 
     def fileno(self) -> int:
-        """A new descriptor that polls readable when the container has ended, over restarts too; close it."""
+        """A descriptor that polls readable when the container has ended, over restarts too.
+
+        It belongs to this handle: ``select.select([container], [], [])`` and ``loop.add_reader(container, …)`` work.
+        """
         return self._native.exit_fd().wait()
 
     def __repr__(self) -> str:
