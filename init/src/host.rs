@@ -7,6 +7,8 @@ use containers_protocol::launch::CgroupBase;
 pub struct Host {
     /// Inside a user namespace of our own.
     pub rootless: bool,
+    /// What ids show as that the user namespace does not have.
+    pub overflow_uid: u32,
     /// Where cgroups are made.
     pub cgroups: CgroupBase,
     /// Beginning of the names of cgroups that are made ahead.

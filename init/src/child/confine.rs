@@ -27,7 +27,7 @@ pub fn confine(
         seccomp(process)?;
     }
     drop_bounding(bounding & !process.caps.bounding)?;
-    set_identity(who)?;
+    set_identity(who, !process.groups.is_empty())?;
     set_caps(&process.caps)?;
     if process.no_new_privs {
         security::no_new_privs().during("no_new_privs")?;
@@ -52,11 +52,15 @@ fn drop_bounding(mut set: u64) -> Result<(), Failure> {
     Ok(())
 }
 
-fn set_identity(who: &Identity) -> Result<(), Failure> {
+fn set_identity(who: &Identity, asked_for_groups: bool) -> Result<(), Failure> {
     let groups: Vec<Gid> = who.groups.iter().map(|g| Gid::from_raw(*g)).collect();
     match set_thread_groups(&groups) {
-        // A user namespace with setgroups denied: the groups can't be dropped, nor used for anything new.
-        Err(Errno::PERM) if groups.iter().all(|g| g.as_raw() == who.gid) => {}
+        // A user namespace without these groups, or with setgroups denied altogether. Membership that the
+        // image's group file grants means nothing there.
+        Err(Errno::PERM | Errno::INVAL) if !asked_for_groups => match set_thread_groups(&[]) {
+            Ok(()) | Err(Errno::PERM) => {}
+            Err(e) => return Err(failure("user", b"groups", e)),
+        },
         other => other.at("user", format!("{:?}", who.groups).as_bytes())?,
     }
     let (uid, gid) = (Uid::from_raw(who.uid), Gid::from_raw(who.gid));

@@ -171,6 +171,7 @@ fn prepare(setup: &Setup) -> Result<Host, Failure> {
     security::set_dumpable(false).during("setup")?;
     Ok(Host {
         rootless,
+        overflow_uid: overflow_uid(),
         cgroups: setup.cgroup.clone(),
         cgroup_prefix: name_of(&setup.run_dir.0),
         place: Place::Own(paths),
@@ -187,6 +188,12 @@ fn corner_point(run_dir: &[u8]) -> Result<Vec<u8>, Errno> {
         Ok(()) | Err(Errno::EXIST) => Ok(point),
         Err(e) => Err(e),
     }
+}
+
+fn overflow_uid() -> u32 {
+    const USUAL: u32 = 65_534;
+    let text = std::fs::read_to_string("/proc/sys/kernel/overflowuid").unwrap_or_default();
+    text.trim().parse().unwrap_or(USUAL)
 }
 
 /// The last component of a path.

@@ -66,10 +66,11 @@ impl Parent {
         }
     }
 
-    /// The same user, or root.
+    /// The same user, or root. In a user namespace the machine's root has no id, and shows as the one that
+    /// stands for all such; the socket's folder keeps the others out.
     fn may_control(&self, sock: &OwnedFd) -> bool {
         let Ok(peer) = rustix::net::sockopt::socket_peercred(sock) else { return false };
-        peer.uid.is_root() || peer.uid == rustix::process::geteuid()
+        peer.uid.is_root() || (self.host.rootless && peer.uid.as_raw() == self.host.overflow_uid)
     }
 
     /// Forgets a connection, with what hangs on it.

@@ -186,7 +186,7 @@ impl Cgroups {
     /// All folders in it.
     pub fn all(&self) -> Vec<PathBuf> {
         let CgroupBase::V1(found) = &self.0 else { return Vec::new() };
-        let entries = found.iter().flat_map(|(_, path)| std::fs::read_dir(path.as_path()).unwrap());
+        let entries = found.iter().flat_map(|(_, path)| std::fs::read_dir(path.as_path()).into_iter().flatten());
         entries.flatten().filter(|e| e.file_type().unwrap().is_dir()).map(|e| e.path()).collect()
     }
 }
@@ -221,10 +221,21 @@ impl Launcher {
 
     /// Started with cgroups, in a user namespace, by a changed command.
     pub fn with(cgroups: Cgroups, id_maps: Option<IdMaps>, change: impl FnOnce(&mut Command)) -> Launcher {
+        Launcher::prepared(cgroups, id_maps, |_| {}, change)
+    }
+
+    /// The same, after its folders were prepared.
+    pub fn prepared(
+        cgroups: Cgroups,
+        id_maps: Option<IdMaps>,
+        prepare: impl FnOnce(&Launcher),
+        change: impl FnOnce(&mut Command),
+    ) -> Launcher {
         let scratch = Scratch::new();
         let mut first = Launcher { main: None, pid: 0, scratch, cgroups };
         let run = first.run_dir();
         std::fs::create_dir_all(&run).unwrap();
+        prepare(&first);
         let me = rustix::process::pidfd_open(rustix::process::getpid(), rustix::process::PidfdFlags::empty());
         match first.spawn(id_maps, me.unwrap(), change) {
             (Ready::Ready { pid }, main) => {
