@@ -5,7 +5,7 @@ mod common;
 use common::{Launcher, Scratch, eventually, pair, plans, readable, root};
 use containers_protocol::Bytes;
 use containers_protocol::launch::{Request, SOCKET};
-use containers_protocol::plan::{Bind, CgroupWrite, Mount, Plan, Step, Stdio};
+use containers_protocol::plan::{Bind, CgroupWrite, Mount, Plan, Stdio, Step};
 use containers_protocol::wire;
 use std::os::fd::{AsFd, AsRawFd};
 use std::os::unix::fs::{MetadataExt, symlink};
@@ -44,7 +44,8 @@ impl Attack {
     /// The outside is as it was.
     fn check(&self) {
         let list = |dir: &Path| {
-            let names = std::fs::read_dir(dir).unwrap().map(|e| e.unwrap().file_name().into_string().unwrap());
+            let names =
+                std::fs::read_dir(dir).unwrap().map(|e| e.unwrap().file_name().into_string().unwrap());
             let mut names: Vec<String> = names.collect();
             names.sort();
             names
@@ -130,7 +131,8 @@ fn mount_points_stay_inside() {
     };
     let file = |path: &str| Step::File { path: path.into(), content: "text\n".into(), mode: 0o644 };
     let inside = attack.outside.to_str().unwrap();
-    let mut plan = attack.plan(&format!("cat /etc/hosts {inside}/made-too; ls {inside}; mount | grep -c sub"));
+    let mut plan =
+        attack.plan(&format!("cat /etc/hosts {inside}/made-too; ls {inside}; mount | grep -c sub"));
     let at = plan.steps.iter().position(|s| matches!(s, Step::Mask(_))).unwrap();
     let steps = [
         tmpfs("/out/sub"),
@@ -210,7 +212,8 @@ fn users_are_looked_up_with_care() {
         plan.process.user = user.into();
         attack.launcher.run(&plan).map(|(_, out, _)| out.replace('\n', " "))
     };
-    std::fs::write(attack.rootfs.join("etc/passwd"), "0:x:5:5::/zero:/bin/sh\nme:x:7:8::/home/me:/bin/sh\n").unwrap();
+    std::fs::write(attack.rootfs.join("etc/passwd"), "0:x:5:5::/zero:/bin/sh\nme:x:7:8::/home/me:/bin/sh\n")
+        .unwrap();
     assert_eq!(run("me").unwrap(), "7 8 8 10 /home/me ");
     assert_eq!(run("me:wheel").unwrap(), "7 10 10 /home/me ");
     assert_eq!(run("0").unwrap(), "0 0 0 /root ");
@@ -321,7 +324,11 @@ fn commands_that_are_none() {
     }
     let attack = Attack::new();
     std::fs::write(attack.rootfs.join("bin/text"), "no program").unwrap();
-    std::fs::set_permissions(attack.rootfs.join("bin/text"), std::os::unix::fs::PermissionsExt::from_mode(0o755)).unwrap();
+    std::fs::set_permissions(
+        attack.rootfs.join("bin/text"),
+        std::os::unix::fs::PermissionsExt::from_mode(0o755),
+    )
+    .unwrap();
     let run = |args: &[&str]| {
         let plan = plans::plan(&attack.rootfs, &attack.launcher.scratch.0, args);
         let failed = attack.launcher.run(&plan).unwrap_err();
@@ -353,7 +360,8 @@ fn a_pooled_layer_is_fresh_each_time() {
         "chmod 600 /dev/null",
         "ln -s a /link && rm /link",
     ];
-    let look = "ls -laR / 2>/dev/null | grep -c zzmark; ls -l /dev/null | cut -c 1-10; ls -d /etc; stat -c %a /";
+    let look =
+        "ls -laR / 2>/dev/null | grep -c zzmark; ls -l /dev/null | cut -c 1-10; ls -d /etc; stat -c %a /";
     let want = "0\ncrw-rw-rw-\n/etc\n755\n";
     for script in scripts {
         let plan = plans::pooled(attack.plan(script), &attack.launcher.scratch.0);
@@ -364,7 +372,12 @@ fn a_pooled_layer_is_fresh_each_time() {
     }
     // And several at a time.
     let plans: Vec<Plan> = (0..4)
-        .map(|i| plans::pooled(attack.plan(&format!("echo {i} > /zzmark; sleep 0.2; cat /zzmark")), &attack.launcher.scratch.0))
+        .map(|i| {
+            plans::pooled(
+                attack.plan(&format!("echo {i} > /zzmark; sleep 0.2; cat /zzmark")),
+                &attack.launcher.scratch.0,
+            )
+        })
         .collect();
     std::thread::scope(|scope| {
         for (i, plan) in plans.iter().enumerate() {
@@ -414,8 +427,13 @@ fn a_scratch_image_gets_what_it_lacks() {
     std::fs::create_dir(rootfs.0.join("bin")).unwrap();
     std::fs::copy("/bin/busybox", rootfs.0.join("bin/sh")).unwrap();
     for _ in 0..3 {
-        let mut plan = plans::shell(&rootfs.0, &launcher.scratch.0, "read x < /etc/hosts; echo $x; read y < /proc/self/stat && echo ok");
-        plan.steps.insert(6, Step::File { path: "/etc/hosts".into(), content: "hosts\n".into(), mode: 0o644 });
+        let mut plan = plans::shell(
+            &rootfs.0,
+            &launcher.scratch.0,
+            "read x < /etc/hosts; echo $x; read y < /proc/self/stat && echo ok",
+        );
+        plan.steps
+            .insert(6, Step::File { path: "/etc/hosts".into(), content: "hosts\n".into(), mode: 0o644 });
         plan = plans::pooled(plan, &launcher.scratch.0);
         let (_, out, err) = launcher.run(&plan).unwrap();
         assert_eq!(out, "hosts\nok\n", "{err}");

@@ -5,7 +5,7 @@ mod common;
 use common::{Cgroups, Connection, Launcher, eventually, is_alive, pipe, plans, read_all};
 use containers_protocol::control::{Exec, Request};
 use containers_protocol::launch;
-use containers_protocol::plan::{IdMap, IdMaps, Plan, Step, Stdio};
+use containers_protocol::plan::{IdMap, IdMaps, Plan, Stdio, Step};
 use std::os::fd::AsFd;
 use std::os::unix::fs::{MetadataExt, PermissionsExt};
 use std::os::unix::process::CommandExt;
@@ -190,7 +190,8 @@ fn ranges_come_from_newuidmap() {
             m.options.push(("gid".into(), Some("5".into())));
         }
     }
-    std::fs::set_permissions(launcher.scratch.0.join("rootfs/tmp"), PermissionsExt::from_mode(0o1777)).unwrap();
+    std::fs::set_permissions(launcher.scratch.0.join("rootfs/tmp"), PermissionsExt::from_mode(0o1777))
+        .unwrap();
     let (_, out, err) = launcher.run(&plan).unwrap();
     assert_eq!(out, "1000\n1000\n1000:1000\n", "{err}");
     // Its files belong to an id that only the launcher can delete.

@@ -186,7 +186,8 @@ impl Cgroups {
     /// All folders in it.
     pub fn all(&self) -> Vec<PathBuf> {
         let CgroupBase::V1(found) = &self.0 else { return Vec::new() };
-        let entries = found.iter().flat_map(|(_, path)| std::fs::read_dir(path.as_path()).into_iter().flatten());
+        let entries =
+            found.iter().flat_map(|(_, path)| std::fs::read_dir(path.as_path()).into_iter().flatten());
         entries.flatten().filter(|e| e.file_type().unwrap().is_dir()).map(|e| e.path()).collect()
     }
 }
