@@ -4,8 +4,10 @@ use super::{
     CreateOptions, ExecOptions, ListOptions, LogOptions, LogStream, Output, Process, RemoveOptions,
     RunOptions,
 };
+use super::{Shared, create, list};
+use crate::executor::block_on;
 use crate::runtime::RuntimeInner;
-use crate::{Image, Result};
+use crate::{Error, Image, Result};
 use serde::Serialize;
 use std::collections::BTreeMap;
 use std::os::fd::OwnedFd;
@@ -29,6 +31,20 @@ pub enum Status {
     Exited,
     /// It could not be cleaned up.
     Dead,
+}
+
+impl Status {
+    /// The word.
+    pub fn word(self) -> &'static str {
+        match self {
+            Status::Created => "created",
+            Status::Running => "running",
+            Status::Paused => "paused",
+            Status::Restarting => "restarting",
+            Status::Exited => "exited",
+            Status::Dead => "dead",
+        }
+    }
 }
 
 /// One row of [`Containers::list`].
@@ -83,8 +99,7 @@ impl Containers {
         self.run_with(image, options).await
     }
 
-    /// [`Containers::run`] with options. An image is named by reference, id, or `host`. With `detach`, see
-    /// [`Containers::create`].
+    /// [`Containers::run`] with options. An image is named by reference, id, or `host`.
     pub async fn run_with(&self, image: impl Into<String>, options: RunOptions) -> Result<Output> {
         let done = super::run::run(&self.rt, &image.into(), options).await;
         done.map_err(|e| e.with_operation("container.run"))
@@ -92,147 +107,184 @@ impl Containers {
 
     /// Creates a container; nothing runs yet. Attached (default): it dies with this handle or this process.
     pub async fn create(&self, image: impl Into<String>, options: CreateOptions) -> Result<Container> {
-        let _ = (image.into(), options);
-        todo!()
+        let attached = !options.detach;
+        let made = create::create(&self.rt, &image.into(), options).await;
+        made.map(|shared| Container { shared, owner: attached })
+            .map_err(|e| e.with_operation("container.create"))
+    }
+
+    /// Creates and starts a container that lives on without this process (docker's `run -d`), whatever
+    /// `options.detach` says. One that can't be started is removed again.
+    pub async fn run_detached(
+        &self,
+        image: impl Into<String>,
+        mut options: CreateOptions,
+    ) -> Result<Container> {
+        options.detach = true;
+        let run = async {
+            let container = self.create(image, options).await?;
+            if let Err(e) = container.start().await {
+                let _ = container.remove(RemoveOptions { force: true, ..RemoveOptions::default() }).await;
+                return Err(e);
+            }
+            Ok(container)
+        };
+        run.await.map_err(|e: Error| e.with_operation("container.run"))
     }
 
     /// Finds a container by id, unique beginning of an id, or name. The handle never kills.
     pub fn get(&self, id_or_name: &str) -> Result<Container> {
-        let _ = id_or_name;
-        todo!()
+        let found = list::get(&self.rt, id_or_name);
+        found.map(|shared| Container { shared, owner: false }).map_err(|e| e.with_operation("container.get"))
     }
 
     /// Lists containers, newest first.
     pub fn list(&self, options: &ListOptions) -> Result<Vec<ContainerSummary>> {
-        let _ = (&self.rt, options);
-        Ok(Vec::new())
+        list::list(&self.rt, options).map_err(|e| e.with_operation("container.list"))
     }
 }
 
 /// One container. The handle from `create` owns an attached container: dropping it kills and removes it.
-pub struct Container {}
+pub struct Container {
+    shared: Arc<Shared>,
+    owner: bool,
+}
+
+impl std::fmt::Debug for Container {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Container").field("id", &self.id()).finish_non_exhaustive()
+    }
+}
+
+impl Drop for Container {
+    fn drop(&mut self) {
+        if self.owner && self.shared.rt.is_own_process() {
+            self.shared.abandon();
+        }
+    }
+}
 
 impl Container {
     /// 64 hexadecimal digits.
     pub fn id(&self) -> &str {
-        todo!()
+        &self.shared.id
     }
 
     /// Its name; may be empty for attached ones.
-    pub fn name(&self) -> &str {
-        todo!()
+    pub fn name(&self) -> String {
+        self.shared.record().name.clone()
     }
 
     /// How it stands now.
     pub fn status(&self) -> Result<Status> {
-        todo!()
+        let state = block_on(self.shared.state());
+        state.map(|s| Shared::status_of(&s)).map_err(|e| e.with_operation("container.status"))
     }
 
     /// Process id of its first process on the host; `None` when it does not run.
     pub fn pid(&self) -> Result<Option<i32>> {
-        todo!()
+        let state = block_on(self.shared.state()).map_err(|e| e.with_operation("container.pid"))?;
+        Ok(state.started.filter(|_| matches!(state.status.as_str(), "running" | "paused")).map(|s| s.pid))
     }
 
     /// Everything about it, as docker's inspect document.
     pub fn inspect(&self) -> Result<serde_json::Value> {
-        todo!()
+        block_on(self.shared.inspect()).map_err(|e| e.with_operation("container.inspect"))
     }
 
     /// The image it was made from.
     pub fn image(&self) -> Result<Image> {
-        todo!()
+        let found = self.shared.rt.check_open().and_then(|()| {
+            crate::Images::new(self.shared.rt.store.clone()).get(&self.shared.record().image_id)
+        });
+        found.map_err(|e| e.with_operation("container.image"))
     }
 
-    /// Starts it; returns when its command has been executed.
+    /// Starts it; returns when its command has been executed. Fine when it runs already.
     pub async fn start(&self) -> Result<()> {
-        todo!()
+        self.shared.start().await.map_err(|e| e.with_operation("container.start"))
     }
 
     /// Sends the stop signal, waits (`timeout`, default the container's), then kills. Fine when it does not
     /// run.
     pub async fn stop(&self, timeout: Option<Duration>) -> Result<()> {
-        let _ = timeout;
-        todo!()
+        self.shared.stop(timeout).await.map_err(|e| e.with_operation("container.stop"))
     }
 
     /// Sends a signal to its first process. Text: `SIGTERM`, `TERM` or `15`; see [`crate::Error`] for the
     /// rest.
     pub async fn kill(&self, signal: &str) -> Result<()> {
-        let _ = signal;
-        todo!()
+        self.shared.kill(signal).await.map_err(|e| e.with_operation("container.kill"))
     }
 
     /// Stop, then start.
     pub async fn restart(&self, timeout: Option<Duration>) -> Result<()> {
-        let _ = timeout;
-        todo!()
+        let restart = async {
+            self.shared.stop(timeout).await?;
+            self.shared.start().await
+        };
+        restart.await.map_err(|e: Error| e.with_operation("container.restart"))
     }
 
     /// Freezes it.
     pub async fn pause(&self) -> Result<()> {
-        todo!()
+        self.shared.freeze(true).await.map_err(|e| e.with_operation("container.pause"))
     }
 
     /// Thaws it.
     pub async fn unpause(&self) -> Result<()> {
-        todo!()
+        self.shared.freeze(false).await.map_err(|e| e.with_operation("container.unpause"))
     }
 
-    /// Waits for its end; the exit code. A timeout is `exec_timeout` and kills nothing.
+    /// Waits for its end; the exit code. A timeout is `exec_timeout` and kills nothing. `not_running` before
+    /// the first start.
     pub async fn wait(&self, timeout: Option<Duration>) -> Result<i32> {
-        let _ = timeout;
-        todo!()
+        self.shared.wait(timeout).await.map_err(|e| e.with_operation("container.wait"))
     }
 
-    /// A descriptor that polls readable when the container has ended.
+    /// A descriptor that polls readable when the container has ended for good, restarts by its policy
+    /// included. It needs a started container.
     pub fn exit_fd(&self) -> Result<OwnedFd> {
-        todo!()
+        block_on(self.shared.exit_fd()).map_err(|e| e.with_operation("container.exit_fd"))
     }
 
     /// Starts a further process in it.
     pub async fn exec(&self, options: ExecOptions) -> Result<Process> {
-        let _ = options;
-        todo!()
+        self.shared.exec(options).await.map_err(|e| e.with_operation("container.exec"))
     }
 
     /// Runs a further process to its end; options' `timeout` kills it.
     pub async fn exec_run(&self, options: ExecOptions, check: bool) -> Result<Output> {
-        let _ = (options, check);
-        todo!()
+        self.shared.exec_run(options, check).await.map_err(|e| e.with_operation("container.exec"))
     }
 
     /// Its streams from now on; before `start` too. Input only when it was created with `stdin`.
     pub async fn attach(&self) -> Result<Process> {
-        todo!()
+        self.shared.attach().await.map_err(|e| e.with_operation("container.attach"))
     }
 
     /// Its output so far, both streams in order of arrival.
     pub fn logs(&self, options: &LogOptions) -> Result<Vec<u8>> {
-        let _ = options;
-        todo!()
+        self.shared.logs(options).map_err(|e| e.with_operation("container.logs"))
     }
 
     /// Its output, line by line.
     pub fn logs_stream(&self, options: LogOptions) -> Result<LogStream> {
-        let _ = options;
-        todo!()
+        self.shared.logs_stream(options).map_err(|e| e.with_operation("container.logs"))
     }
 
     /// Sets the size of its terminal.
     pub async fn resize(&self, rows: u16, cols: u16) -> Result<()> {
-        let _ = (rows, cols);
-        todo!()
+        self.shared.resize(rows, cols).await.map_err(|e| e.with_operation("container.resize"))
     }
 
     /// Gives it another name.
     pub fn rename(&self, name: &str) -> Result<()> {
-        let _ = name;
-        todo!()
+        block_on(self.shared.rename(name)).map_err(|e| e.with_operation("container.rename"))
     }
 
-    /// Removes it and all that is its own.
+    /// Removes it and all that is its own. `in_use` while it runs, unless forced.
     pub async fn remove(&self, options: RemoveOptions) -> Result<()> {
-        let _ = options;
-        todo!()
+        self.shared.remove(options).await.map_err(|e| e.with_operation("container.remove"))
     }
 }

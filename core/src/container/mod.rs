@@ -1,11 +1,17 @@
 //! Containers: one command with its own file system, processes and limits.
 
+mod auto;
 mod base;
+mod control;
+mod create;
 mod events;
+mod exec;
 pub(crate) mod failure;
 mod flexible;
 mod handle;
+mod inspect;
 mod io;
+mod list;
 mod logs;
 pub(crate) mod names;
 mod options;
@@ -13,7 +19,10 @@ mod output;
 mod process;
 pub(crate) mod record;
 mod run;
+mod shared;
 pub(crate) mod spec;
+mod users;
+mod verbs;
 
 pub use handle::{Container, ContainerSummary, Containers, Status};
 pub use logs::{LogLine, LogStream};
@@ -23,6 +32,7 @@ pub use options::{
 };
 pub use output::{Output, StdioStream};
 pub use process::Process;
+pub(crate) use shared::Shared;
 
 use crate::Result;
 use crate::runtime::paths::private_dir;

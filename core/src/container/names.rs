@@ -79,15 +79,6 @@ fn taken(name: &str, holder: &str) -> Error {
     Error::new(ErrorKind::AlreadyExists, text).with_context("name", name)
 }
 
-/// The container that holds a name without the database.
-pub(crate) fn find(run_root: &Path, name: &str) -> Option<String> {
-    if name.contains('/') || name.starts_with('.') {
-        return None;
-    }
-    let (launcher, id) = holder(&run_root.join("names").join(name))?;
-    is_alive(run_root, &launcher).then_some(id)
-}
-
 /// Two words for a detached container without a name, as docker makes them up.
 pub(crate) fn made_up() -> Result<String> {
     const HOW: &[&str] = &[

@@ -2,11 +2,11 @@
 
 use super::CreateOptions;
 use super::base::Base;
-use super::spec::Spec;
+use super::spec::{self, Spec};
 use crate::runtime::paths;
 use crate::{Error, ErrorKind, ImageConfig, Result};
 use serde::{Deserialize, Serialize};
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
 /// A container as it was created. A file in the launcher's folder for an attached one, a row of the database
 /// for a detached one.
@@ -45,6 +45,16 @@ impl Record {
     /// Checked again: a source of a mount may have gone.
     pub(crate) fn spec(&self) -> Result<Spec> {
         Spec::new(&self.options, &self.image_config)
+    }
+
+    /// Entrypoint and command.
+    pub(crate) fn command(&self) -> Vec<String> {
+        spec::args(&self.options, &self.image_config).unwrap_or_else(|_| self.options.command.clone())
+    }
+
+    /// Signal and patience of a stop.
+    pub(crate) fn spec_for_stop(&self) -> Result<(i32, std::time::Duration)> {
+        spec::stop(&self.options, &self.image_config)
     }
 
     /// Records of attached containers, of all processes, with the names of their launchers. One that is being

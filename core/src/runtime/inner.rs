@@ -3,11 +3,13 @@
 use super::launcher::Launcher;
 use super::support::Link;
 use crate::cgroup::Cgroups;
+use crate::container::Shared;
 use crate::db::Db;
 use crate::image::store::Store;
 use crate::{Error, Result};
+use std::collections::HashMap;
 use std::path::PathBuf;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, Weak};
 
 /// The state of an open root. Handles hold it in an `Arc`.
 pub(crate) struct RuntimeInner {
@@ -27,6 +29,8 @@ pub(crate) struct RuntimeInner {
     pub(crate) cgroups: Cgroups,
     /// What can't be had here.
     pub(crate) warnings: Vec<String>,
+    /// Attached containers of this process, by id.
+    pub(crate) attached: Mutex<HashMap<String, Weak<Shared>>>,
     /// What is worth keeping between starts.
     pub(crate) cache: crate::sandbox::Cache,
 }
@@ -49,7 +53,8 @@ impl RuntimeInner {
         let launcher = Arc::new(launcher);
         let link = Link { launcher: launcher.clone(), run_root: run_root.clone(), db: db.clone() };
         let store = Store::open(&root, db.clone(), Arc::new(link))?;
-        Ok(RuntimeInner { root, run_root, rootless, db, launcher, store, cgroups, warnings, cache })
+        let attached = Mutex::default();
+        Ok(RuntimeInner { root, run_root, rootless, db, launcher, store, cgroups, warnings, attached, cache })
     }
 
     /// `handle_closed` when the runtime was closed, or opened by the process before a fork. Every operation
@@ -78,6 +83,11 @@ impl RuntimeInner {
     fn sweep(&self) {
         let _ = std::fs::remove_dir_all(&self.launcher.dir);
         self.cgroups.release();
+    }
+
+    /// The state of an attached container of this runtime.
+    pub(crate) fn registered(&self, id: &str) -> Option<Arc<Shared>> {
+        self.attached.lock().unwrap_or_else(|e| e.into_inner()).get(id)?.upgrade()
     }
 
     /// Writable layers and logs.

@@ -92,3 +92,16 @@ fn take_pipe_signal() {
         libc::sigtimedwait(set.as_ptr(), std::ptr::null_mut(), &now);
     }
 }
+
+/// Lets a descriptor lead to what another one leads to; its number stays, and it stays close-on-exec.
+pub(crate) fn replace(fd: &OwnedFd, by: &OwnedFd) -> rustix::io::Result<()> {
+    use std::os::fd::AsRawFd;
+    // SAFETY: both descriptors are open for the call. The number of `fd` stays open and owned; nothing of
+    // this library relies on what a stream's descriptor leads to.
+    let done = unsafe { libc::dup3(by.as_raw_fd(), fd.as_raw_fd(), libc::O_CLOEXEC) };
+    if done < 0 {
+        Err(rustix::io::Errno::from_io_error(&io::Error::last_os_error()).unwrap_or(rustix::io::Errno::IO))
+    } else {
+        Ok(())
+    }
+}

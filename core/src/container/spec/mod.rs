@@ -13,6 +13,7 @@ use crate::{ImageConfig, Result};
 use containers_protocol::plan::{CapSets, Health, Restart};
 pub(crate) use mounts::{DeviceSpec, UserMount};
 use parse::bad;
+pub(crate) use settings::{check_name, check_user};
 use std::time::Duration;
 
 /// Capabilities of a container that asks for nothing: docker's without MKNOD, NET_RAW and AUDIT_WRITE. CHOWN,
@@ -78,8 +79,8 @@ pub(crate) struct Spec {
     pub(crate) mounts: Vec<UserMount>,
     pub(crate) restart: Restart,
     pub(crate) health: Option<Health>,
-    pub(crate) stop_signal: i32,
-    pub(crate) stop_timeout: Duration,
+    /// Signal and patience.
+    pub(crate) stop: (i32, Duration),
 }
 
 impl Spec {
@@ -88,7 +89,7 @@ impl Spec {
     pub(crate) fn new(options: &CreateOptions, image: &ImageConfig) -> Result<Spec> {
         let caps = settings::capabilities(options)?;
         let network = settings::network(options)?;
-        settings::check_name(options.name.as_deref())?;
+        check_name(options.name.as_deref())?;
         settings::check_ports(options)?;
         let tty = options.tty.then(|| options.tty_size.unwrap_or((24, 80)));
         let seccomp = settings::seccomp(options)?;
@@ -121,8 +122,7 @@ impl Spec {
             mounts: mounts::mounts(options)?,
             restart: settings::restart(options)?,
             health: settings::health(options)?,
-            stop_signal: settings::stop_signal(options, image)?,
-            stop_timeout: parse::seconds(options.stop_timeout.unwrap_or(10.0), "stop_timeout")?,
+            stop: stop(options, image)?,
         })
     }
 
@@ -132,8 +132,14 @@ impl Spec {
     }
 }
 
+/// Signal and patience of a stop.
+pub(crate) fn stop(options: &CreateOptions, image: &ImageConfig) -> Result<(i32, Duration)> {
+    let timeout = parse::seconds(options.stop_timeout.unwrap_or(10.0), "stop_timeout")?;
+    Ok((settings::stop_signal(options, image)?, timeout))
+}
+
 /// Entrypoint and command. An entrypoint of the caller's makes the image's command void, as docker has it.
-fn args(options: &CreateOptions, image: &ImageConfig) -> Result<Vec<String>> {
+pub(crate) fn args(options: &CreateOptions, image: &ImageConfig) -> Result<Vec<String>> {
     let entrypoint = options.entrypoint.as_ref().unwrap_or(&image.entrypoint);
     let given = options.entrypoint.as_ref().is_some_and(|e| !e.is_empty());
     let command = if options.command.is_empty() && !given { &image.cmd } else { &options.command };

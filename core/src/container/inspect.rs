@@ -1,0 +1,182 @@
+//! docker's inspect document.
+
+use super::record::Record;
+use super::shared::{Shared, is_running};
+use super::spec::{Seccomp, Spec, UserMount, parse};
+use crate::Result;
+use containers_protocol::control::State;
+use containers_protocol::plan::Restart;
+use serde_json::{Value, json};
+
+impl Shared {
+    /// [`crate::Container::inspect`].
+    pub(super) async fn inspect(&self) -> Result<Value> {
+        let state = self.state().await?;
+        let record = self.record();
+        // A source of a mount may be gone by now, which makes no difference to what was asked for.
+        let spec = record.spec().ok();
+        let dir = self.dir();
+        Ok(json!({
+            "Id": record.id,
+            "Created": time(record.created),
+            "Path": command(&record, spec.as_ref()).first(),
+            "Args": command(&record, spec.as_ref()).get(1..).unwrap_or_default(),
+            "State": self.state_document(&state),
+            "Image": record.image_id,
+            "Name": format!("/{}", record.name),
+            "RestartCount": state.restarts,
+            "Driver": "overlay",
+            "Platform": "linux",
+            "LogPath": dir.join("log"),
+            "HostConfig": host_config(&record, spec.as_ref()),
+            "Mounts": spec.as_ref().map_or_else(Vec::new, mounts),
+            "Config": config(&record, spec.as_ref()),
+            "NetworkSettings": {
+                "Networks": {network(&record): {}},
+                "Ports": {},
+            },
+            "Detached": self.detached,
+            "Warnings": self.warnings(&record, spec.as_ref(), &state),
+        }))
+    }
+
+    fn state_document(&self, state: &State) -> Value {
+        let exit = state.exit.clone().unwrap_or_default();
+        let running = is_running(state);
+        let started_at = state.started.as_ref().map_or(exit.started_at, |s| s.at);
+        let error = exit.failure.as_ref().map(|f| super::failure::describe(f.clone()).to_string());
+        let mut document = json!({
+            "Status": state.status,
+            "Running": running,
+            "Paused": state.status == "paused",
+            "Restarting": state.status == "restarting",
+            "OOMKilled": exit.oom_killed,
+            "Dead": false,
+            "Pid": if running { state.started.as_ref().map_or(0, |s| s.pid) } else { 0 },
+            "ExitCode": if running { 0 } else { exit.code },
+            "Error": error.unwrap_or_default(),
+            "StartedAt": time(started_at),
+            "FinishedAt": time(if running { 0 } else { exit.finished_at }),
+        });
+        if !state.health.is_empty() {
+            document["Health"] = json!({"Status": state.health});
+        }
+        document
+    }
+
+    fn warnings(&self, record: &Record, spec: Option<&Spec>, state: &State) -> Vec<String> {
+        let mut warnings = state.started.as_ref().map(|s| s.warnings.clone()).unwrap_or_default();
+        if let Some(spec) = spec {
+            let how = crate::cgroup::Use { managed: true, may_mknod: spec.may_mknod() };
+            warnings.extend(self.rt.cgroups.plan(&spec.limits, how).map(|(_, w)| w).unwrap_or_default());
+        }
+        let _ = record;
+        warnings
+    }
+}
+
+fn command(record: &Record, spec: Option<&Spec>) -> Vec<String> {
+    spec.map_or_else(|| record.options.command.clone(), |s| s.args.clone())
+}
+
+fn network(record: &Record) -> String {
+    record.options.network.clone().unwrap_or_else(|| "none".into())
+}
+
+fn config(record: &Record, spec: Option<&Spec>) -> Value {
+    let o = &record.options;
+    let image = &record.image_config;
+    let mut labels = image.labels.clone();
+    labels.extend(o.labels.clone());
+    let command = if o.command.is_empty() && o.entrypoint.is_none() { &image.cmd } else { &o.command };
+    json!({
+        "Hostname": o.hostname.clone().unwrap_or_else(|| record.id[..12].to_owned()),
+        "Domainname": o.domainname.clone().unwrap_or_default(),
+        "User": spec.map_or_else(|| o.user.clone().unwrap_or_default(), |s| s.user.clone()),
+        "AttachStdin": false,
+        "AttachStdout": false,
+        "AttachStderr": false,
+        "Tty": o.tty,
+        "OpenStdin": o.stdin,
+        "StdinOnce": o.stdin,
+        "Env": spec.map(|s| s.env.clone()),
+        "Cmd": command,
+        "Entrypoint": o.entrypoint.as_ref().unwrap_or(&image.entrypoint),
+        "Image": record.image,
+        "WorkingDir": spec.map_or_else(String::new, |s| s.cwd.clone()),
+        "Labels": labels,
+        "Annotations": o.annotations,
+        "StopSignal": o.stop_signal.clone().unwrap_or_else(|| image.stop_signal.clone()),
+        "StopTimeout": o.stop_timeout.unwrap_or(10.0),
+        "Healthcheck": o.healthcheck,
+    })
+}
+
+fn host_config(record: &Record, spec: Option<&Spec>) -> Value {
+    let o = &record.options;
+    let limits = spec.map(|s| s.limits.clone()).unwrap_or_default();
+    let (policy, retries) = match spec.map_or(Restart::No, |s| s.restart) {
+        Restart::No => ("no", 0),
+        Restart::OnFailure(n) => ("on-failure", n.unwrap_or(0)),
+        Restart::Always => ("always", 0),
+        Restart::UnlessStopped => ("unless-stopped", 0),
+    };
+    let security: Vec<&str> = spec.map_or_else(Vec::new, |s| {
+        let mut list = Vec::new();
+        if s.no_new_privs {
+            list.push("no-new-privileges");
+        }
+        if s.seccomp == Seccomp::Unconfined {
+            list.push("seccomp=unconfined");
+        }
+        list
+    });
+    json!({
+        "NetworkMode": network(record),
+        "Binds": o.volumes,
+        "RestartPolicy": {"Name": policy, "MaximumRetryCount": retries},
+        "AutoRemove": o.auto_remove,
+        "CapAdd": o.cap_add,
+        "CapDrop": o.cap_drop,
+        "Capabilities": spec.map(|s| parse::capability_names(s.caps.bounding)),
+        "Privileged": o.privileged,
+        "ReadonlyRootfs": o.read_only,
+        "Init": o.init,
+        "SecurityOpt": security,
+        "UsernsMode": o.userns.clone().unwrap_or_default(),
+        "ShmSize": spec.map_or(0, |s| s.shm_size),
+        "Sysctls": o.sysctls,
+        "Tmpfs": o.tmpfs,
+        "Dns": o.dns,
+        "ExtraHosts": o.extra_hosts.iter().map(|(k, v)| format!("{k}:{v}")).collect::<Vec<_>>(),
+        "GroupAdd": o.group_add,
+        "Memory": limits.memory.unwrap_or(0),
+        "NanoCpus": limits.cpus.map_or(0, |c| (c * 1e9) as u64),
+        "CpuShares": limits.cpu_shares.unwrap_or(0),
+        "CpusetCpus": limits.cpuset.unwrap_or_default(),
+        "PidsLimit": o.pids_limit,
+        "Ulimits": o.ulimits,
+        "Devices": o.devices,
+    })
+}
+
+fn mounts(spec: &Spec) -> Vec<Value> {
+    let one = |mount: &UserMount| match mount {
+        UserMount::Bind { source, target, read_only, .. } => json!({
+            "Type": "bind", "Source": source, "Destination": target,
+            "Mode": if *read_only { "ro" } else { "" }, "RW": !read_only,
+        }),
+        UserMount::Tmpfs { target, read_only, .. } => json!({
+            "Type": "tmpfs", "Source": "", "Destination": target, "Mode": "", "RW": !read_only,
+        }),
+    };
+    spec.mounts.iter().map(one).collect()
+}
+
+/// RFC 3339; docker's zero time for 0.
+fn time(nanos: i64) -> String {
+    if nanos == 0 {
+        return "0001-01-01T00:00:00Z".into();
+    }
+    jiff::Timestamp::from_nanosecond(nanos.into()).map(|t| t.to_string()).unwrap_or_default()
+}

@@ -1,0 +1,325 @@
+//! What all handles of one container share, and how it stands.
+
+use super::control::Client;
+use super::handle::Status;
+use super::names::Claim;
+use super::record::Record;
+use super::{auto, events};
+use crate::executor::readable;
+use crate::runtime::RuntimeInner;
+use crate::{Error, ErrorKind, Result};
+use containers_protocol::control::{Event, ExitRecord, Request, Started, State};
+use containers_protocol::wire;
+use rusqlite::OptionalExtension;
+use rustix::fd::OwnedFd;
+use rustix::net::RecvFlags;
+use std::path::PathBuf;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard};
+
+/// Standard streams of one client that attached before the start: the parent's ends.
+pub(crate) type Attached = [Option<OwnedFd>; 3];
+
+/// One container.
+pub(crate) struct Shared {
+    pub(crate) rt: Arc<RuntimeInner>,
+    pub(crate) id: String,
+    /// It lives without the process that made it.
+    pub(crate) detached: bool,
+    /// The folder of the launcher that an attached one belongs to.
+    pub(crate) launcher: String,
+    pub(super) record: Mutex<Arc<Record>>,
+    /// Attached containers of this runtime.
+    pub(super) own: Option<Mutex<Own>>,
+    /// Clients that attached before the start.
+    pub(super) waiting: Mutex<Vec<Attached>>,
+    pub(super) removed: AtomicBool,
+    pub(super) starting: AtomicBool,
+}
+
+/// The parts of an attached container that only its owner has.
+#[derive(Default)]
+pub(super) struct Own {
+    pub(super) claim: Option<Claim>,
+    /// When it closes, the container dies.
+    pub(super) owner: Option<Arc<OwnedFd>>,
+    pub(super) started: Option<Started>,
+    pub(super) exit: Option<ExitRecord>,
+}
+
+impl Shared {
+    /// A handle's state for a record.
+    pub(super) fn new(rt: &Arc<RuntimeInner>, record: Record, launcher: String, own: Option<Own>) -> Shared {
+        Shared {
+            rt: rt.clone(),
+            id: record.id.clone(),
+            detached: launcher.is_empty(),
+            launcher,
+            record: Mutex::new(Arc::new(record)),
+            own: own.map(Mutex::new),
+            waiting: Mutex::default(),
+            removed: AtomicBool::new(false),
+            starting: AtomicBool::new(false),
+        }
+    }
+
+    pub(crate) fn record(&self) -> Arc<Record> {
+        self.record.lock().unwrap_or_else(|e| e.into_inner()).clone()
+    }
+
+    pub(super) fn own(&self) -> Option<MutexGuard<'_, Own>> {
+        self.own.as_ref().map(|own| own.lock().unwrap_or_else(|e| e.into_inner()))
+    }
+
+    /// Where its parent listens.
+    pub(super) fn parent_dir(&self) -> PathBuf {
+        if self.detached { self.rt.monitor_dir(&self.id) } else { self.rt.run_root.join(&self.launcher) }
+    }
+
+    /// Its folder on disk: writable layer, log.
+    pub(super) fn dir(&self) -> PathBuf {
+        self.rt.container_dir(&self.id)
+    }
+
+    pub(super) fn log_file(&self) -> PathBuf {
+        self.dir().join("log")
+    }
+
+    /// Where its last end is written down.
+    pub(super) fn exit_file(&self) -> PathBuf {
+        if self.detached {
+            self.dir().join("exit.json")
+        } else {
+            self.parent_dir().join(format!("{}.exit", self.id))
+        }
+    }
+
+    /// The record of an attached one.
+    pub(super) fn record_file(&self) -> PathBuf {
+        self.rt.run_root.join(&self.launcher).join(format!("{}.json", self.id))
+    }
+
+    /// A connection to its parent; `None`: it has none, so it does not run.
+    pub(super) async fn client(&self) -> Result<Option<Client>> {
+        Client::open(&self.parent_dir(), &self.id).await
+    }
+
+    /// A connection to the parent of a running container.
+    pub(super) async fn running_client(&self) -> Result<Client> {
+        let state = self.state().await?;
+        match self.client().await? {
+            Some(client) if is_running(&state) => Ok(client),
+            _ => Err(not_running(&state.status)),
+        }
+    }
+
+    /// The error of a container that is no more.
+    pub(super) fn not_found(&self) -> Error {
+        not_found(&self.id[..12])
+    }
+
+    fn check_exists(&self) -> Result<()> {
+        self.rt.check_open()?;
+        let there = match (self.removed.load(Ordering::Acquire), &self.own, self.detached) {
+            (true, ..) => false,
+            (false, Some(_), _) => true,
+            (false, None, false) => self.record_file().exists(),
+            (false, None, true) => self.rt.db.read(|c| {
+                let mut query = c.prepare_cached("SELECT 1 FROM containers WHERE id = ?1")?;
+                Ok(query.query_row([&self.id], |_| Ok(())).optional()?.is_some())
+            })?,
+        };
+        if there { Ok(()) } else { Err(self.not_found()) }
+    }
+
+    /// How it stands. One that was to remove itself at its end is removed here at the latest.
+    pub(super) async fn state(&self) -> Result<State> {
+        self.check_exists()?;
+        let state = self.find_state().await?;
+        if state.status == "exited" && self.record().options.auto_remove {
+            auto::remove(self, &state).await?;
+            return Err(self.not_found());
+        }
+        Ok(state)
+    }
+
+    /// [`Shared::state`] without consequences.
+    pub(super) async fn find_state(&self) -> Result<State> {
+        if let Some((started, exit)) = self.known() {
+            match (started, exit) {
+                (None, None) => return Ok(created()),
+                (started, Some(exit)) => return Ok(exited(started, exit)),
+                (Some(_), None) => {}
+            }
+        }
+        if let Some(client) = self.client().await? {
+            match client.ask(&Request::State, &[]).await {
+                Ok((Event::State(state), _)) => return Ok(state),
+                Ok(_) => return Err(events::gone()),
+                Err(e) if e.kind() == ErrorKind::NotRunning => {}
+                Err(e) => return Err(e),
+            }
+        }
+        if let Some((started, Some(exit))) = self.known() {
+            return Ok(exited(started, exit));
+        }
+        if let Some(exit) = self.exit_record()? {
+            return Ok(exited(None, exit));
+        }
+        if self.detached && self.log_file().exists() {
+            return Ok(exited(None, lost()));
+        }
+        Ok(created())
+    }
+
+    /// What the owner knows without asking: the start, and the end.
+    fn known(&self) -> Option<(Option<Started>, Option<ExitRecord>)> {
+        let mut own = self.own()?;
+        if own.exit.is_none()
+            && let Some(owner) = &own.owner
+        {
+            own.exit = peek_exit(owner);
+        }
+        Some((own.started.clone(), own.exit.clone()))
+    }
+
+    fn exit_record(&self) -> Result<Option<ExitRecord>> {
+        let path = self.exit_file();
+        match std::fs::read_to_string(&path) {
+            Ok(text) => serde_json::from_str(&text).map(Some).map_err(|e| {
+                Error::new(ErrorKind::Corrupt, "the container's exit record is damaged")
+                    .with_context("path", path.display().to_string())
+                    .with_source(e)
+            }),
+            Err(e) if e.kind() == std::io::ErrorKind::NotFound => Ok(None),
+            Err(e) => {
+                Err(Error::io("can't read the exit record", e)
+                    .with_context("path", path.display().to_string()))
+            }
+        }
+    }
+
+    /// The exit record if it has ended.
+    pub(super) async fn ended(&self) -> Result<Option<ExitRecord>> {
+        if let Some((_, Some(exit))) = self.known() {
+            return Ok(Some(exit));
+        }
+        Ok(self.find_state().await?.exit.filter(|_| true))
+    }
+
+    /// Waits for its end.
+    pub(super) async fn wait_end(&self) -> Result<ExitRecord> {
+        self.check_exists()?;
+        let owner = self.own().and_then(|own| own.owner.clone());
+        if let Some(owner) = owner {
+            loop {
+                self.rt.check_open()?;
+                if let Some((_, Some(exit))) = self.known() {
+                    return Ok(exit);
+                }
+                let wait = readable(&*owner).await;
+                wait.map_err(|e| Error::io("can't wait for the container", e))?;
+                if peek_exit(&owner).is_none() && is_closed(&owner) {
+                    self.rt.check_open()?;
+                    return Err(events::gone());
+                }
+            }
+        }
+        loop {
+            let state = self.find_state().await?;
+            match (state.status.as_str(), state.exit) {
+                ("exited", Some(exit)) => return Ok(exit),
+                ("created", _) => return Err(not_running("created")),
+                _ => {}
+            }
+            let Some(client) = self.client().await? else { continue };
+            match client.send(&Request::Wait, &[]).await.map(|()| client) {
+                Ok(client) => {
+                    if let Some(exit) = wait_on(&client.socket).await? {
+                        return Ok(exit);
+                    }
+                }
+                Err(e) if e.kind() == ErrorKind::Internal => {}
+                Err(e) => return Err(e),
+            }
+            // The parent is gone: its record says how it ended, or that it was lost.
+            if let Some(exit) = self.exit_record()? {
+                return Ok(exit);
+            }
+        }
+    }
+
+    /// docker's word for a state.
+    pub(super) fn status_of(state: &State) -> Status {
+        match state.status.as_str() {
+            "created" => Status::Created,
+            "running" => Status::Running,
+            "paused" => Status::Paused,
+            "restarting" => Status::Restarting,
+            "exited" => Status::Exited,
+            _ => Status::Dead,
+        }
+    }
+}
+
+/// Waits for the `exited` event; `None`: the parent has gone without one.
+async fn wait_on(socket: &OwnedFd) -> Result<Option<ExitRecord>> {
+    loop {
+        match events::next(socket).await {
+            Ok((Event::Exited(exit), _)) => return Ok(Some(exit)),
+            Ok((Event::Failed(failure), _)) if failure.code == "not_running" => return Ok(None),
+            Ok((Event::Failed(failure), _)) => return Err(super::failure::describe(failure)),
+            Ok(_) => {}
+            Err(e) if e.kind() == ErrorKind::Internal => return Ok(None),
+            Err(e) => return Err(e),
+        }
+    }
+}
+
+/// The exit event waiting on a connection, left there so that everybody who waits sees it.
+pub(super) fn peek_exit(socket: &OwnedFd) -> Option<ExitRecord> {
+    let mut buf = vec![0u8; 64 * 1024];
+    let (n, _) = rustix::net::recv(socket, &mut buf, RecvFlags::PEEK | RecvFlags::DONTWAIT).ok()?;
+    let (head, payload) = buf[..n].split_first()?;
+    match (*head, wire::from_json::<Event>(payload)) {
+        (0, Ok(Event::Exited(exit))) => Some(exit),
+        _ => None,
+    }
+}
+
+/// Whether the other side is gone.
+pub(super) fn is_closed(socket: &OwnedFd) -> bool {
+    let mut buf = [0u8; 1];
+    match rustix::net::recv(socket, &mut buf, RecvFlags::PEEK | RecvFlags::DONTWAIT) {
+        Ok((n, _)) => n == 0,
+        Err(e) => !matches!(e, rustix::io::Errno::AGAIN | rustix::io::Errno::INTR),
+    }
+}
+
+fn created() -> State {
+    State { status: "created".into(), ..State::default() }
+}
+
+fn exited(started: Option<Started>, exit: ExitRecord) -> State {
+    State { status: "exited".into(), started, restarts: exit.restarts, exit: Some(exit), ..State::default() }
+}
+
+/// The end of a container whose parent left no word: it was killed, or the machine went down.
+pub(crate) fn lost() -> ExitRecord {
+    ExitRecord { code: 137, signal: libc::SIGKILL, ..ExitRecord::default() }
+}
+
+/// Whether it has a process.
+pub(super) fn is_running(state: &State) -> bool {
+    matches!(state.status.as_str(), "running" | "paused")
+}
+
+pub(super) fn not_running(status: &str) -> Error {
+    Error::new(ErrorKind::NotRunning, format!("the container does not run: it is {status}"))
+}
+
+/// `container_not_found`.
+pub(super) fn not_found(name: &str) -> Error {
+    Error::new(ErrorKind::ContainerNotFound, format!("no such container: {name}"))
+        .with_context("container", name)
+}
