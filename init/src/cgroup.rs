@@ -47,6 +47,11 @@ impl Cgroup {
         Ok((cgroup, warnings))
     }
 
+    /// Its name below the folders of the runtime.
+    pub fn name(&self) -> &str {
+        &self.name
+    }
+
     fn fill(
         &mut self,
         base: &CgroupBase,

@@ -8,6 +8,7 @@ use crate::{Error, ErrorKind, Result};
 use containers_protocol::control::{ExitRecord, Request};
 use containers_protocol::wire;
 use rustix::fd::OwnedFd;
+use rustix::termios::{Winsize, tcsetwinsize};
 use std::os::fd::{AsFd, BorrowedFd};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex};
@@ -279,9 +280,14 @@ impl Process {
                 let text = "the process has no terminal (tty)";
                 return Err(Error::new(ErrorKind::InvalidArgument, text).with_context("field", "tty"));
             }
-            match &self.exec {
-                Some(socket) => send(socket, &Request::Resize { rows, cols }),
-                None => self.container.resize(rows, cols).await,
+            match (&self.exec, &self.streams[1]) {
+                // The terminal's master is ours.
+                (Some(_), Some(master)) => {
+                    let size = Winsize { ws_row: rows, ws_col: cols, ws_xpixel: 0, ws_ypixel: 0 };
+                    tcsetwinsize(&master.fd, size)
+                        .map_err(|e| Error::io("can't resize the terminal", e.into()))
+                }
+                _ => self.container.resize(rows, cols).await,
             }
         };
         resize.await.map_err(|e: Error| e.with_operation("process.resize"))

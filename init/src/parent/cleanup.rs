@@ -65,6 +65,23 @@ impl Cleanup {
             || !self.workers.is_empty()
     }
 
+    /// Removes the cgroups of a name now, because they are about to be made anew.
+    pub fn finish_cgroup(&mut self, name: &str) {
+        let busy = std::mem::take(&mut self.busy).into_iter().map(|(cgroup, _)| cgroup);
+        let all = std::mem::take(&mut self.cgroups).into_iter().chain(busy);
+        let (mut ours, others): (Vec<_>, Vec<_>) = all.partition(|cgroup| cgroup.name() == name);
+        self.cgroups = others;
+        for cgroup in &mut ours {
+            for _ in 0..TRIES {
+                match cgroup.remove() {
+                    Err(Errno::BUSY) => cgroup.kill(),
+                    _ => break,
+                }
+                std::thread::sleep(Duration::from_millis(1));
+            }
+        }
+    }
+
     /// Takes up again what was busy.
     pub fn retry(&mut self) {
         for (mut cgroup, tries) in std::mem::take(&mut self.busy) {

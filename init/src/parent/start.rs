@@ -118,6 +118,8 @@ impl Parent {
         let mut started = Started { at: unix_nanos(), ..Started::default() };
         if let (Some(wanted), None) = (&plan.cgroup, &container.cgroup) {
             let name = if plan.id.is_empty() { &self.host.cgroup_prefix } else { &plan.id };
+            // One that was here before, started again.
+            self.cleanup.finish_cgroup(name);
             let ready = self.spares.cgroup(wanted);
             let (cgroup, warnings) = match ready {
                 Some(ready) => ready,
