@@ -57,19 +57,16 @@ fn isolation() {
 }
 
 #[test]
-#[ignore = "the bodies behind the interface are still being filled"]
 fn errors() {
     replay_file("errors.json");
 }
 
 #[test]
-#[ignore = "the bodies behind the interface are still being filled"]
 fn lifecycle() {
     replay_file("lifecycle.json");
 }
 
 #[test]
-#[ignore = "the bodies behind the interface are still being filled"]
 fn images() {
     replay_file("images.json");
 }
