@@ -154,7 +154,7 @@ pub extern "C" fn ctr_container_name(
 ) -> i32 {
     call("container.name", error, || {
         let c = handle("container", container)?;
-        room("name", name)?.write(c.texts.keep(c.container.name()));
+        room("name", name)?.write(c.texts.keep(&c.container.name()));
         Ok(())
     })
 }

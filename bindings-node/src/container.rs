@@ -32,7 +32,7 @@ impl Container {
     /// Its name.
     #[napi(getter, catch_unwind)]
     pub fn name(&self) -> String {
-        self.inner.name().to_string()
+        self.inner.name()
     }
 
     /// How it stands.

@@ -90,7 +90,7 @@ impl Container {
 
     #[getter]
     fn name(&self) -> String {
-        self.core.name().to_string()
+        self.core.name()
     }
 
     fn status(&self) -> Operation {

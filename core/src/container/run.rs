@@ -62,7 +62,10 @@ pub(crate) async fn run(rt: &Arc<RuntimeInner>, image: &str, options: RunOptions
     };
     let streams = start(rt, &record, &spec, &base.rootfs, !run.input.is_empty()).await?;
     drop(hold);
-    let output = run.collect(streams).await?;
+    let output = run.collect(streams).await;
+    // The launcher would do it a little later, and the image could not be removed until then.
+    let _ = std::fs::remove_file(record_file(rt, &record.id));
+    let output = output?;
     if check && output.exit_code != 0 {
         let text = format!("the command ended with code {}", output.exit_code);
         return Err(Error::new(ErrorKind::ExitError, text)
@@ -71,6 +74,10 @@ pub(crate) async fn run(rt: &Arc<RuntimeInner>, image: &str, options: RunOptions
             .with_output(output));
     }
     Ok(output)
+}
+
+fn record_file(rt: &RuntimeInner, id: &str) -> std::path::PathBuf {
+    rt.launcher.dir.join(format!("{id}.json"))
 }
 
 /// Our ends of a running command.
@@ -90,7 +97,7 @@ async fn start(
     with_input: bool,
 ) -> Result<Streams> {
     let dir = rt.container_dir(&record.id);
-    let file = rt.launcher.dir.join(format!("{}.json", record.id));
+    let file = record_file(rt, &record.id);
     let delete = vec![dir.clone().into(), file.clone().into()];
     let (cgroup, _warnings) =
         rt.cgroups.plan(&spec.limits, Use { managed: false, may_mknod: spec.may_mknod() })?;
