@@ -142,9 +142,13 @@ impl Archive {
     }
 
     fn skip_data(&mut self) -> Result<()> {
-        let n = self.left + self.padding;
-        (self.left, self.padding) = (0, 0);
-        self.source.skip(n)
+        let (left, padding) = (std::mem::take(&mut self.left), std::mem::take(&mut self.padding));
+        self.source.skip(left)?;
+        // An archive whose writer was not closed ends without its last padding (`umoci insert` makes such
+        // ones); other readers take it, and what was cut off elsewhere has another digest.
+        let mut block = [0u8; BLOCK];
+        self.source.fill(&mut block[..padding as usize])?;
+        Ok(())
     }
 
     /// The next header block; `None`: the end of the archive, with or without blocks of zeros.

@@ -126,6 +126,11 @@ fn wrong_streams_are_refused() {
         let stream = [&item[..], &vec![0; zeros]].concat();
         assert!(place.unpack(&request(), &stream).is_ok(), "{zeros}");
     }
+    // Without the last padding, or a part of it; but not without a byte of the data.
+    for (length, accepted) in [(513, true), (600, true), (1023, true), (512, false)] {
+        let result = Place::new().unpack(&request(), &item[..length]);
+        assert_eq!(result.is_ok(), accepted, "{length}: {result:?}");
+    }
 }
 
 #[test]
