@@ -8,14 +8,16 @@ use super::spec::{Spec, parse};
 use super::{Output, RunOptions, base, names};
 use crate::cgroup::Use;
 use crate::executor::timeout_at;
+use crate::image::store::Hold;
 use crate::runtime::RuntimeInner;
 use crate::sandbox::{self, RootfsParts};
 use crate::{Error, ErrorKind, Result};
 use containers_protocol::control::{self, Event, ExitRecord};
 use containers_protocol::launch;
-use containers_protocol::plan::{Keep, Stdio};
+use containers_protocol::plan::{Keep, Rootfs, Stdio};
 use containers_protocol::wire;
 use rustix::fd::{AsFd, BorrowedFd, OwnedFd};
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -24,6 +26,9 @@ const MAX_OUTPUT: u64 = 64 << 20;
 
 /// How long the end of a killed container, or of its streams, is waited for.
 const GRACE: Duration = Duration::from_secs(10);
+
+/// A run that is over sooner leaves no record: files are what it would wait for longest.
+const BRIEF: Duration = Duration::from_millis(25);
 
 /// ^D.
 const END_OF_INPUT: u8 = 4;
@@ -52,19 +57,22 @@ pub(crate) async fn run(rt: &Arc<RuntimeInner>, image: &str, options: RunOptions
         // A terminal has no end of its own: this is what a user would type.
         input.push(END_OF_INPUT);
     }
-    let run = Run {
+    let mut run = Run {
         args: spec.args.clone(),
         input,
         deadline,
         timeout,
         max: max_output.unwrap_or(MAX_OUTPUT),
         collected: Output::default(),
+        unwritten: None,
     };
     let streams = start(rt, &record, &spec, &base.rootfs, !run.input.is_empty()).await?;
-    drop(hold);
+    let due = Instant::now() + if record.name.is_empty() { BRIEF } else { Duration::ZERO };
+    let file = record_file(rt, &record.id);
+    run.unwritten = Some(Unwritten { file: file.clone(), record, due, _hold: hold });
     let output = run.collect(streams).await;
     // The launcher would do it a little later, and the image could not be removed until then.
-    let _ = std::fs::remove_file(record_file(rt, &record.id));
+    let _ = std::fs::remove_file(file);
     let output = output?;
     if check && output.exit_code != 0 {
         let text = format!("the command ended with code {}", output.exit_code);
@@ -76,7 +84,7 @@ pub(crate) async fn run(rt: &Arc<RuntimeInner>, image: &str, options: RunOptions
     Ok(output)
 }
 
-fn record_file(rt: &RuntimeInner, id: &str) -> std::path::PathBuf {
+fn record_file(rt: &RuntimeInner, id: &str) -> PathBuf {
     rt.launcher.dir.join(format!("{id}.json"))
 }
 
@@ -117,7 +125,7 @@ async fn start(
             fds.push(fd);
         }
     }
-    let plan = sandbox::build(
+    let mut plan = sandbox::build(
         &rt.cache,
         sandbox::Request {
             id: &record.id,
@@ -132,9 +140,16 @@ async fn start(
             cgroup2: rt.cgroups.version == "v2",
         },
     )?;
+    if let Rootfs::Overlay(root) = &mut plan.rootfs
+        && root.writable.take().is_some()
+    {
+        // The launcher has one ready, or makes it.
+        root.pool = Some(rt.pool_dir().into());
+    }
     let mut made = Made { rt, paths: vec![dir.clone(), file.clone()], keep: false };
-    record.write(&file)?;
-    super::make_writable(spec, rootfs, &dir)?;
+    if !rootfs.overlays.is_empty() {
+        super::make_writable(spec, rootfs, &dir)?;
+    }
     let owner = rt.launcher.request(&launch::Request::Start(Box::new(plan)), &fds).await?;
     made.keep = true;
     let (stdout, stderr) = match outputs {
@@ -147,7 +162,7 @@ async fn start(
 /// Removes what was made for a start that did not come to the launcher.
 struct Made<'a> {
     rt: &'a RuntimeInner,
-    paths: Vec<std::path::PathBuf>,
+    paths: Vec<PathBuf>,
     keep: bool,
 }
 
@@ -169,6 +184,16 @@ struct Run {
     timeout: Option<Duration>,
     max: u64,
     collected: Output,
+    unwritten: Option<Unwritten>,
+}
+
+/// A record that is not written yet.
+struct Unwritten {
+    record: Record,
+    file: PathBuf,
+    due: Instant,
+    /// Keeps the image until the record does.
+    _hold: Option<Hold>,
 }
 
 /// Why a run was ended before its end.
@@ -257,8 +282,20 @@ impl Run {
                     return Ok(None);
                 }
             } else {
-                any_ready(&s.waits(false)).await?;
+                self.wait(s).await?;
             }
+        }
+    }
+
+    /// Waits until something can be done. A run that takes longer is written down, for others to see.
+    async fn wait(&mut self, s: &Streams) -> Result<()> {
+        let Some(unwritten) = &self.unwritten else { return any_ready(&s.waits(false)).await };
+        match timeout_at(Some(unwritten.due), any_ready(&s.waits(false))).await {
+            Ok(ready) => ready,
+            Err(_) => match self.unwritten.take() {
+                Some(late) => late.record.write(&late.file),
+                None => Ok(()),
+            },
         }
     }
 

@@ -95,6 +95,11 @@ impl RuntimeInner {
         self.root.join("containers").join(id)
     }
 
+    /// Where the launcher keeps throw-away writable layers ready. It makes the folder, and deletes it.
+    pub(crate) fn pool_dir(&self) -> PathBuf {
+        self.root.join("containers").join(format!("pool-{}", self.launcher.name))
+    }
+
     /// The folder of a detached container's monitor.
     pub(crate) fn monitor_dir(&self, id: &str) -> PathBuf {
         self.run_root.join(format!("c-{}", &id[..12]))
