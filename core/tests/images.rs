@@ -260,6 +260,81 @@ fn the_host_image_shows_the_system_and_no_secrets() {
 }
 
 #[test]
+fn implied_folders_keep_what_the_layers_below_give_them() {
+    if !is_root() {
+        return;
+    }
+    let f = Fixture::new();
+    let Some(made) = Made::new(&f.scratch.0) else { return };
+    let (implied, hiding) = made.implied();
+    let image = load(&f, &implied).unwrap().remove(0);
+    let id = image.id();
+    assert_eq!(
+        output(&f, id, "stat -c '%a %u:%g %n' / /shared /shared/deep /gone /new /left"),
+        "555 0:0 /\n1777 5:6 /shared\n700 0:0 /shared/deep\n755 0:0 /gone\n755 0:0 /new\n750 0:0 /left\n"
+    );
+    assert_eq!(output(&f, id, "ls -A /shared /gone"), "/gone:\nx\n\n/shared:\ndeep\nlow\ntop\n");
+    let layers = &image.inspect().unwrap()["RootFS"]["Layers"];
+    assert_eq!(layers.as_array().unwrap().len(), 2);
+    assert_eq!(entries(&f.root().join("layers")).len(), 3);
+    let image = load(&f, &hiding).unwrap().remove(0);
+    assert_eq!(output(&f, image.id(), "ls -A / | grep -v -e dev -e proc -e sys -e etc"), "bin\nonly\n");
+    f.rt.images().remove("implied:1", false).unwrap();
+    f.rt.images().remove("hiding:1", false).unwrap();
+    assert!(entries(&f.root().join("layers")).is_empty());
+    f.finish();
+}
+
+#[test]
+fn a_killed_loader_leaves_nothing_visible() {
+    if !is_root() {
+        return;
+    }
+    let f = Fixture::new();
+    let Some(made) = Made::new(&f.scratch.0) else { return };
+    let (root, archive) = (f.root(), made.docker_archive());
+    for delay in [5, 20, 40, 80] {
+        let mut child = std::process::Command::new(std::env::current_exe().unwrap())
+            .args(["--exact", "load_for_another_test", "--ignored", "--nocapture"])
+            .env("CONTAINERS_TEST_LOAD", &archive)
+            .env("CONTAINERS_TEST_ROOT", &root)
+            .stdout(std::process::Stdio::null())
+            .stderr(std::process::Stdio::null())
+            .spawn()
+            .unwrap();
+        std::thread::sleep(std::time::Duration::from_millis(delay));
+        child.kill().unwrap();
+        child.wait().unwrap();
+        let rt = open(&root);
+        for row in rt.images().list().unwrap() {
+            // It was faster: then it is whole.
+            assert_eq!(block_on(rt.containers().run(&row.id, ["true"])).unwrap().exit_code, 0);
+            rt.images().remove(&row.id, true).unwrap();
+        }
+        common::eventually("reclaimed", || {
+            let again = open(&root);
+            block_on(again.close()).unwrap();
+            entries(&root.join("tmp")).is_empty()
+        });
+        block_on(rt.close()).unwrap();
+    }
+    check_sample(&f, &load(&f, &archive).unwrap()[0]);
+    block_on(f.rt.close()).unwrap();
+}
+
+#[test]
+#[ignore = "is started by a_killed_loader_leaves_nothing_visible"]
+fn load_for_another_test() {
+    let (Ok(archive), Ok(root)) =
+        (std::env::var("CONTAINERS_TEST_LOAD"), std::env::var("CONTAINERS_TEST_ROOT"))
+    else {
+        return;
+    };
+    let rt = open(Path::new(&root));
+    block_on(rt.images().load(archive, LoadOptions::default())).unwrap();
+}
+
+#[test]
 fn many_loaders_at_once() {
     if !is_root() {
         return;

@@ -5,14 +5,20 @@ use crate::sys::mount::{ATTR_NODEV, ATTR_NOSUID, ATTR_RDONLY, setattr};
 use containers_protocol::control::Failure;
 use containers_protocol::plan::Overlay;
 use rustix::fd::{AsFd, AsRawFd, OwnedFd};
-use rustix::fs::{AtFlags, CWD, Mode, OFlags, mkdirat, open, openat, unlinkat};
+use rustix::fs::{
+    AtFlags, CWD, Gid, Mode, OFlags, Uid, chmodat, chownat, mkdirat, open, openat, stat, unlinkat,
+};
 use rustix::io::Errno;
 use rustix::mount::{OpenTreeFlags, fsconfig_set_flag, fsconfig_set_string, open_tree};
+use std::ffi::CStr;
 
 use crate::failure::Context;
 
 /// `fsconfig` takes strings shorter than this.
 const MAX_VALUE: usize = 256;
+
+/// What an owner that the user namespace does not have looks like.
+const NOBODY: u32 = 65534;
 
 /// Sets a path option, by way of a descriptor when it is too long.
 fn set_path(config: &OwnedFd, key: &str, path: &[u8], open_fds: &mut Vec<OwnedFd>) -> Result<(), Errno> {
@@ -52,17 +58,33 @@ fn set_lower_list(config: &OwnedFd, lower: &[&[u8]], fds: &mut Vec<OwnedFd>) -> 
     fsconfig_set_string(config, c"lowerdir", list)
 }
 
-/// Makes `upper` and `work` in a folder; those that exist are kept. Whether there was one already.
-fn make_writable(dir: impl AsFd) -> Result<bool, Errno> {
+/// Makes `upper` and `work` in a folder; those that exist are kept. Whether there was one already. A new `upper`
+/// looks like the topmost layer, for an overlay shows its owner and mode as those of the root folder.
+fn make_writable(dir: impl AsFd, topmost: &[u8]) -> Result<bool, Errno> {
     let mut used = false;
     for (name, mode) in [(c"upper", 0o755), (c"work", 0o700)] {
         match mkdirat(&dir, name, Mode::from_raw_mode(mode)) {
+            Ok(()) if name == c"upper" => look_like(&dir, name, mode, topmost)?,
             Ok(()) => {}
             Err(Errno::EXIST) => used = true,
             Err(e) => return Err(e),
         }
     }
     Ok(used)
+}
+
+/// Gives a new folder the mode and the owner of another one, as far as the user namespace has that owner.
+fn look_like(dir: impl AsFd, name: &CStr, mode: u32, other: &[u8]) -> Result<(), Errno> {
+    // Where it is missing, the mount says so.
+    let Ok(like) = stat(other) else { return Ok(()) };
+    if like.st_mode & 0o7777 != mode {
+        chmodat(&dir, name, Mode::from_raw_mode(like.st_mode & 0o7777), AtFlags::empty())?;
+    }
+    let (uid, gid) = (like.st_uid, like.st_gid);
+    if (uid, gid) == (0, 0) || uid == NOBODY || gid == NOBODY {
+        return Ok(());
+    }
+    chownat(&dir, name, Some(Uid::from_raw(uid)), Some(Gid::from_raw(gid)), AtFlags::SYMLINK_NOFOLLOW)
 }
 
 /// Mounts an overlay, detached. Runs in the launcher's mount namespace.
@@ -77,12 +99,12 @@ pub fn mount(overlay: &Overlay, rootless: bool) -> Result<OwnedFd, Failure> {
     fsconfig_set_string(&config, c"source", c"overlay").at("overlay", first)?;
     if overlay.in_memory {
         let tmpfs = fs::tmpfs("755", "0", ATTR_NOSUID | ATTR_NODEV).at("overlay", b"tmpfs")?;
-        set_writable(&config, &tmpfs).at("overlay", b"tmpfs")?;
+        set_writable(&config, &tmpfs, first).at("overlay", b"tmpfs")?;
         fds.push(tmpfs);
     } else if let Some(folder) = &overlay.writable {
         let how = OFlags::PATH | OFlags::DIRECTORY | OFlags::CLOEXEC | OFlags::NOFOLLOW;
         let dir = openat(CWD, &*folder.0, how, Mode::empty()).at("overlay", &folder.0)?;
-        set_writable(&config, &dir).at("overlay", &folder.0)?;
+        set_writable(&config, &dir, first).at("overlay", &folder.0)?;
         fds.push(dir);
     }
     set_lower(&config, &lower, &mut fds).at("overlay", first)?;
@@ -112,8 +134,8 @@ fn forget_volatile(dir: &OwnedFd) -> Result<(), Errno> {
 }
 
 /// Uses `upper` and `work` of an open folder as the writable layer.
-fn set_writable(config: &OwnedFd, dir: &OwnedFd) -> Result<(), Errno> {
-    if make_writable(dir)? {
+fn set_writable(config: &OwnedFd, dir: &OwnedFd, topmost: &[u8]) -> Result<(), Errno> {
+    if make_writable(dir, topmost)? {
         forget_volatile(dir)?;
     }
     let at = dir.as_raw_fd();

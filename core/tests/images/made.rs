@@ -115,6 +115,12 @@ impl Made {
         self.0.join(name)
     }
 
+    /// A docker-archive of layers that imply folders which lower layers describe, and of one that hides all.
+    pub fn implied(&self) -> (PathBuf, PathBuf) {
+        self.script(IMPLIED);
+        (self.0.join("implied.tar"), self.0.join("hiding.tar"))
+    }
+
     /// Broken forms: what it is, where, the error, and what its message has.
     pub fn bad(&self) -> Vec<(&'static str, PathBuf, ErrorKind, &'static str)> {
         use ErrorKind::{InvalidArgument, PathNotFound, Unsupported};
@@ -145,6 +151,33 @@ impl Made {
         ]
     }
 }
+
+const IMPLIED: &str = r#"
+    mkdir imp; cd imp
+    cp -a ../root one; mkdir -p one/shared/deep one/gone one/left; echo low > one/shared/low
+    chmod 1777 one/shared; chown 5:6 one/shared; chmod 700 one/shared/deep one/gone; chmod 555 one
+    tar -C one -cf one.tar .
+    mkdir -p two/shared/deep two/gone two/new two/left; echo x | tee two/shared/deep/x > two/shared/top
+    echo x | tee two/gone/x > two/new/x; echo x > two/left/x; : > two/.wh.gone; chmod 750 two/left
+    tar -C two -cf two.tar --no-recursion .wh.gone left left/x shared/deep/x shared/top gone/x new/x
+    mkdir three; cp -a ../root/bin three/; : > three/.wh..wh..opq; echo only > three/only
+    tar -C three -cf three.tar .wh..wh..opq bin only
+    archive() {
+        local name="$1"; shift
+        python3 - "$name" "$@" <<'PY'
+import hashlib, json, sys
+name, layers = sys.argv[1], sys.argv[2:]
+ids = ["sha256:" + hashlib.sha256(open(l, "rb").read()).hexdigest() for l in layers]
+config = {"architecture": "amd64", "os": "linux", "config": {"Env": ["PATH=/bin"]},
+          "rootfs": {"type": "layers", "diff_ids": ids}}
+open("config.json", "w").write(json.dumps(config))
+open("manifest.json", "w").write(json.dumps([{"Config": "config.json", "RepoTags": [name + ":1"], "Layers": layers}]))
+PY
+        tar -cf ../$name.tar manifest.json config.json "$@"
+    }
+    archive implied one.tar two.tar
+    archive hiding one.tar two.tar three.tar
+"#;
 
 const BROKEN: &str = r#"
     mkdir bad; cd bad

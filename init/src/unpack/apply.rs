@@ -25,6 +25,7 @@ pub(super) struct Applier<'a> {
 }
 
 struct State {
+    rootless: bool,
     max_entries: u64,
     unpacked: Unpacked,
     implied: BTreeSet<Vec<u8>>,
@@ -36,6 +37,10 @@ impl Implied for State {
         self.count()?;
         self.remember(path);
         Ok(())
+    }
+
+    fn uncovered(&mut self, folder: &OwnedFd) -> Result<()> {
+        set_opaque(folder, self.rootless)
     }
 }
 
@@ -69,6 +74,7 @@ impl<'a> Applier<'a> {
         // What a root that the archive does not mention looks like.
         fchmod(&root, Mode::from_raw_mode(0o755)).map_err(|e| Fault::system("can't set up the folder", e))?;
         let mut state = State {
+            rootless: request.rootless,
             max_entries: request.max_entries,
             unpacked: Unpacked::default(),
             implied: BTreeSet::new(),
@@ -213,7 +219,7 @@ impl<'a> Applier<'a> {
         self.attributes(&fd, entry)?;
         if was == Was::Whiteout {
             // The folder below stays hidden although there is one of this name again.
-            self.set_opaque(&fd)?;
+            set_opaque(&fd, self.request.rootless)?;
         }
         self.state.implied.remove(path);
         let dir = Dir::new(fd, Some(time(entry)))?;
@@ -349,7 +355,7 @@ impl<'a> Applier<'a> {
         // What this layer itself has is not hidden; a folder of it does not show what is below any more.
         let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::NOFOLLOW | OFlags::CLOEXEC;
         match openat(&dir.fd, name, flags, Mode::empty()) {
-            Ok(fd) => self.set_opaque(&fd),
+            Ok(fd) => set_opaque(&fd, self.request.rootless),
             Err(Errno::NOTDIR | Errno::LOOP) => Ok(()),
             Err(e) => Err(Fault::system("can't open a folder", e)),
         }
@@ -363,15 +369,15 @@ impl<'a> Applier<'a> {
             self.state.unpacked.opaque_root = true;
             return Ok(());
         }
-        self.set_opaque(&fd)
+        set_opaque(&fd, self.request.rootless)
     }
+}
 
-    fn set_opaque(&self, fd: &OwnedFd) -> Result<()> {
-        let name = if self.request.rootless { c"user.overlay.opaque" } else { c"trusted.overlay.opaque" };
-        fsetxattr(fd, name, b"y", XattrFlags::empty()).map_err(|e| {
-            Fault::system("can't mark a folder as opaque: the file system needs extended attributes", e)
-        })
-    }
+fn set_opaque(fd: &OwnedFd, rootless: bool) -> Result<()> {
+    let name = if rootless { c"user.overlay.opaque" } else { c"trusted.overlay.opaque" };
+    fsetxattr(fd, name, b"y", XattrFlags::empty()).map_err(|e| {
+        Fault::system("can't mark a folder as opaque: the file system needs extended attributes", e)
+    })
 }
 
 fn time(entry: &Entry) -> Timespec {

@@ -3,12 +3,12 @@
 use super::fault::{Fault, Result};
 use rustix::fd::{AsFd, OwnedFd};
 use rustix::fs::{AtFlags, FileType, Mode, OFlags, ResolveFlags, Timespec, Timestamps};
-use rustix::fs::{fstat, futimens, mkdirat, openat2, readlinkat, statat};
+use rustix::fs::{fstat, futimens, mkdirat, openat2, readlinkat, statat, unlinkat};
 use rustix::io::Errno;
 
 /// Folders kept open.
 const OPEN: usize = 64;
-/// Links followed for one name, as in the kernel.
+/// Half of what is followed or replaced for one name; the kernel follows as many links.
 const MAX_LINKS: usize = 40;
 /// The longest name after following links that lead to what is not there.
 const MAX_PATH: usize = 16 * 1024;
@@ -67,6 +67,9 @@ pub(super) struct Dirs {
 pub(super) trait Implied {
     /// The folder `path` is made although no entry says so.
     fn implied(&mut self, path: &[u8]) -> Result<()>;
+
+    /// A folder is made in the place of a whiteout: what the layers below have there stays hidden.
+    fn uncovered(&mut self, folder: &OwnedFd) -> Result<()>;
 }
 
 impl Dirs {
@@ -163,8 +166,8 @@ impl Dirs {
             match openat2(&self.root, name, flags, Mode::empty(), RESOLVE) {
                 Ok(fd) => return Ok(Some(fd)),
                 Err(Errno::AGAIN | Errno::INTR) => {}
-                Err(Errno::NOENT) => return Ok(None),
-                Err(Errno::NOTDIR) => return Err(Fault::content("something on the way to it is no folder")),
+                // A whiteout in the way is none for long; `make` says what else it may be.
+                Err(Errno::NOENT | Errno::NOTDIR) => return Ok(None),
                 Err(Errno::LOOP) => return Err(Fault::content("links on the way to it lead in a circle")),
                 Err(e) => return Err(Fault::system("can't open its folder", e)),
             }
@@ -175,7 +178,7 @@ impl Dirs {
     /// Makes a path of folders. A link on the way whose target is missing has its target made.
     fn make(&mut self, path: &[u8], implied: &mut dyn Implied) -> Result<()> {
         let mut path = path.to_vec();
-        for _ in 0..MAX_LINKS {
+        for _ in 0..2 * MAX_LINKS {
             let parts: Vec<&[u8]> =
                 path.split(|b| *b == b'/').filter(|p| !p.is_empty() && *p != b".").collect();
             let there = self.deepest(&parts)?;
@@ -199,8 +202,14 @@ impl Dirs {
             }
             let stat = statat(parent, parts[there], AtFlags::SYMLINK_NOFOLLOW)
                 .map_err(|e| Fault::system("can't look at its folder", e))?;
-            if FileType::from_raw_mode(stat.st_mode) != FileType::Symlink {
-                return Err(Fault::content("something on the way to it is no folder"));
+            match FileType::from_raw_mode(stat.st_mode) {
+                FileType::Symlink => {}
+                FileType::CharacterDevice if stat.st_rdev == 0 => {
+                    replace_whiteout(parent, parts[there], implied)?;
+                    implied.implied(&parts[..=there].join(&b'/'))?;
+                    continue;
+                }
+                _ => return Err(Fault::content("something on the way to it is no folder")),
             }
             let target = readlinkat(parent, parts[there], Vec::new())
                 .map_err(|e| Fault::system("can't read a link", e))?
@@ -230,6 +239,14 @@ impl Dirs {
         }
         Ok(there)
     }
+}
+
+fn replace_whiteout(parent: &OwnedFd, name: &[u8], implied: &mut dyn Implied) -> Result<()> {
+    let failed = |e| Fault::system("can't make a folder", e);
+    unlinkat(parent, name, AtFlags::empty()).map_err(failed)?;
+    mkdirat(parent, name, Mode::from_raw_mode(0o755)).map_err(failed)?;
+    let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::NOFOLLOW | OFlags::CLOEXEC;
+    implied.uncovered(&rustix::fs::openat(parent, name, flags, Mode::empty()).map_err(failed)?)
 }
 
 /// Makes the parts after `there`, each in the one before, which has just been made.

@@ -109,6 +109,13 @@ pub(super) fn abandoned(tmp: &Path) -> Result<Vec<(PathBuf, Held)>> {
     let mut found = Vec::new();
     for entry in std::fs::read_dir(tmp).map_err(|e| failed(tmp, e))? {
         let entry = entry.map_err(|e| failed(tmp, e))?;
+        if entry.path().extension().is_some_and(|e| e == "lock") {
+            // Held by nobody: taking it and letting it go deletes it.
+            if let Some(held) = Named::attempt(&entry.path()).unwrap_or(None) {
+                drop(Named { path: entry.path(), held });
+            }
+            continue;
+        }
         if entry.file_type().is_ok_and(|t| t.is_dir())
             && let Some(held) = try_lock_dir(&entry.path())?
         {

@@ -130,6 +130,8 @@ fn whiteouts_act_on_the_layers_below_only() {
         Item::dir("anew"),
         Item::file("anew/x", ""),
         Item::file(".wh.anew", ""),
+        Item::file(".wh.implied", ""),
+        Item::file("implied/deep/x", ""),
         // Opaque before and after its siblings.
         Item::file("o/.wh..wh..opq", ""),
         Item::file("o/x", ""),
@@ -145,14 +147,14 @@ fn whiteouts_act_on_the_layers_below_only() {
     for name in ["a/first", "a/second", "again/x", "anew/x", "o/x", "p/x"] {
         assert!(at(name).is_file(), "{name}");
     }
-    for name in ["again", "anew", "o", "p"] {
+    for name in ["again", "anew", "implied", "o", "p"] {
         assert!(opaque(&at(name)), "{name}");
     }
     assert!(!opaque(&at("a")));
     assert!(!unpacked.opaque_root);
     assert_eq!(unpacked.skipped, 1);
     let implied: Vec<String> = unpacked.implied.iter().map(|b| b.to_text()).collect();
-    assert_eq!(implied, ["", "a", "b", "o"]);
+    assert_eq!(implied, ["", "a", "b", "implied", "implied/deep", "o"]);
     assert!(!names(&place.tree()).iter().any(|n| n.contains(".wh.")));
 
     let place = Place::new();
