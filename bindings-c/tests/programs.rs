@@ -42,6 +42,9 @@ impl Drop for TempDir {
     }
 }
 
+/// Also what the library allocates is watched: leaks, use after free, and undefined behaviour of the programs.
+const WATCHED: &[&str] = &["-std=c99", "-fsanitize=address,undefined", "-fno-sanitize-recover"];
+
 fn compile(source: &str, compiler: &str, args: &[&str], to: &TempDir) -> PathBuf {
     let program = to.0.join(Path::new(source).file_stem().expect("it has a name"));
     let status = Command::new(compiler)
@@ -87,7 +90,7 @@ fn only_ctr_symbols_are_exported() {
 #[test]
 fn wrong_arguments_are_errors() {
     let tmp = TempDir::new("arguments");
-    let program = compile("bindings-c/tests/interface.c", "cc", &["-std=c99"], &tmp);
+    let program = compile("bindings-c/tests/interface.c", "cc", WATCHED, &tmp);
     expect_success(&run(&program, &["arguments"], &tmp));
 }
 
@@ -95,7 +98,7 @@ fn wrong_arguments_are_errors() {
 #[ignore = "the bodies behind the interface are still being filled"]
 fn rules_hold_with_containers() {
     let tmp = TempDir::new("rules");
-    let program = compile("bindings-c/tests/interface.c", "cc", &["-std=c99"], &tmp);
+    let program = compile("bindings-c/tests/interface.c", "cc", WATCHED, &tmp);
     let root = tmp.0.join("own-root");
     expect_success(&run(&program, &[root.to_str().expect("it is text")], &tmp));
 }
@@ -104,7 +107,7 @@ fn rules_hold_with_containers() {
 #[ignore = "the bodies behind the interface are still being filled"]
 fn conformance_table() {
     let tmp = TempDir::new("conformance");
-    let program = compile("bindings-c/tests/conformance.c", "cc", &["-std=c99"], &tmp);
+    let program = compile("bindings-c/tests/conformance.c", "cc", WATCHED, &tmp);
     let runner = repository().join("tests/conformance/run_c.py");
     let only = std::env::var("CONFORMANCE").unwrap_or_default();
     let program = program.to_str().expect("it is text");
