@@ -4,7 +4,7 @@ mod auto;
 mod base;
 mod control;
 mod create;
-mod events;
+pub(crate) mod events;
 mod exec;
 pub(crate) mod failure;
 mod flexible;

@@ -2,8 +2,10 @@
 
 use super::launcher::Launcher;
 use crate::Result;
+use crate::container::events;
 use crate::container::record::Record;
 use crate::db::Db;
+use crate::executor;
 use crate::image::store::Support;
 use containers_protocol::launch::Request;
 use containers_protocol::plan::IdMaps;
@@ -11,12 +13,28 @@ use rustix::fd::{BorrowedFd, OwnedFd};
 use std::collections::HashSet;
 use std::path::PathBuf;
 use std::sync::Arc;
+use std::time::{Duration, Instant};
 
 /// What the store needs of a runtime.
 pub(super) struct Link {
     pub(super) launcher: Arc<Launcher>,
     pub(super) run_root: PathBuf,
     pub(super) db: Arc<Db>,
+}
+
+/// How long clean-up may take before what it holds counts as used.
+const SETTLING: Duration = Duration::from_secs(10);
+
+impl Link {
+    /// Waits until the launcher has cleaned up after containers that ended.
+    fn settle(&self) -> Result<()> {
+        let answer = self.launcher.request_now(&Request::Settle, &[])?;
+        let deadline = Some(Instant::now() + SETTLING);
+        match executor::block_on(executor::timeout_at(deadline, events::next(&answer))) {
+            Ok(settled) => settled.map(|_| ()),
+            Err(executor::Timeout) => Ok(()),
+        }
+    }
 }
 
 impl Support for Link {
@@ -33,7 +51,13 @@ impl Support for Link {
             let mut rows = c.prepare_cached("SELECT image_id FROM containers")?;
             rows.query_map([], |r| r.get(0))?.collect()
         })?;
-        used.extend(Record::attached(&self.run_root)?.into_iter().map(|(_, record)| record.image_id));
+        let mut attached = Record::attached(&self.run_root)?;
+        if attached.iter().any(|(launcher, _)| *launcher == self.launcher.name) {
+            // Ours may have ended and only wait to be cleaned up: `run` answers before that.
+            self.settle()?;
+            attached = Record::attached(&self.run_root)?;
+        }
+        used.extend(attached.into_iter().map(|(_, record)| record.image_id));
         Ok(used)
     }
 
