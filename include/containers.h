@@ -1421,6 +1421,23 @@ int32_t ctr_container_run(const struct ctr_runtime *runtime,
                           struct ctr_error **error);
 
 /**
+ * Creates and starts a container that lives on without this process, as docker's `run -d`, in `*container`,
+ * whatever `detach` says. One that can't be started is removed again. Free the handle with ctr_container_free, which
+ * leaves the container alone. Any thread; may block for a moment.
+ *
+ * `image` names the image by reference, id, or `host`. `command` is a program with its arguments; NULL: the
+ * image's. `options` may be NULL.
+ *
+ * Errors: those of ctr_container_create and ctr_container_start.
+ */
+int32_t ctr_container_run_detached(const struct ctr_runtime *runtime,
+                                   const char *image,
+                                   const char *const *command,
+                                   const ctr_create_options *options,
+                                   struct ctr_container **container,
+                                   struct ctr_error **error);
+
+/**
  * Creates a container in `*container`; nothing runs yet. Free the handle with ctr_container_free. Any thread; may
  * block for a moment.
  *

@@ -77,6 +77,36 @@ pub extern "C" fn ctr_container_run(
     })
 }
 
+/// Creates and starts a container that lives on without this process, as docker's `run -d`, in `*container`,
+/// whatever `detach` says. One that can't be started is removed again. Free the handle with ctr_container_free, which
+/// leaves the container alone. Any thread; may block for a moment.
+///
+/// `image` names the image by reference, id, or `host`. `command` is a program with its arguments; NULL: the
+/// image's. `options` may be NULL.
+///
+/// Errors: those of ctr_container_create and ctr_container_start.
+#[unsafe(no_mangle)]
+pub extern "C" fn ctr_container_run_detached(
+    runtime: Option<&ctr_runtime>,
+    image: ctr_given_text,
+    command: ctr_given_texts,
+    options: ctr_given_options<ctr_create_options>,
+    container: Option<&mut MaybeUninit<*mut ctr_container>>,
+    error: Option<&mut MaybeUninit<*mut ctr_error>>,
+) -> i32 {
+    call("container.run", error, || {
+        let room = room_for("container", container)?;
+        let runtime = handle("runtime", runtime)?;
+        let options = options.read("options")?.into_options(command.all("command")?)?;
+        let containers = runtime.runtime.containers();
+        give(
+            room,
+            ctr_container::from(block_on(containers.run_detached(image.required("image")?, options))?),
+        );
+        Ok(())
+    })
+}
+
 /// Creates a container in `*container`; nothing runs yet. Free the handle with ctr_container_free. Any thread; may
 /// block for a moment.
 ///

@@ -108,6 +108,7 @@ static void test_null_handles(void)
     CHECK(c == NULL);
     INVALID(ctr_container_create(NULL, "host", command, NULL, NULL, &e), "container");
     INVALID(ctr_container_run(NULL, "host", command, NULL, &out, &e), "runtime");
+    INVALID(ctr_container_run_detached(NULL, "host", command, NULL, &c, &e), "runtime");
     INVALID(ctr_container_get(NULL, "x", &c, &e), "runtime");
     INVALID(ctr_container_list(NULL, NULL, &rows, &e), "runtime");
     INVALID(ctr_container_id(NULL, &text, &e), "container");
@@ -387,6 +388,35 @@ static void test_lists(void)
     ctr_string_free(json);
 }
 
+static void test_detached(void)
+{
+    const char *const command[] = {"sh", "-c", "echo up; sleep 60", NULL};
+    const char *const missing[] = {"no-such-command", NULL};
+    ctr_create_options o = {.size = sizeof o, .name = "detached"};
+    ctr_remove_options force = {.size = sizeof force, .force = 1};
+    ctr_list_options all = {.size = sizeof all, .all = 1};
+    ctr_container_rows *rows;
+    ctr_container *c;
+    ctr_error *e;
+    const char *status;
+    CHECK(ctr_container_run_detached(rt, "host", missing, &o, &c, NULL) == -CTR_E_COMMAND_NOT_FOUND);
+    OK(ctr_container_list(rt, &all, &rows, &e));
+    CHECK(rows && rows->count == 0);
+    ctr_container_rows_free(rows);
+    OK(ctr_container_run_detached(rt, "host", command, &o, &c, &e));
+    ctr_container_free(c);
+    /* The handle is gone, and so is the runtime: the container is not. */
+    OK(ctr_runtime_close(rt, &e));
+    ctr_runtime_free(rt);
+    rt = open_root();
+    OK(ctr_container_get(rt, "detached", &c, &e));
+    OK(ctr_container_status(c, &status, &e));
+    CHECK(strcmp(status, "running") == 0);
+    CHECK(ctr_container_remove(c, NULL, NULL) == -CTR_E_IN_USE);
+    OK(ctr_container_remove(c, &force, &e));
+    ctr_container_free(c);
+}
+
 static void *run_many(void *unused)
 {
     const char *const command[] = {"echo", "x", NULL};
@@ -483,6 +513,7 @@ int main(int argc, char **argv)
             test_cancel();
             test_descriptors();
             test_lists();
+            test_detached();
             test_threads();
             test_fork();
             test_close();

@@ -95,7 +95,6 @@ fn wrong_arguments_are_errors() {
 }
 
 #[test]
-#[ignore = "the bodies behind the interface are still being filled"]
 fn rules_hold_with_containers() {
     let tmp = TempDir::new("rules");
     let program = compile("bindings-c/tests/interface.c", "cc", WATCHED, &tmp);
@@ -104,7 +103,6 @@ fn rules_hold_with_containers() {
 }
 
 #[test]
-#[ignore = "the bodies behind the interface are still being filled"]
 fn conformance_table() {
     let tmp = TempDir::new("conformance");
     let program = compile("bindings-c/tests/conformance.c", "cc", WATCHED, &tmp);
@@ -117,7 +115,6 @@ fn conformance_table() {
 }
 
 #[test]
-#[ignore = "the bodies behind the interface are still being filled"]
 fn examples_run() {
     let tmp = TempDir::new("examples");
     let c99 = ["-std=c99", "-D_POSIX_C_SOURCE=200809L"];
