@@ -9,7 +9,7 @@ pub fn parse(text: &str) -> Result<Vec<Node>, String> {
     let (nodes, end) = block(&mut tokens, 0)?;
     match end {
         End::Text => Ok(nodes),
-        End::Else | End::End => Err("unexpected {{end}} or {{else}}".into()),
+        End::Else | End::Closed => Err("unexpected {{end}} or {{else}}".into()),
     }
 }
 
@@ -22,7 +22,7 @@ enum Token {
 enum End {
     Text,
     Else,
-    End,
+    Closed,
 }
 
 /// Splits text from actions, and trims where an action has `-` at its edge.
@@ -68,7 +68,7 @@ fn block(tokens: &mut std::vec::IntoIter<Token>, depth: usize) -> Result<(Vec<No
         };
         let (word, rest) = action.split_once(char::is_whitespace).unwrap_or((&action, ""));
         match word {
-            "end" => return Ok((nodes, End::End)),
+            "end" => return Ok((nodes, End::Closed)),
             "else" => return Ok((nodes, End::Else)),
             "if" | "range" | "with" => {
                 let pipe = pipe(rest)?;
@@ -77,7 +77,7 @@ fn block(tokens: &mut std::vec::IntoIter<Token>, depth: usize) -> Result<(Vec<No
                     End::Else => block(tokens, depth + 1)?,
                     end => (Vec::new(), end),
                 };
-                if end != End::End {
+                if end != End::Closed {
                     return Err(format!("{word} is not ended"));
                 }
                 nodes.push(match word {
