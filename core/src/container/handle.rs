@@ -178,18 +178,18 @@ impl Container {
     /// How it stands now.
     pub fn status(&self) -> Result<Status> {
         let state = block_on(self.shared.state());
-        state.map(|s| Shared::status_of(&s)).map_err(|e| e.with_operation("container.status"))
+        state.map(|s| Shared::status_of(&s)).map_err(|e| self.shared.about(e, "container.status"))
     }
 
     /// Process id of its first process on the host; `None` when it does not run.
     pub fn pid(&self) -> Result<Option<i32>> {
-        let state = block_on(self.shared.state()).map_err(|e| e.with_operation("container.pid"))?;
+        let state = block_on(self.shared.state()).map_err(|e| self.shared.about(e, "container.pid"))?;
         Ok(state.started.filter(|_| matches!(state.status.as_str(), "running" | "paused")).map(|s| s.pid))
     }
 
     /// Everything about it, as docker's inspect document.
     pub fn inspect(&self) -> Result<serde_json::Value> {
-        block_on(self.shared.inspect()).map_err(|e| e.with_operation("container.inspect"))
+        block_on(self.shared.inspect()).map_err(|e| self.shared.about(e, "container.inspect"))
     }
 
     /// The image it was made from.
@@ -197,24 +197,24 @@ impl Container {
         let found = self.shared.rt.check_open().and_then(|()| {
             crate::Images::new(self.shared.rt.store.clone()).get(&self.shared.record().image_id)
         });
-        found.map_err(|e| e.with_operation("container.image"))
+        found.map_err(|e| self.shared.about(e, "container.image"))
     }
 
     /// Starts it; returns when its command has been executed. Fine when it runs already.
     pub async fn start(&self) -> Result<()> {
-        self.shared.start().await.map_err(|e| e.with_operation("container.start"))
+        self.shared.start().await.map_err(|e| self.shared.about(e, "container.start"))
     }
 
     /// Sends the stop signal, waits (`timeout`, default the container's), then kills. Fine when it does not
     /// run.
     pub async fn stop(&self, timeout: Option<Duration>) -> Result<()> {
-        self.shared.stop(timeout).await.map_err(|e| e.with_operation("container.stop"))
+        self.shared.stop(timeout).await.map_err(|e| self.shared.about(e, "container.stop"))
     }
 
     /// Sends a signal to its first process. Text: `SIGTERM`, `TERM` or `15`; see [`crate::Error`] for the
     /// rest.
     pub async fn kill(&self, signal: &str) -> Result<()> {
-        self.shared.kill(signal).await.map_err(|e| e.with_operation("container.kill"))
+        self.shared.kill(signal).await.map_err(|e| self.shared.about(e, "container.kill"))
     }
 
     /// Stop, then start.
@@ -223,68 +223,68 @@ impl Container {
             self.shared.stop(timeout).await?;
             self.shared.start().await
         };
-        restart.await.map_err(|e: Error| e.with_operation("container.restart"))
+        restart.await.map_err(|e: Error| self.shared.about(e, "container.restart"))
     }
 
     /// Freezes it.
     pub async fn pause(&self) -> Result<()> {
-        self.shared.freeze(true).await.map_err(|e| e.with_operation("container.pause"))
+        self.shared.freeze(true).await.map_err(|e| self.shared.about(e, "container.pause"))
     }
 
     /// Thaws it.
     pub async fn unpause(&self) -> Result<()> {
-        self.shared.freeze(false).await.map_err(|e| e.with_operation("container.unpause"))
+        self.shared.freeze(false).await.map_err(|e| self.shared.about(e, "container.unpause"))
     }
 
     /// Waits for its end; the exit code. A timeout is `exec_timeout` and kills nothing. `not_running` before
     /// the first start.
     pub async fn wait(&self, timeout: Option<Duration>) -> Result<i32> {
-        self.shared.wait(timeout).await.map_err(|e| e.with_operation("container.wait"))
+        self.shared.wait(timeout).await.map_err(|e| self.shared.about(e, "container.wait"))
     }
 
     /// A descriptor that polls readable when the container has ended for good, restarts by its policy
     /// included. It needs a started container.
     pub fn exit_fd(&self) -> Result<OwnedFd> {
-        block_on(self.shared.exit_fd()).map_err(|e| e.with_operation("container.exit_fd"))
+        block_on(self.shared.exit_fd()).map_err(|e| self.shared.about(e, "container.exit_fd"))
     }
 
     /// Starts a further process in it.
     pub async fn exec(&self, options: ExecOptions) -> Result<Process> {
-        self.shared.exec(options).await.map_err(|e| e.with_operation("container.exec"))
+        self.shared.exec(options).await.map_err(|e| self.shared.about(e, "container.exec"))
     }
 
     /// Runs a further process to its end; options' `timeout` kills it.
     pub async fn exec_run(&self, options: ExecOptions, check: bool) -> Result<Output> {
-        self.shared.exec_run(options, check).await.map_err(|e| e.with_operation("container.exec"))
+        self.shared.exec_run(options, check).await.map_err(|e| self.shared.about(e, "container.exec"))
     }
 
     /// Its streams from now on; before `start` too. Input only when it was created with `stdin`.
     pub async fn attach(&self) -> Result<Process> {
-        self.shared.attach().await.map_err(|e| e.with_operation("container.attach"))
+        self.shared.attach().await.map_err(|e| self.shared.about(e, "container.attach"))
     }
 
     /// Its output so far, both streams in order of arrival.
     pub fn logs(&self, options: &LogOptions) -> Result<Vec<u8>> {
-        self.shared.logs(options).map_err(|e| e.with_operation("container.logs"))
+        self.shared.logs(options).map_err(|e| self.shared.about(e, "container.logs"))
     }
 
     /// Its output, line by line.
     pub fn logs_stream(&self, options: LogOptions) -> Result<LogStream> {
-        self.shared.logs_stream(options).map_err(|e| e.with_operation("container.logs"))
+        self.shared.logs_stream(options).map_err(|e| self.shared.about(e, "container.logs"))
     }
 
     /// Sets the size of its terminal.
     pub async fn resize(&self, rows: u16, cols: u16) -> Result<()> {
-        self.shared.resize(rows, cols).await.map_err(|e| e.with_operation("container.resize"))
+        self.shared.resize(rows, cols).await.map_err(|e| self.shared.about(e, "container.resize"))
     }
 
     /// Gives it another name.
     pub fn rename(&self, name: &str) -> Result<()> {
-        block_on(self.shared.rename(name)).map_err(|e| e.with_operation("container.rename"))
+        block_on(self.shared.rename(name)).map_err(|e| self.shared.about(e, "container.rename"))
     }
 
     /// Removes it and all that is its own. `in_use` while it runs, unless forced.
     pub async fn remove(&self, options: RemoveOptions) -> Result<()> {
-        self.shared.remove(options).await.map_err(|e| e.with_operation("container.remove"))
+        self.shared.remove(options).await.map_err(|e| self.shared.about(e, "container.remove"))
     }
 }

@@ -31,6 +31,8 @@ pub(crate) struct Shared {
     pub(super) record: Mutex<Arc<Record>>,
     /// Attached containers of this runtime.
     pub(super) own: Option<Mutex<Own>>,
+    /// The connection that a detached one was started on: its end is reported there.
+    pub(super) watch: Mutex<Option<Arc<OwnedFd>>>,
     /// Clients that attached before the start.
     pub(super) waiting: Mutex<Vec<Attached>>,
     pub(super) removed: AtomicBool,
@@ -57,6 +59,7 @@ impl Shared {
             launcher,
             record: Mutex::new(Arc::new(record)),
             own: own.map(Mutex::new),
+            watch: Mutex::default(),
             waiting: Mutex::default(),
             removed: AtomicBool::new(false),
             starting: AtomicBool::new(false),
@@ -113,6 +116,17 @@ impl Shared {
         }
     }
 
+    /// An error of an operation on this container, which it names.
+    pub(super) fn about(&self, e: Error, operation: &'static str) -> Error {
+        let e = e.with_operation(operation);
+        if e.context().iter().any(|(key, _)| *key == "container") {
+            return e;
+        }
+        let record = self.record();
+        let name = if record.name.is_empty() { &self.id[..12] } else { record.name.as_str() };
+        e.with_context("container", name)
+    }
+
     /// The error of a container that is no more.
     pub(super) fn not_found(&self) -> Error {
         not_found(&self.id[..12])
@@ -156,7 +170,8 @@ impl Shared {
             match client.ask(&Request::State, &[]).await {
                 Ok((Event::State(state), _)) => return Ok(state),
                 Ok(_) => return Err(events::gone()),
-                Err(e) if e.kind() == ErrorKind::NotRunning => {}
+                // It ended, and its parent went, between the connection and the answer.
+                Err(e) if matches!(e.kind(), ErrorKind::NotRunning | ErrorKind::Internal) => {}
                 Err(e) => return Err(e),
             }
         }
@@ -207,24 +222,20 @@ impl Shared {
         Ok(self.find_state().await?.exit.filter(|_| true))
     }
 
-    /// Waits for its end.
+    /// Waits for its end. One that was to remove itself is gone afterwards.
     pub(super) async fn wait_end(&self) -> Result<ExitRecord> {
-        self.check_exists()?;
-        let owner = self.own().and_then(|own| own.owner.clone());
-        if let Some(owner) = owner {
-            loop {
-                self.rt.check_open()?;
-                if let Some((_, Some(exit))) = self.known() {
-                    return Ok(exit);
-                }
-                let wait = readable(&*owner).await;
-                wait.map_err(|e| Error::io("can't wait for the container", e))?;
-                if peek_exit(&owner).is_none() && is_closed(&owner) {
-                    self.rt.check_open()?;
-                    return Err(events::gone());
-                }
-            }
+        let exit = self.find_end().await?;
+        if self.detached && self.record().options.auto_remove && !self.removed.load(Ordering::Acquire) {
+            auto::finish(self).await?;
         }
+        Ok(exit)
+    }
+
+    async fn find_end(&self) -> Result<ExitRecord> {
+        if let Some(exit) = self.watched_end().await? {
+            return Ok(exit);
+        }
+        self.check_exists()?;
         loop {
             let state = self.find_state().await?;
             match (state.status.as_str(), state.exit) {
@@ -246,6 +257,28 @@ impl Shared {
             if let Some(exit) = self.exit_record()? {
                 return Ok(exit);
             }
+        }
+    }
+
+    /// Waits on the connection of the start, where the end is reported; `None`: there is none.
+    async fn watched_end(&self) -> Result<Option<ExitRecord>> {
+        let owner = self.own().and_then(|own| own.owner.clone());
+        let watch = self.watch.lock().unwrap_or_else(|e| e.into_inner()).clone();
+        let Some(socket) = owner.or(watch) else { return Ok(None) };
+        if self.detached && !self.record().options.auto_remove && peek_exit(&socket).is_some() {
+            // Somebody else may have started it again since; what is written down tells.
+            return Ok(None);
+        }
+        loop {
+            self.rt.check_open()?;
+            if let Some(exit) = peek_exit(&socket) {
+                return Ok(Some(exit));
+            }
+            if is_closed(&socket) {
+                // A monitor leaves a record; an attached one's parent was the launcher itself.
+                return if self.detached { Ok(None) } else { Err(events::gone()) };
+            }
+            readable(&*socket).await.map_err(|e| Error::io("can't wait for the container", e))?;
         }
     }
 

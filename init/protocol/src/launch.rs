@@ -59,7 +59,8 @@ pub enum Request {
     /// connection also takes [`crate::control::Request`]s about the container, without a `hello`.
     Start(Box<Plan>),
     /// Start a container below a monitor of its own. The second descriptor is the listening control
-    /// socket, the third the owner lock of the container; then those of the plan. Answer: `started`.
+    /// socket, the third the owner lock of the container; then those of the plan. Answers: `started`,
+    /// and `exited` if the connection is still open then.
     StartDetached(Box<Plan>),
     /// Unpack a layer. Second descriptor: the folder; third: the archive stream. Answer: one
     /// [`crate::unpack::Unpacked`] as JSON, or `failed`.

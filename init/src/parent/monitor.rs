@@ -67,6 +67,10 @@ impl Parent {
             Ok(owner) => owner,
             Err(_) => return 1,
         };
+        // Who starts a container may want its end, however soon that comes.
+        if let Some(connection) = monitor.connections.get_mut(&owner) {
+            connection.waits = true;
+        }
         monitor.containers.insert(id, Container::new(Rc::new(plan), owner));
         monitor.first_start(id, fds);
         monitor.run();
