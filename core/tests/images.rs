@@ -112,7 +112,6 @@ fn several_images_share_layers_and_names() {
 }
 
 #[test]
-#[ignore = "Containers::create is not there yet"]
 fn an_image_in_use_is_not_removed() {
     if !is_root() {
         return;

@@ -94,6 +94,7 @@ impl Store {
         for folder in ["blobs", "blobs/sha256", "blobs/sha512", "layers", "empty", "host", "tmp"] {
             make_private_dir(&root.join(folder))?;
         }
+        check_mode(&root.join("mode"), support.id_maps().is_some())?;
         let (root, cache, host) =
             (root.to_path_buf(), records::Cache::default(), super::host::Cache::default());
         let store = Arc::new(Store { root, db, support, cache, host });
@@ -222,6 +223,28 @@ fn failed(failure: control::Failure, content: ErrorKind) -> Error {
         error = error.with_context("step", failure.step);
     }
     error
+}
+
+/// Layers of a launcher in a user namespace have other owners and other marks than those of one outside: a root is
+/// for one of the two.
+fn check_mode(file: &Path, rootless: bool) -> Result<()> {
+    let own = if rootless { "in a user namespace" } else { "with the ids of the machine" };
+    let failed = |e| Error::io("can't write", e).with_context("path", text(file));
+    match std::fs::read_to_string(file) {
+        Ok(there) if there.trim_end() == own => Ok(()),
+        Ok(there) if !there.trim().is_empty() => {
+            let what = format!(
+                "the root holds layers unpacked {}, and can't be used {own}; open another root",
+                there.trim_end()
+            );
+            Err(Error::new(ErrorKind::Unsupported, what).with_context("field", "rootless"))
+        }
+        _ => {
+            let fresh = file.with_extension(format!("{}.new", std::process::id()));
+            std::fs::write(&fresh, format!("{own}\n")).map_err(failed)?;
+            std::fs::rename(&fresh, file).map_err(failed)
+        }
+    }
 }
 
 /// Makes a folder that only its owner may enter, under any umask; one that exists is left alone.
