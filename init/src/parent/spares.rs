@@ -59,6 +59,9 @@ impl Kept {
 #[derive(Clone, PartialEq, Eq)]
 pub struct RootKey {
     overlay: Overlay,
+    /// Device and inode of each layer: a path may have come to name another one, when an image was removed
+    /// and fetched again. What is mounted can't be given to another inode.
+    layers: Vec<Option<(u64, u64)>>,
     /// Mount points that are made in it, and whether they are folders.
     points: Vec<(Bytes, bool)>,
 }
@@ -73,7 +76,12 @@ impl RootKey {
         });
         // What lies in /dev or /sys is made in the file system that is mounted there.
         let inside = |p: &Bytes| [&b"/dev/"[..], b"/sys/", b"/proc/"].iter().any(|d| p.0.starts_with(d));
-        RootKey { overlay: overlay.clone(), points: points.filter(|(p, _)| !inside(p)).collect() }
+        let layers = overlay.lower.iter().map(|p| rustix::fs::stat(&*p.0).ok().map(|s| (s.st_dev, s.st_ino)));
+        RootKey {
+            overlay: overlay.clone(),
+            layers: layers.collect(),
+            points: points.filter(|(p, _)| !inside(p)).collect(),
+        }
     }
 }
 

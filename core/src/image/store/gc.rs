@@ -44,7 +44,7 @@ impl Store {
             .with_context("image", id)
             .with_context("refs", record.tags.join(", ")));
         }
-        let needed = self.is_needed(id)?;
+        let needed = self.support().images_in_use()?.contains(id);
         if needed && !force {
             return Err(Error::new(
                 ErrorKind::InUse,
@@ -155,15 +155,6 @@ impl Store {
             self.collect()?;
         }
         Ok(())
-    }
-
-    /// Whether a container needs an image. One that has just ended may still be being cleaned up.
-    fn is_needed(&self, id: &str) -> Result<bool> {
-        if !self.support().images_in_use()?.contains(id) {
-            return Ok(false);
-        }
-        self.settle()?;
-        Ok(self.support().images_in_use()?.contains(id))
     }
 }
 

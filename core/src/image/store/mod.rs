@@ -38,10 +38,6 @@ use std::fs::DirBuilder;
 use std::os::unix::fs::{DirBuilderExt, PermissionsExt};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
-use std::time::{Duration, Instant};
-
-/// How long a removal waits for containers that have just ended.
-const SETTLE: Duration = Duration::from_secs(10);
 
 /// The open runtime as the store sees it.
 pub(crate) trait Support: Send + Sync {
@@ -170,13 +166,6 @@ impl Store {
             control::Event::Failed(failure) => Err(failed(failure, ErrorKind::Io)),
             _ => Ok(()),
         }
-    }
-
-    /// Waits until the launcher has cleaned up after containers that have ended; not for ever.
-    fn settle(&self) -> Result<()> {
-        let answers = self.support.request(&launch::Request::Settle, &[])?;
-        crate::sys::poll::wait_readable(&answers, Instant::now() + SETTLE);
-        Ok(())
     }
 
     /// Asks the launcher to delete trees, and does not wait.
