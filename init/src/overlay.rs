@@ -1,10 +1,11 @@
 //! Overlay mounts.
 
 use crate::fs;
-use crate::sys::mount::{ATTR_NODEV, ATTR_NOSUID, ATTR_RDONLY, setattr};
+use crate::sys::mount::{ATTR_NODEV, ATTR_NOSUID, ATTR_RDONLY, idmap, setattr};
+use crate::sys::security::with_fs_ids;
 use containers_protocol::control::Failure;
 use containers_protocol::plan::Overlay;
-use rustix::fd::{AsFd, AsRawFd, OwnedFd};
+use rustix::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd};
 use rustix::fs::{
     AtFlags, CWD, Gid, Mode, OFlags, Uid, chmodat, chownat, mkdirat, open, openat, stat, unlinkat,
 };
@@ -12,7 +13,7 @@ use rustix::io::Errno;
 use rustix::mount::{OpenTreeFlags, fsconfig_set_flag, fsconfig_set_string, open_tree};
 use std::ffi::CStr;
 
-use crate::failure::Context;
+use crate::failure::{Context, failure};
 
 /// `fsconfig` takes strings shorter than this.
 const MAX_VALUE: usize = 256;
@@ -87,35 +88,74 @@ fn look_like(dir: impl AsFd, name: &CStr, mode: u32, other: &[u8]) -> Result<(),
     chownat(&dir, name, Some(Uid::from_raw(uid)), Some(Gid::from_raw(gid)), AtFlags::SYMLINK_NOFOLLOW)
 }
 
+/// Whose ids the layers have.
+#[derive(Clone, Copy)]
+pub struct Ids<'a> {
+    /// Those of the user namespace that this process is in.
+    pub rootless: bool,
+    /// They are to be seen through the map of a user namespace that is below ours.
+    pub mapped: Option<Mapped<'a>>,
+}
+
+/// A user namespace below ours.
+#[derive(Clone, Copy)]
+pub struct Mapped<'a> {
+    /// The namespace.
+    pub userns: BorrowedFd<'a>,
+    /// What its root is here: user, group.
+    pub root: (u32, u32),
+}
+
 /// Mounts an overlay, detached. Runs in the launcher's mount namespace.
-pub fn mount(overlay: &Overlay, rootless: bool) -> Result<OwnedFd, Failure> {
-    let lower: Vec<&[u8]> = overlay.lower.iter().map(|p| p.0.as_slice()).collect();
-    let first = lower.first().copied().unwrap_or_default();
+pub fn mount(overlay: &Overlay, ids: Ids<'_>) -> Result<OwnedFd, Failure> {
+    let mut lower: Vec<Vec<u8>> = overlay.lower.iter().map(|p| p.0.clone()).collect();
+    let first = overlay.lower.first().map_or(&b""[..], |p| p.0.as_slice());
     if let (None, false, [one]) = (&overlay.writable, overlay.in_memory, lower.as_slice()) {
-        return read_only_bind(one).at("overlay", one);
+        let tree = read_only_bind(one).at("overlay", one)?;
+        map_ids(&tree, ids, one)?;
+        return Ok(tree);
     }
     let mut fds = Vec::new();
+    if ids.mapped.is_some() {
+        for path in &mut lower {
+            let tree = bind(path).at("overlay", path)?;
+            map_ids(&tree, ids, path)?;
+            *path = format!("/proc/self/fd/{}", tree.as_raw_fd()).into_bytes();
+            fds.push(tree);
+        }
+    }
+    let lower: Vec<&[u8]> = lower.iter().map(Vec::as_slice).collect();
     let config = fs::open("overlay").at("overlay", first)?;
     fsconfig_set_string(&config, c"source", c"overlay").at("overlay", first)?;
     if overlay.in_memory {
         let tmpfs = fs::tmpfs("755", "0", ATTR_NOSUID | ATTR_NODEV).at("overlay", b"tmpfs")?;
-        set_writable(&config, &tmpfs, first).at("overlay", b"tmpfs")?;
+        make_layer(&tmpfs, first).at("overlay", b"tmpfs")?;
+        map_ids(&tmpfs, ids, b"tmpfs")?;
+        set_writable(&config, &tmpfs).at("overlay", b"tmpfs")?;
         fds.push(tmpfs);
     } else if let Some(folder) = &overlay.writable {
         let how = OFlags::PATH | OFlags::DIRECTORY | OFlags::CLOEXEC | OFlags::NOFOLLOW;
-        let dir = openat(CWD, &*folder.0, how, Mode::empty()).at("overlay", &folder.0)?;
-        set_writable(&config, &dir, first).at("overlay", &folder.0)?;
+        let mut dir = openat(CWD, &*folder.0, how, Mode::empty()).at("overlay", &folder.0)?;
+        make_layer(&dir, first).at("overlay", &folder.0)?;
+        if ids.mapped.is_some() {
+            dir = bind(&folder.0).at("overlay", &folder.0)?;
+            map_ids(&dir, ids, &folder.0)?;
+        }
+        set_writable(&config, &dir).at("overlay", &folder.0)?;
         fds.push(dir);
     }
     set_lower(&config, &lower, &mut fds).at("overlay", first)?;
-    if rootless {
+    if ids.rootless {
         fsconfig_set_flag(&config, c"userxattr").at("overlay", first)?;
     }
     if overlay.volatile && (overlay.in_memory || overlay.writable.is_some()) {
         fsconfig_set_flag(&config, c"volatile").at("overlay", first)?;
     }
     let read_only = if overlay.in_memory || overlay.writable.is_some() { 0 } else { ATTR_RDONLY };
-    fs::finish(&config, read_only).at("overlay", first)
+    let Some(mapped) = ids.mapped else { return fs::finish(&config, read_only).at("overlay", first) };
+    // The overlay works with the ids of whoever mounts it, and the layers know only those of the map.
+    let (uid, gid) = mapped.root;
+    with_fs_ids(uid, gid, || fs::finish(&config, read_only)).and_then(|made| made).at("overlay", first)
 }
 
 /// A writable layer that was mounted `volatile` refuses to be mounted again, in case that writes were lost
@@ -133,11 +173,27 @@ fn forget_volatile(dir: &OwnedFd) -> Result<(), Errno> {
     Ok(())
 }
 
+/// Shows a detached tree through the id map of a container's user namespace.
+fn map_ids(tree: &OwnedFd, ids: Ids<'_>, path: &[u8]) -> Result<(), Failure> {
+    let Some(mapped) = ids.mapped else { return Ok(()) };
+    idmap(tree, mapped.userns, false).map_err(|e| {
+        let mut f = failure("userns", path, e);
+        if matches!(e, Errno::INVAL | Errno::OPNOTSUPP | Errno::NOSYS) {
+            f.code = "unsupported".into();
+            f.detail =
+                "the kernel (before 5.19) or the file system has no id-mapped mounts for overlays".into();
+        }
+        f
+    })
+}
+
+/// Makes `upper` and `work` in a folder, or readies those that are there.
+fn make_layer(dir: &OwnedFd, topmost: &[u8]) -> Result<(), Errno> {
+    if make_writable(dir, topmost)? { forget_volatile(dir) } else { Ok(()) }
+}
+
 /// Uses `upper` and `work` of an open folder as the writable layer.
-fn set_writable(config: &OwnedFd, dir: &OwnedFd, topmost: &[u8]) -> Result<(), Errno> {
-    if make_writable(dir, topmost)? {
-        forget_volatile(dir)?;
-    }
+fn set_writable(config: &OwnedFd, dir: &OwnedFd) -> Result<(), Errno> {
     let at = dir.as_raw_fd();
     fsconfig_set_string(config, c"upperdir", format!("/proc/self/fd/{at}/upper"))?;
     fsconfig_set_string(config, c"workdir", format!("/proc/self/fd/{at}/work"))

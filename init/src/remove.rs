@@ -212,7 +212,7 @@ mod tests {
         std::fs::write(base.join("keep/file"), "").unwrap();
         std::fs::create_dir_all(base.join("gone/a/b/c")).unwrap();
         std::os::unix::fs::symlink(base.join("keep"), base.join("gone/a/link")).unwrap();
-        std::fs::set_permissions(base.join("gone/a/b"), PermissionsExt::from_mode(0)).unwrap();
+        std::fs::set_permissions(base.join("gone/a/b"), PermissionsExt::from_mode(0o000)).unwrap();
         assert_eq!(remove(&base.join("gone"), 1000), Ok(Progress::Done));
         assert!(!base.join("gone").exists());
         std::os::unix::fs::symlink(base.join("keep"), base.join("link")).unwrap();

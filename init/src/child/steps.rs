@@ -4,10 +4,11 @@ use super::report::Reporter;
 use super::root::{Root, attach};
 use super::{Child, dev, mounts};
 use crate::failure::{Context, coded, failure};
+use crate::fs;
+use crate::overlay::{self, Ids};
 use crate::place::Place;
 use crate::sys::mount::{ATTR_NODEV, ATTR_NOEXEC, ATTR_NOSUID, ATTR_RDONLY, RECURSIVE, setattr};
 use crate::sys::{net, process};
-use crate::{fs, overlay};
 use containers_protocol::control::Failure;
 use containers_protocol::plan::{Mount, Rootfs, Step};
 use rustix::fd::{AsFd, OwnedFd};
@@ -32,7 +33,7 @@ impl Child<'_> {
         let mut progress = Progress { root, proc: None, files: None };
         for (at, step) in self.plan.steps.iter().enumerate() {
             if !self.covered.contains(&at) {
-                self.step(step, &mut progress)?;
+                self.step(at, step, &mut progress)?;
             }
         }
         Ok(progress.root)
@@ -50,7 +51,7 @@ impl Child<'_> {
                 (made.as_fd(), &path.0)
             }
             (None, Rootfs::Overlay(o)) => {
-                made = overlay::mount(o, self.rootless)?;
+                made = overlay::mount(o, Ids { rootless: self.rootless, mapped: None })?;
                 (made.as_fd(), &o.lower[0].0)
             }
         };
@@ -61,14 +62,22 @@ impl Child<'_> {
         Ok(Root::new(openat(fd, c".", how, Mode::empty()).at("rootfs", path)?))
     }
 
-    fn step(&self, step: &Step, p: &mut Progress) -> Result<(), Failure> {
+    fn step(&self, index: usize, step: &Step, p: &mut Progress) -> Result<(), Failure> {
         match step {
             Step::Mount(m) => mounts::mount(self, &p.root, m),
             Step::Bind(b) => mounts::bind_mount(&p.root, b),
             Step::Overlay { target, overlay } => {
-                let mounted = overlay::mount(overlay, self.rootless)?;
+                let made;
+                let ready = self.overlays.iter().find(|(step, _)| *step == index);
+                let mount = match ready {
+                    Some((_, mount)) => mount,
+                    None => {
+                        made = overlay::mount(overlay, Ids { rootless: self.rootless, mapped: None })?;
+                        &made
+                    }
+                };
                 let at = p.root.dir(&target.0).at("overlay", &target.0)?;
-                attach(&mounted, at).at("overlay", &target.0)
+                attach(mount, at).at("overlay", &target.0)
             }
             Step::DefaultDev => dev::default_dev(self, &p.root),
             Step::Device(d) => dev::device(self, &p.root, d),

@@ -62,6 +62,25 @@ pub fn serve(sock: &OwnedFd, pid: i32, maps: &IdMaps) -> Result<(), Failure> {
     answer.during("userns")
 }
 
+/// A user namespace with these maps that no process is in.
+pub fn namespace(maps: &IdMaps) -> Result<OwnedFd, Failure> {
+    match process::fork(libc::CLONE_NEWUSER as u64, None).map_err(refused)? {
+        Forked::Child => loop {
+            let _ = rustix::event::poll(&mut [], None);
+        },
+        Forked::Parent { pid, pidfd } => {
+            let path = format!("/proc/{pid}/ns/user");
+            let made = write_maps(pid, maps).and_then(|()| {
+                openat(CWD, &path, OFlags::RDONLY | OFlags::CLOEXEC, Mode::empty())
+                    .at("userns", path.as_bytes())
+            });
+            let _ = process::pidfd_kill(&pidfd, libc::SIGKILL);
+            let _ = process::reap(&pidfd, false);
+            made
+        }
+    }
+}
+
 /// Writes both id maps of a process.
 pub fn write_maps(pid: i32, maps: &IdMaps) -> Result<(), Failure> {
     if let Some((uid_tool, gid_tool)) = &maps.tools {

@@ -34,6 +34,8 @@ pub struct Container {
     pub cgroup: Option<Cgroup>,
     /// Its root file system, to be closed when it has ended.
     pub root: Option<RootMount>,
+    /// Mounts of its further overlays, by their steps.
+    pub overlays: Vec<(usize, OwnedFd)>,
     /// Its prepared `/dev`.
     pub dev: Option<DevMount>,
     /// Keeps its mounts in place beyond its end, so that nobody waits until they are gone.
@@ -87,6 +89,7 @@ impl Container {
             started: None,
             cgroup: None,
             root: None,
+            overlays: Vec::new(),
             dev: None,
             hold: None,
             master: None,

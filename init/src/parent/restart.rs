@@ -88,6 +88,7 @@ impl Parent {
         policy.last = Some(record.clone());
         // The mount went with its namespace.
         container.root = None;
+        container.overlays.clear();
         container.hold = None;
         container.started = None;
         container.paused = false;

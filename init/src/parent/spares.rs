@@ -10,8 +10,9 @@ use crate::child::dev;
 use crate::child::mounts::clone_tree;
 use crate::child::root::{Root, attach};
 use crate::failure::Context;
+use crate::fs;
 use crate::host::Host;
-use crate::{fs, overlay};
+use crate::overlay::{self, Ids};
 use containers_protocol::Bytes;
 use containers_protocol::control::Failure;
 use containers_protocol::plan::{CgroupPlan, Overlay, Plan, Step};
@@ -99,12 +100,14 @@ pub struct RootMount {
     /// The mount for this container.
     pub fd: OwnedFd,
     spare: Option<Box<SpareRoot>>,
+    /// The folder of a layer that is never used again.
+    folder: Option<Vec<u8>>,
 }
 
 impl RootMount {
     /// A root that is never used again.
     pub fn single(fd: OwnedFd) -> RootMount {
-        RootMount { fd, spare: None }
+        RootMount { fd, spare: None, folder: None }
     }
 }
 
@@ -195,10 +198,25 @@ impl Spares {
             spare.kept.doubtful = true;
             spare.kept.mount.try_clone().map_err(|_| Errno::MFILE)?
         };
-        Ok(RootMount { fd, spare: Some(Box::new(spare)) })
+        Ok(RootMount { fd, spare: Some(Box::new(spare)), folder: None })
     }
 
-    fn make_root(&mut self, pool: &[u8], key: Rc<RootKey>, host: &Host) -> Result<SpareRoot, Failure> {
+    /// A root over a layer of the pool, seen through the ids of a container's own user namespace.
+    pub fn mapped_root(&mut self, overlay: &Overlay, ids: Ids<'_>) -> Result<RootMount, Failure> {
+        let Some(pool) = &overlay.pool else { return overlay::mount(overlay, ids).map(RootMount::single) };
+        let folder = self.make_folder(&pool.0)?;
+        let writable = Overlay { writable: Some(Bytes(folder.clone())), pool: None, ..overlay.clone() };
+        match overlay::mount(&writable, ids) {
+            Ok(fd) => Ok(RootMount { fd, spare: None, folder: Some(folder) }),
+            Err(failed) => {
+                let _ = crate::remove::tree(&folder, &mut { 1000 });
+                Err(failed)
+            }
+        }
+    }
+
+    /// A new folder of the pool.
+    fn make_folder(&mut self, pool: &[u8]) -> Result<Vec<u8>, Failure> {
         if !self.pools.iter().any(|p| p == pool) {
             make_dir(pool).at("overlay", pool)?;
             self.pools.push(pool.to_vec());
@@ -206,15 +224,21 @@ impl Spares {
         self.count += 1;
         let folder = [pool, format!("/{}", self.count).as_bytes()].concat();
         make_dir(&folder).at("overlay", &folder)?;
+        Ok(folder)
+    }
+
+    fn make_root(&mut self, pool: &[u8], key: Rc<RootKey>, host: &Host) -> Result<SpareRoot, Failure> {
+        let folder = self.make_folder(pool)?;
         let writable = Overlay { writable: Some(Bytes(folder.clone())), pool: None, ..key.overlay.clone() };
-        let made = overlay::mount(&writable, host.rootless).and_then(|mount| {
-            make_points(&mount, &key.points).at("overlay", &folder)?;
-            let how = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::CLOEXEC | OFlags::NOFOLLOW;
-            let upper = openat(CWD, &*[&folder, &b"/upper"[..]].concat(), how, Mode::empty());
-            let upper = upper.at("overlay", &folder)?;
-            let stamps = Stamps::of(&upper).at("overlay", &folder)?;
-            Ok((upper, Kept::new(mount, stamps)))
-        });
+        let made =
+            overlay::mount(&writable, Ids { rootless: host.rootless, mapped: None }).and_then(|mount| {
+                make_points(&mount, &key.points).at("overlay", &folder)?;
+                let how = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::CLOEXEC | OFlags::NOFOLLOW;
+                let upper = openat(CWD, &*[&folder, &b"/upper"[..]].concat(), how, Mode::empty());
+                let upper = upper.at("overlay", &folder)?;
+                let stamps = Stamps::of(&upper).at("overlay", &folder)?;
+                Ok((upper, Kept::new(mount, stamps)))
+            });
         match made {
             Ok((upper, kept)) => Ok(SpareRoot { key, folder, upper, kept }),
             Err(failed) => {
@@ -226,9 +250,10 @@ impl Spares {
 
     /// Takes a root back when its container is gone. Returns the folder that is to be deleted, if any.
     pub fn take_back(&mut self, root: RootMount) -> Option<Vec<u8>> {
-        let RootMount { fd, spare } = root;
-        let spare = *spare?;
+        let RootMount { fd, spare, folder } = root;
         drop(fd);
+        let Some(spare) = spare else { return folder };
+        let spare = *spare;
         if self.roots.len() < MOST_ROOTS && spare.kept.is_unchanged(Stamps::of(&spare.upper)) {
             self.roots.push(spare);
             return None;

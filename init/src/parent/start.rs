@@ -4,7 +4,7 @@ use super::Parent;
 use super::container::{Container, Running, Starting, unix_nanos};
 use super::kernel_paths::PathKind;
 use super::poller::{IN, Source};
-use super::spares::{self, RootMount};
+use super::spares;
 use super::stdio::Ends;
 use super::timers::Timer;
 use crate::cgroup::Cgroup;
@@ -13,10 +13,10 @@ use crate::child::{Child, Scratch};
 use crate::failure::{Context, coded, failure};
 use crate::host::Host;
 use crate::launcher::userns;
-use crate::overlay;
+use crate::overlay::{self, Ids, Mapped};
 use crate::sys::process::{self, CStrings, Forked};
 use containers_protocol::control::{Event, Failure, Started};
-use containers_protocol::plan::{Plan, Restart, Rootfs, Stdio, Step};
+use containers_protocol::plan::{IdMap, Plan, Restart, Rootfs, Stdio, Step};
 use containers_protocol::wire;
 use rustix::fd::{AsFd, AsRawFd, OwnedFd, RawFd};
 use rustix::io::Errno;
@@ -52,7 +52,7 @@ impl Shape {
     /// host, must not stop the parent.
     fn of(plan: &Plan, host: &Host) -> Shape {
         let waits = |step: &Step| matches!(step, Step::Gate { .. } | Step::Hook(_) | Step::Bind(_));
-        let by_path = |step: &Step| matches!(step, Step::Overlay { .. } | Step::Device(_));
+        let by_path = |step: &Step| matches!(step, Step::Device(_));
         let shared = !plan.process.init
             && plan.namespaces & NEWUSER == 0
             && matches!(plan.rootfs, Rootfs::Overlay(_))
@@ -132,12 +132,8 @@ impl Parent {
             started.cgroups = cgroup.paths();
         }
         container.started = Some(started);
-        if let Rootfs::Overlay(o) = &plan.rootfs {
-            container.root = Some(match &o.pool {
-                Some(pool) => self.spares.root(&pool.0, o, &plan, &self.host)?,
-                None => RootMount::single(overlay::mount(o, self.host.rootless)?),
-            });
-        }
+        self.mount_overlays(id, &plan)?;
+        let Some(container) = self.containers.get_mut(&id) else { return Ok(()) };
         if let (Stdio::Parent { stdin, .. }, None) = (&plan.stdio, plan.process.tty) {
             container.ends = Some(Ends::pipes(*stdin).during("stdio")?);
         }
@@ -148,6 +144,32 @@ impl Parent {
             ends.close_child();
         }
         spawned
+    }
+
+    /// Mounts the root and further overlays, attached nowhere.
+    fn mount_overlays(&mut self, id: u64, plan: &Plan) -> Result<(), Failure> {
+        let Some(container) = self.containers.get_mut(&id) else { return Ok(()) };
+        // A container with ids of its own sees the layers' owners through them.
+        let userns = match (&plan.id_maps, plan.namespaces & NEWUSER != 0) {
+            (Some(maps), true) if !self.host.rootless => Some(userns::namespace(maps)?),
+            _ => None,
+        };
+        let ids = Ids {
+            rootless: self.host.rootless,
+            mapped: userns.as_ref().map(|ns| Mapped { userns: ns.as_fd(), root: root_of(plan) }),
+        };
+        if let Rootfs::Overlay(o) = &plan.rootfs {
+            container.root = Some(match &o.pool {
+                Some(pool) if ids.mapped.is_none() => self.spares.root(&pool.0, o, plan, &self.host)?,
+                _ => self.spares.mapped_root(o, ids)?,
+            });
+        }
+        for (index, step) in plan.steps.iter().enumerate() {
+            if let Step::Overlay { overlay, .. } = step {
+                container.overlays.push((index, overlay::mount(overlay, ids)?));
+            }
+        }
+        Ok(())
     }
 
     /// Makes the child.
@@ -177,6 +199,7 @@ impl Parent {
             rootless: host.rootless || plan.namespaces & NEWUSER != 0,
             root: container.root.as_ref().map(|m| m.fd.as_fd()),
             dev: spares::borrow(container.dev.as_ref()),
+            overlays: &container.overlays,
             covered: container.dev.as_ref().map_or(&[], |d| &d.covers),
             masks: masks.as_deref(),
             read_only: read_only.as_deref(),
@@ -379,6 +402,12 @@ fn check(plan: &Plan) -> Result<(), Failure> {
         return Err(coded("internal", "plan", b"", "an overlay without layers"));
     }
     Ok(())
+}
+
+/// What the root of a plan's user namespace is in ours.
+fn root_of(plan: &Plan) -> (u32, u32) {
+    let outside = |map: &[IdMap]| map.iter().find(|m| m.inside == 0).map_or(0, |m| m.outside);
+    plan.id_maps.as_ref().map_or((0, 0), |maps| (outside(&maps.uids), outside(&maps.gids)))
 }
 
 /// The descriptors of the child's streams.

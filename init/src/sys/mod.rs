@@ -1,7 +1,5 @@
 //! The system calls that no safe crate wraps; the only place of the helper with `unsafe`.
 
-#![allow(unsafe_code)]
-
 pub mod mount;
 pub mod net;
 pub mod process;

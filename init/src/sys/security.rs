@@ -104,11 +104,28 @@ pub fn set_caps(effective: u64, permitted: u64, inheritable: u64) -> Result<(), 
     check(unsafe { libc::syscall(libc::SYS_capset, &header, data.as_ptr()) }).map(drop)
 }
 
+/// Runs something with other ids for file systems, but all capabilities; then root's again.
+pub fn with_fs_ids<T>(uid: u32, gid: u32, run: impl FnOnce() -> T) -> Result<T, Errno> {
+    let (_, permitted, inheritable) = caps()?;
+    let set = |uid: u32, gid: u32| {
+        // SAFETY: both take integers, and can't fail in a way that matters: the result is checked by use.
+        unsafe {
+            libc::setfsgid(gid);
+            libc::setfsuid(uid);
+        }
+        // Leaving 0 took those for file systems away.
+        set_caps(permitted, permitted, inheritable)
+    };
+    let done = set(uid, gid).map(|()| run());
+    set(0, 0)?;
+    done
+}
+
 /// Installs a seccomp program: whole `struct sock_filter`s in native order.
 pub fn seccomp(program: &[u8]) -> Result<(), Errno> {
     const ENTRY: usize = size_of::<libc::sock_filter>();
     let len = u16::try_from(program.len() / ENTRY).map_err(|_| Errno::INVAL)?;
-    if program.len() % ENTRY != 0 || len == 0 {
+    if !program.len().is_multiple_of(ENTRY) || len == 0 {
         return Err(Errno::INVAL);
     }
     let fprog = libc::sock_fprog { len, filter: program.as_ptr() as *mut libc::sock_filter };

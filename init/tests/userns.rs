@@ -1,0 +1,31 @@
+//! A user namespace for one container, as root.
+
+mod common;
+
+use common::{Launcher, plans, root};
+use containers_protocol::plan::{IdMap, IdMaps, Plan};
+
+fn plan(launcher: &Launcher, script: &str) -> Plan {
+    let rootfs = plans::busybox(&launcher.scratch.0.join("rootfs"));
+    let mut plan = plans::shell(&rootfs, &launcher.scratch.0, script);
+    let map = vec![IdMap { inside: 0, outside: 800_000, count: 65_536 }];
+    plan.id_maps = Some(IdMaps { uids: map.clone(), gids: map, tools: None });
+    plan.namespaces |= libc::CLONE_NEWUSER as u64;
+    plan
+}
+
+#[test]
+fn root_inside_is_nobody_outside() {
+    if !root() {
+        return;
+    }
+    let launcher = Launcher::new();
+    let script = "id -u; cat /proc/self/uid_map | tr -s ' '; stat -c %u /etc/passwd; touch /made && stat -c %u /made; \
+                  echo x > /dev/null; ls /proc/self/fd | wc -l";
+    let (record, out, err) = launcher.run(&plan(&launcher, script)).unwrap();
+    assert_eq!((record.code, err.as_str()), (0, ""), "{out}");
+    assert_eq!(out, "0\n 0 800000 65536\n0\n0\n4\n");
+    let mut as_user = plan(&launcher, "id -u; touch /tmp/x; stat -c %u /tmp/x");
+    as_user.process.user = "me".into();
+    assert!(launcher.run(&as_user).unwrap().1.starts_with("1000\n"));
+}
