@@ -2,7 +2,7 @@
 //! and passes signals on.
 
 use crate::failure::Context;
-use crate::sys::process::{self, Forked};
+use crate::sys::process;
 use containers_protocol::control::Failure;
 use std::os::fd::AsFd;
 
@@ -13,14 +13,13 @@ const SIGNAL_INFO: usize = 128;
 /// did.
 pub fn stay() -> Result<(), Failure> {
     let signals = process::signal_fd().during("init")?;
-    match process::fork(0, None).during("init")? {
-        Forked::Child => {
+    match process::fork_filtered().during("init")? {
+        None => {
             process::unblock_signals();
             // The command leads a group of its own within the session, in front on a terminal.
             Ok(())
         }
-        Forked::Parent { pid, pidfd } => {
-            drop(pidfd);
+        Some(pid) => {
             // Streams and the report pipe belong to the command alone.
             let keep = std::os::fd::AsRawFd::as_raw_fd(&signals);
             let _ = process::close_all_but(&mut vec![keep]);
