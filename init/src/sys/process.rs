@@ -60,7 +60,8 @@ pub fn fork_filtered() -> Result<Option<i32>, Errno> {
     let none = 0usize;
     // SAFETY: no flags but the signal at the end, and no stack: the child gets a copy of everything, and this
     // process has one thread.
-    let pid = check(unsafe { libc::syscall(libc::SYS_clone, libc::SIGCHLD as usize, none, none, none, none) })?;
+    let pid =
+        check(unsafe { libc::syscall(libc::SYS_clone, libc::SIGCHLD as usize, none, none, none, none) })?;
     Ok((pid != 0).then_some(pid as i32))
 }
 
