@@ -66,11 +66,17 @@ def rows(present, samples):
         if name not in samples:
             continue
         ratio = {to: round(p50[name] / p50[to], 2) if to in p50 else None for to in ("floor", "reference")}
-        result.append({
-            "name": contender.name, "what": contender.what, "runs": len(samples[name]), "p50_us": round(p50[name]),
-            "p99_us": round(percentile(samples[name], 99)), "to_floor": ratio["floor"],
-            "to_reference": ratio["reference"],
-        })
+        result.append(
+            {
+                "name": contender.name,
+                "what": contender.what,
+                "runs": len(samples[name]),
+                "p50_us": round(p50[name]),
+                "p99_us": round(percentile(samples[name], 99)),
+                "to_floor": ratio["floor"],
+                "to_reference": ratio["reference"],
+            }
+        )
     return result
 
 
@@ -85,10 +91,13 @@ def table(lines, missing):
 
 
 def machine():
-    model = [l.split(":")[1].strip() for l in open("/proc/cpuinfo") if l.startswith("model name")]
+    model = [line.split(":")[1].strip() for line in open("/proc/cpuinfo") if line.startswith("model name")]
     return {
-        "kernel": platform.release(), "cpu": model[0] if model else platform.machine(), "cpus": os.cpu_count(),
-        "load": os.getloadavg()[0], "cgroup": 2 if os.path.exists("/sys/fs/cgroup/cgroup.controllers") else 1,
+        "kernel": platform.release(),
+        "cpu": model[0] if model else platform.machine(),
+        "cpus": os.cpu_count(),
+        "load": os.getloadavg()[0],
+        "cgroup": 2 if os.path.exists("/sys/fs/cgroup/cgroup.controllers") else 1,
     }
 
 
@@ -167,8 +176,10 @@ def flat(bench, args):
             print(f"{contender.name}: failed, or too few runs to see anything")
             continue
         first, last = seen[0], seen[-2]
-        print(f"{contender.name}: {args.flat} runs: host {first[0]} -> {last[0]} KiB, {first[1]} -> {last[1]} fds; "
-              f"launcher {first[2]} -> {last[2]} KiB, {first[3]} -> {last[3]} fds")
+        print(
+            f"{contender.name}: {args.flat} runs: host {first[0]} -> {last[0]} KiB, {first[1]} -> {last[1]} fds; "
+            f"launcher {first[2]} -> {last[2]} KiB, {first[3]} -> {last[3]} fds"
+        )
 
 
 def main():

@@ -79,7 +79,9 @@ class Bench:
         return Contender(name, what, command)
 
     def each(self, name, what, command, share, wrap=()):
-        return Contender(name, what, [*wrap, self.out / "each", name, "{runs}", 2, *command], share, name == "bubblewrap")
+        return Contender(
+            name, what, [*wrap, self.out / "each", name, "{runs}", 2, *command], share, name == "bubblewrap"
+        )
 
     def bundle(self, runtime, limits):
         """An OCI bundle with the default profile of `runtime spec`."""
@@ -95,8 +97,11 @@ class Bench:
 
 
 def floor(b):
-    return Contender("floor", "namespaces, mounts, pivot_root, exec, wait; nothing else",
-                     [b.out / "floor", "--runs", "{runs}", "--json"])
+    return Contender(
+        "floor",
+        "namespaces, mounts, pivot_root, exec, wait; nothing else",
+        [b.out / "floor", "--runs", "{runs}", "--json"],
+    )
 
 
 def reference(b):
@@ -117,13 +122,23 @@ def c(b):
     if not library.exists():
         raise Missing("not built: cargo build --release -p containers-c")
     program = b.out / "run-c"
-    run(["cc", "-O2", "-o", program, HERE / "drivers/run.c", f"-I{REPO / 'include'}", library,
-         f"-Wl,-rpath,{library.parent}"])
+    run(
+        [
+            "cc",
+            "-O2",
+            "-o",
+            program,
+            HERE / "drivers/run.c",
+            f"-I{REPO / 'include'}",
+            library,
+            f"-Wl,-rpath,{library.parent}",
+        ]
+    )
     return b.ours([program], "ours, C")
 
 
 def python(b):
-    own = REPO / ".venv/bin/python"
+    own = Path(os.environ.get("CONTAINERS_PYTHON", REPO / ".venv/bin/python"))
     program = own if own.exists() else Path(sys.executable)
     if subprocess.run([program, "-c", "import containers"], capture_output=True).returncode:
         raise Missing("the Python package is not installed: make build")
@@ -131,20 +146,42 @@ def python(b):
 
 
 def node(b):
-    package = REPO / "bindings-node"
+    package = Path(os.environ.get("CONTAINERS_NODE", REPO / "bindings-node"))
     if not list(package.glob("*.node")):
         raise Missing("the Node package is not built: make build")
     return b.ours([tool("node"), HERE / "drivers/run.mjs"], "ours, Node")
 
 
 def bubblewrap(b):
-    command = [tool("bwrap"), "--unshare-all", "--ro-bind", b.rootfs, "/", "--proc", "/proc", "--dev", "/dev", "--tmpfs",
-               "/tmp", "--cap-drop", "ALL", "/true"]
+    command = [
+        tool("bwrap"),
+        "--unshare-all",
+        "--ro-bind",
+        b.rootfs,
+        "/",
+        "--proc",
+        "/proc",
+        "--dev",
+        "/dev",
+        "--tmpfs",
+        "/tmp",
+        "--cap-drop",
+        "ALL",
+        "/true",
+    ]
     return b.each("bubblewrap", "namespaces and mounts; no limits, no filter, no masks", command, 0.5)
 
 
-V2_VIEW = ["unshare", "-m", "--propagation", "private", "sh", "-c",
-           'mount -t cgroup2 none /sys/fs/cgroup && exec "$@"', "_"]
+V2_VIEW = [
+    "unshare",
+    "-m",
+    "--propagation",
+    "private",
+    "sh",
+    "-c",
+    'mount -t cgroup2 none /sys/fs/cgroup && exec "$@"',
+    "_",
+]
 
 
 def oci(b, program, share, wrap=(), limits=True):
@@ -158,7 +195,9 @@ def oci(b, program, share, wrap=(), limits=True):
 def crun(b):
     program = tool("crun")
     if Path("/sys/fs/cgroup/unified").exists():  # it refuses hybrid cgroups
-        return oci(b, program, 0.4, V2_VIEW, limits=False)
+        contender = oci(b, program, 0.4, V2_VIEW, limits=False)
+        contender.realtime = True  # no cpu cgroup in that view
+        return contender
     return oci(b, program, 0.4)
 
 
@@ -178,8 +217,23 @@ def docker(b):
     host = f"unix://{folder}/sock"
     log = open(folder / "log", "wb")
     process = subprocess.Popen(
-        [daemon, "--data-root", folder / "data", "--exec-root", folder / "exec", "--pidfile", folder / "pid", "-H", host,
-         "--bridge=none", "--iptables=false"], stdout=log, stderr=log, start_new_session=True)
+        [
+            daemon,
+            "--data-root",
+            folder / "data",
+            "--exec-root",
+            folder / "exec",
+            "--pidfile",
+            folder / "pid",
+            "-H",
+            host,
+            "--bridge=none",
+            "--iptables=false",
+        ],
+        stdout=log,
+        stderr=log,
+        start_new_session=True,
+    )
     b.stack.callback(stop, process)
     for _ in range(100):
         if subprocess.run([client, "-H", host, "version"], capture_output=True).returncode == 0:
@@ -205,6 +259,16 @@ def stop(process):
 
 
 ALL = {
-    "floor": floor, "reference": reference, "reference2": reference_two, "rust": rust, "c": c, "python": python,
-    "node": node, "bubblewrap": bubblewrap, "crun": crun, "youki": youki, "runc": runc, "docker": docker,
+    "floor": floor,
+    "reference": reference,
+    "reference2": reference_two,
+    "rust": rust,
+    "c": c,
+    "python": python,
+    "node": node,
+    "bubblewrap": bubblewrap,
+    "crun": crun,
+    "youki": youki,
+    "runc": runc,
+    "docker": docker,
 }

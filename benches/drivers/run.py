@@ -30,7 +30,7 @@ def main(root, image, command, runs, resident):
             if i >= WARM:
                 samples.append(round((time.perf_counter() - start) * 1e6, 1))
         after = own_state()
-    rss, fds = zip(before, after)
+    rss, fds = zip(before, after, strict=True)
     print(json.dumps({"name": "python", "unit": "us", "rss_kb": rss, "fds": fds, "samples": samples}))
     del ballast
 
