@@ -17,12 +17,16 @@ function temporary(prefix = 'containers-node-') {
   return folder;
 }
 
-/** An open runtime on a fresh root, closed after the tests of the file; `t.rt` from the first test on. */
-function session() {
+/**
+ * An open runtime on a fresh root, closed after the tests of the file; `t.rt` from the first test on. `prepare`
+ * runs before the tests, with it.
+ */
+function session(prepare) {
   const t = { root: temporary(), rt: undefined };
   before(async () => {
     process.env.CONTAINERS_ROOT = t.root;
     t.rt = await containers.Runtime.open();
+    await prepare?.(t);
   });
   after(async () => {
     await t.rt?.close();

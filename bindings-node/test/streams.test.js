@@ -2,17 +2,15 @@
 
 const assert = require('node:assert/strict');
 const { createHash } = require('node:crypto');
-const { after, before, it } = require('node:test');
+const { it } = require('node:test');
 const { text } = require('node:stream/consumers');
 const { session, eventually, processesWith, marker } = require('./helpers.js');
 
-const t = session();
 let c;
-before(async () => {
-  c = await t.rt.containers.create('host', ['sleep', marker()]);
+const t = session(async ({ rt }) => {
+  c = await rt.containers.create('host', ['sleep', marker()]);
   await c.start();
 });
-after(() => c?.remove({ force: true }));
 
 it('stdin, stdout and stderr are streams', async () => {
   const p = await c.exec(['sh', '-c', 'cat; echo err >&2'], { stdin: true });
