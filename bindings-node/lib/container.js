@@ -1,6 +1,7 @@
 'use strict';
 
 const { ask, call } = require('./native.js');
+const { invalid } = require('./errors.js');
 const { asyncDispose, Handle, key } = require('./handles.js');
 const { Image } = require('./image.js');
 const { Process, cells } = require('./process.js');
@@ -175,21 +176,13 @@ class Containers extends Handle {
 
   async run(image, argv, options) {
     [argv, options] = shift(argv, options);
-    if (options?.detach) return this.#runDetached(image, argv, options);
     const { args, signal } = runArguments(image, argv, options);
-    return await call(this.#native, 'run', args, { signal });
-  }
-
-  /** As docker-py: `run` with `detach` starts the container and returns it. */
-  async #runDetached(image, argv, options) {
-    const c = await this.create(image, argv, options);
-    try {
-      await c.start({ signal: options.signal });
-      return c;
-    } catch (error) {
-      await c.remove({ force: true }).catch(() => {});
-      throw error;
-    }
+    if (options?.detach !== true) return await call(this.#native, 'run', args, { signal });
+    // As docker-py: it is started, and returned.
+    const [name, text, input] = args;
+    if (input !== undefined) throw invalid('input', 'a detached container takes no input from here');
+    const native = await call(this.#native, 'runDetached', [name, text], { signal });
+    return new Container(key, native, this.#runtime, false);
   }
 
   async create(image, argv, options) {

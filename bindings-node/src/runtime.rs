@@ -131,6 +131,16 @@ impl Runtime {
         });
     }
 
+    /// Creates and starts a detached container.
+    #[napi(catch_unwind)]
+    pub fn run_detached(&self, port: &Port, id: u32, image: String, options: String) {
+        let containers = self.containers();
+        port.start(id, async move {
+            let options = options::parse(&options)?;
+            Ok(Value::Container(Container::new(containers?.run_detached(image, options).await?)))
+        });
+    }
+
     /// Creates a container.
     #[napi(catch_unwind)]
     pub fn create(&self, port: &Port, id: u32, image: String, options: String) {

@@ -126,4 +126,7 @@ it('detach starts a container and returns it', async () => {
   } finally {
     await c.remove({ force: true });
   }
+  await assert.rejects(sh('true', { detach: true, input: 'x' }), { code: 'invalid_argument', context: { field: 'input' } });
+  await assert.rejects(sh('true', { detach: true, check: true }), TypeError);
+  await assert.rejects(containers.run('host', ['true'], { detach: true }), { code: 'invalid_argument', context: { field: 'detach' } });
 });

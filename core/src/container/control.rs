@@ -8,6 +8,7 @@ use crate::{Error, ErrorKind, Result};
 use containers_protocol::control::{Event, Request, VERSION};
 use containers_protocol::wire;
 use rustix::fd::{BorrowedFd, OwnedFd};
+use std::io::ErrorKind::{BrokenPipe, ConnectionReset, WouldBlock};
 use std::path::Path;
 use std::time::{Duration, Instant};
 
@@ -37,10 +38,10 @@ impl Client {
         loop {
             match wire::send_json(&self.socket, request, fds) {
                 Ok(()) => return Ok(()),
-                Err(e) if e.kind() == std::io::ErrorKind::WouldBlock => {
+                Err(e) if e.kind() == WouldBlock => {
                     writable(&self.socket).await.map_err(|e| Error::io("can't reach the parent", e))?;
                 }
-                Err(e) if e.kind() == std::io::ErrorKind::BrokenPipe => return Err(events::gone()),
+                Err(e) if matches!(e.kind(), BrokenPipe | ConnectionReset) => return Err(events::gone()),
                 Err(e) => return Err(Error::io("can't reach the container's parent", e)),
             }
         }

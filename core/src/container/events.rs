@@ -17,6 +17,7 @@ pub(crate) fn try_next(socket: &OwnedFd) -> Result<Option<(Event, Vec<OwnedFd>)>
         }
         Ok(None) => Err(gone()),
         Err(e) if e.kind() == io::ErrorKind::WouldBlock => Ok(None),
+        Err(e) if e.kind() == io::ErrorKind::ConnectionReset => Err(gone()),
         Err(e) => Err(unreadable(e)),
     }
 }
