@@ -14,6 +14,7 @@ pub(crate) enum Arch {
 
 impl Arch {
     /// Every machine.
+    #[cfg(test)]
     pub(super) const ALL: [Arch; 2] = [Arch::X86_64, Arch::Aarch64];
 
     /// The machine this library was built for, if programs can be made for it.
