@@ -101,6 +101,7 @@ fn as_an_ordinary_user() {
         .env("PATH", "/usr/bin:/bin")
         .env("CONFORMANCE_TABLE", table)
         .env("CONFORMANCE", std::env::var_os("CONFORMANCE").unwrap_or_default())
+        .envs(replay::registry().map(|address| ("REGISTRY", address)))
         .env("HOME", own("home"))
         .env("TMPDIR", own("tmp"))
         .env("XDG_RUNTIME_DIR", own("run"))

@@ -4,6 +4,7 @@
     run_c.py PROGRAM [TEXT]
 
 PROGRAM is bindings-c/tests/conformance.c, compiled. TEXT: only cases whose name contains it.
+The registry is that of REGISTRY, or of TEST_REGISTRY, which `tests/registry/start.py -- run_c.py …` sets.
 """
 
 import base64
@@ -15,6 +16,7 @@ import sys
 import tempfile
 from pathlib import Path
 
+REGISTRY = os.environ.get("REGISTRY") or os.environ.get("TEST_REGISTRY")
 HERE = Path(__file__).resolve().parent
 ANSWER_SECONDS = 120
 
@@ -344,7 +346,7 @@ def has(need, info):
     return {
         "root": not info["rootless"],
         "overlay-images": info["driver"] == "overlay",
-        "registry": "REGISTRY" in os.environ,
+        "registry": REGISTRY is not None,
         "busybox": os.path.exists("/bin/busybox"),
         "perl": os.path.exists("/usr/bin/perl"),
         # The warning about a single id says what is missing.
@@ -356,8 +358,8 @@ def replay(program, case, root, scratch):
     tmp = tempfile.mkdtemp(dir=scratch)
     os.chmod(tmp, 0o755)
     variables = {"TMP": tmp}
-    if "REGISTRY" in os.environ:
-        variables["REGISTRY"] = os.environ["REGISTRY"]
+    if REGISTRY:
+        variables["REGISTRY"] = REGISTRY
     for ns in ("mnt", "pid", "net", "ipc", "uts", "cgroup"):
         variables["NS_" + ns.upper()] = os.readlink(f"/proc/self/ns/{ns}")
     case = with_variables(case, variables)

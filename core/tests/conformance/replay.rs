@@ -10,7 +10,10 @@ use serde::de::DeserializeOwned;
 use serde_json::{Value, json};
 use std::cell::RefCell;
 use std::collections::HashMap;
+use std::io::{BufRead, BufReader};
 use std::path::{Path, PathBuf};
+use std::process::{Command, Stdio};
+use std::sync::OnceLock;
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::{Duration, Instant};
 
@@ -61,6 +64,34 @@ impl Drop for TempDir {
     }
 }
 
+/// The registry's address: `REGISTRY`, else that of one that this process starts and that ends with it; `None`
+/// when its tools are missing.
+pub fn registry() -> Option<&'static str> {
+    static ADDRESS: OnceLock<Option<String>> = OnceLock::new();
+    ADDRESS.get_or_init(|| std::env::var("REGISTRY").ok().or_else(start_registry)).as_deref()
+}
+
+fn start_registry() -> Option<String> {
+    let installed = |tool: &str| Path::new("/usr/bin").join(tool).exists();
+    if !["docker-registry", "skopeo", "umoci"].into_iter().all(installed) {
+        return None;
+    }
+    // It ends when its input does, at the latest with this process.
+    let mut child = Command::new("python3")
+        .arg(concat!(env!("CARGO_MANIFEST_DIR"), "/../tests/registry/start.py"))
+        .stdin(Stdio::piped())
+        .stdout(Stdio::piped())
+        .spawn()
+        .ok()?;
+    let lines: Vec<String> = BufReader::new(child.stdout.take()?)
+        .lines()
+        .map_while(Result::ok)
+        .take_while(|line| line != "ready")
+        .collect();
+    std::mem::forget(child.stdin.take());
+    lines.iter().find_map(|line| line.strip_prefix("registry=")).map(str::to_owned)
+}
+
 /// One runtime for many cases.
 pub struct Session {
     runtime: Runtime,
@@ -98,7 +129,7 @@ impl Session {
         match need {
             "root" => !info.rootless,
             "overlay-images" => info.driver == "overlay",
-            "registry" => std::env::var_os("REGISTRY").is_some(),
+            "registry" => registry().is_some(),
             "busybox" => exists("/bin/busybox"),
             "perl" => exists("/usr/bin/perl"),
             // The warning about a single id says what is missing.
@@ -160,8 +191,8 @@ fn with_variables(case: &Value, tmp: &Path) -> Value {
     match case {
         Value::String(text) => {
             let mut text = text.replace("$TMP", &tmp.to_string_lossy());
-            if let Ok(registry) = std::env::var("REGISTRY") {
-                text = text.replace("$REGISTRY", &registry);
+            if let Some(registry) = registry().filter(|_| text.contains("$REGISTRY")) {
+                text = text.replace("$REGISTRY", registry);
             }
             for name in ["mnt", "pid", "net", "ipc", "uts", "cgroup"] {
                 let variable = format!("$NS_{}", name.to_uppercase());
@@ -411,7 +442,7 @@ impl Replay {
     }
 
     fn shell(&self, script: &str) -> Result<Got, Failed> {
-        let mut command = std::process::Command::new("sh");
+        let mut command = Command::new("sh");
         command.args(["-e", "-c", script]).env("TMP", &self.tmp).current_dir(&self.tmp);
         let out = command.output().map_err(|e| Failed::Runner(format!("sh does not start: {e}")))?;
         let mut output = Output::default();
