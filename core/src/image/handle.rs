@@ -236,14 +236,6 @@ impl Image {
         }
     }
 
-    /// The machine's own system, when this is it.
-    pub(crate) fn as_host(&self) -> Option<&HostImage> {
-        match &*self.0 {
-            Kind::Stored { .. } => None,
-            Kind::Host(host) => Some(host),
-        }
-    }
-
     /// The machine's own system, read-only below a throw-away writable layer; see
     /// [`Containers::run`](crate::Containers::run). `paths`: further host folders to show; they are checked when
     /// a container is made.

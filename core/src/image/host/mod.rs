@@ -7,7 +7,7 @@
 mod etc;
 mod layers;
 
-pub(crate) use layers::{Cache, HostLayers, HostOverlay};
+pub(crate) use layers::{Cache, HostOverlay};
 
 use super::ImageConfig;
 use crate::{Error, ErrorKind, Result};

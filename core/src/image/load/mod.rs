@@ -83,7 +83,7 @@ impl Job<'_> {
         let (diff_id, blob) = (layer.spec.diff_id.clone(), layer.spec.blob.clone());
         let mut sink = match self.ingest.layer(layer.spec).await? {
             LayerSlot::Fetch(sink) => sink,
-            LayerSlot::Ready(_) => {
+            LayerSlot::Ready => {
                 self.report(PullEvent::Exists { layer: layer.name });
                 let diff_id =
                     diff_id.ok_or_else(|| Error::new(ErrorKind::Internal, "a layer without a name"))?;

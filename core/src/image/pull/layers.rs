@@ -52,7 +52,7 @@ impl Transfer<'_> {
         loop {
             // Asked for anew each time: somebody else may have brought it in meanwhile.
             let sink = match self.ingest.layer(spec.clone()).await? {
-                LayerSlot::Ready(_) => {
+                LayerSlot::Ready => {
                     report(self.options, || PullEvent::Exists { layer: name.clone() });
                     return Ok(false);
                 }

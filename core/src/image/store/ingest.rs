@@ -101,20 +101,20 @@ impl Ingest {
             )
             .with_context("diff_id", diff_id.to_string()));
         }
-        if let Some(info) = self.store.layer_info(&diff_id)? {
-            return Ok(LayerSlot::Ready(info));
+        if self.store.layer_info(&diff_id)?.is_some() {
+            return Ok(LayerSlot::Ready);
         }
         let lock = Named::acquire(&self.store.tmp(), diff_id.hex()).await?;
-        if let Some(info) = self.store.layer_info(&diff_id)? {
-            return Ok(LayerSlot::Ready(info));
+        if self.store.layer_info(&diff_id)?.is_some() {
+            return Ok(LayerSlot::Ready);
         }
         if let Some((blob, size)) = &spec.blob
             && self.store.has_blob(blob, *size)
             && self.store.verify_blob(blob)?
         {
             let file = self.store.open_blob(blob)?;
-            let (_, info) = layer::unpack_file(&self.store, &spec, &file, self.content).await?;
-            return Ok(LayerSlot::Ready(info));
+            layer::unpack_file(&self.store, &spec, &file, self.content).await?;
+            return Ok(LayerSlot::Ready);
         }
         Ok(LayerSlot::Fetch(Box::new(LayerSink::start(&self.store, spec, Some(lock), self.content)?)))
     }

@@ -71,14 +71,12 @@ pub(crate) struct NewLayer {
     pub(crate) blob: Digest,
     /// Size of the blob.
     pub(crate) size: u64,
-    /// What is known of the tree.
-    pub(crate) info: LayerInfo,
 }
 
 /// What [`super::Ingest::layer`] found.
 pub(crate) enum LayerSlot {
     /// The layer is here, unpacked.
-    Ready(LayerInfo),
+    Ready,
     /// Nobody has it: stream its blob here.
     Fetch(Box<LayerSink>),
 }
@@ -184,8 +182,8 @@ impl LayerSink {
         let origin = Some((blob.clone(), size, suffix(self.spec.compression).to_owned()));
         let published = publish(&self.store, &temp, origin, unpacked);
         self.store.delete_later(vec![temp.path().to_path_buf()]);
-        let (diff_id, info) = published?;
-        Ok(NewLayer { diff_id, blob, size, info })
+        let (diff_id, _) = published?;
+        Ok(NewLayer { diff_id, blob, size })
     }
 
     async fn answer(&mut self) -> Result<Unpacked> {

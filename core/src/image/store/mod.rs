@@ -22,8 +22,8 @@ mod tests;
 pub(crate) use blob::BlobWriter;
 pub(crate) use ingest::{CommitLayer, Ingest, NewImage};
 pub(super) use layer::boot_id;
-pub(crate) use layer::{LayerInfo, LayerSink, LayerSlot, LayerSpec, NewLayer};
-pub(crate) use records::{ImageRecord, LayerRecord};
+pub(crate) use layer::{LayerInfo, LayerSink, LayerSlot, LayerSpec};
+pub(crate) use records::ImageRecord;
 
 use super::digest::Digest;
 use crate::db::Db;
@@ -155,20 +155,7 @@ impl Store {
         })
     }
 
-    /// Deletes trees, also those whose files belong to mapped ids, and waits for it.
-    pub(crate) async fn delete(&self, paths: Vec<PathBuf>) -> Result<()> {
-        if paths.is_empty() {
-            return Ok(());
-        }
-        let request = launch::Request::Delete(paths.into_iter().map(Bytes::from).collect());
-        let answers = self.support.request(&request, &[])?;
-        match answer::<control::Event>(&answers).await? {
-            control::Event::Failed(failure) => Err(failed(failure, ErrorKind::Io)),
-            _ => Ok(()),
-        }
-    }
-
-    /// Asks the launcher to delete trees, and does not wait.
+    /// Asks the launcher to delete trees, also those whose files belong to mapped ids, and does not wait.
     fn delete_later(&self, paths: Vec<PathBuf>) {
         let request = launch::Request::Delete(paths.into_iter().map(Bytes::from).collect());
         // What could not be deleted lies in `tmp`, and the next open reclaims it.

@@ -176,14 +176,6 @@ impl Store {
         })
     }
 
-    /// Number of images.
-    pub(crate) fn count(&self) -> Result<u64> {
-        self.db.read(|c| {
-            c.query_row("SELECT count(*) FROM images WHERE removed = 0", [], |r| r.get::<_, i64>(0))
-                .map(|n| n as u64)
-        })
-    }
-
     /// Gives an image one more reference; one that another image has moves over.
     pub(crate) fn tag(&self, id: &Digest, reference: &str) -> Result<()> {
         self.db.write(|t| {
@@ -303,8 +295,7 @@ fn set_tag(t: &Transaction<'_>, reference: &str, id: &Digest) -> rusqlite::Resul
 
 /// The id that a reference stands for. A digest decides where there is one.
 pub(super) fn id_of(c: &Connection, reference: &Reference) -> rusqlite::Result<Option<String>> {
-    let mut lookup =
-        |sql: &str, key: String| c.prepare_cached(sql)?.query_row([key], |r| r.get(0)).optional();
+    let lookup = |sql: &str, key: String| c.prepare_cached(sql)?.query_row([key], |r| r.get(0)).optional();
     match (reference.digest(), reference.tag()) {
         (Some(digest), _) => lookup(
             "SELECT image_id FROM digests WHERE reference = ?1",
