@@ -88,6 +88,19 @@ impl Cgroups {
         }
     }
 
+    /// Kills what is in the cgroups of dead parents, and removes them.
+    pub(crate) fn clear(&self, is_dead: impl Fn(&str) -> bool) {
+        for folder in self.folders() {
+            let Ok(list) = fs::read_dir(&folder) else { continue };
+            for entry in list.flatten() {
+                let is_dir = entry.file_type().is_ok_and(|t| t.is_dir());
+                if is_dir && entry.file_name().to_str().is_some_and(&is_dead) {
+                    kill_and_remove(&entry.path());
+                }
+            }
+        }
+    }
+
     /// All folders in which cgroups of containers are made.
     pub(crate) fn folders(&self) -> Vec<PathBuf> {
         match &self.base {
@@ -95,6 +108,37 @@ impl Cgroups {
             CgroupBase::V1(list) => list.iter().map(|(_, folder)| folder.as_path().to_path_buf()).collect(),
             CgroupBase::V2(folder) => vec![folder.as_path().to_path_buf()],
         }
+    }
+}
+
+/// Kills all processes of a cgroup, those in freezers too, and removes it.
+fn kill_and_remove(cgroup: &Path) {
+    const TRIES: u32 = 200;
+    for _ in 0..TRIES {
+        if fs::remove_dir(cgroup).is_ok() || !cgroup.exists() {
+            return;
+        }
+        let _ = fs::write(cgroup.join("freezer.state"), "THAWED");
+        let _ = fs::write(cgroup.join("cgroup.freeze"), "0");
+        if fs::write(cgroup.join("cgroup.kill"), "1").is_err() {
+            let procs = fs::read_to_string(cgroup.join("cgroup.procs")).unwrap_or_default();
+            for pid in procs.lines().filter_map(|l| l.trim().parse::<i32>().ok()).filter(|pid| *pid > 1) {
+                kill_member(cgroup, pid);
+            }
+        }
+        std::thread::sleep(std::time::Duration::from_millis(5));
+    }
+}
+
+/// Kills a process of a cgroup. The id may belong to somebody else by now: what is killed is looked at again
+/// through a descriptor that can't change its meaning.
+fn kill_member(cgroup: &Path, pid: i32) {
+    use rustix::process::{Pid, PidfdFlags, Signal, pidfd_open, pidfd_send_signal};
+    let Some(pid) = Pid::from_raw(pid) else { return };
+    let Ok(process) = pidfd_open(pid, PidfdFlags::empty()) else { return };
+    let procs = fs::read_to_string(cgroup.join("cgroup.procs")).unwrap_or_default();
+    if procs.lines().any(|l| l.trim().parse() == Ok(pid.as_raw_nonzero().get())) {
+        let _ = pidfd_send_signal(&process, Signal::KILL);
     }
 }
 

@@ -32,7 +32,7 @@ pub use options::{
 };
 pub use output::{Output, StdioStream};
 pub use process::Process;
-pub(crate) use shared::Shared;
+pub(crate) use shared::{Shared, lost};
 
 use crate::Result;
 use crate::runtime::paths::private_dir;

@@ -74,6 +74,12 @@ pub(crate) fn is_alive(run_root: &Path, launcher: &str) -> bool {
     lock.exists() && matches!(paths::lock_file(&lock, false), Ok(None))
 }
 
+/// Whether a name's file is void: its launcher is dead. Only while nobody can take names.
+pub(crate) fn is_void(run_root: &Path, path: &Path) -> bool {
+    let Ok(_one_at_a_time) = paths::lock_file(&run_root.join("names.lock"), true) else { return false };
+    holder(path).is_none_or(|(launcher, _)| !is_alive(run_root, &launcher))
+}
+
 fn taken(name: &str, holder: &str) -> Error {
     let text = format!("the name is taken by the container {}", &holder[..holder.len().min(12)]);
     Error::new(ErrorKind::AlreadyExists, text).with_context("name", name)

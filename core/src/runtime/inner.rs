@@ -81,6 +81,8 @@ impl RuntimeInner {
 
     /// Removes what the launcher may have left.
     fn sweep(&self) {
+        let prefix = format!("{}-", self.launcher.name);
+        self.cgroups.clear(|cgroup| cgroup.starts_with(&prefix));
         let _ = std::fs::remove_dir_all(&self.launcher.dir);
         self.cgroups.release();
     }

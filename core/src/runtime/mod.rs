@@ -112,7 +112,7 @@ async fn open(root: &Path, rootless: Option<bool>, uid: u32, gid: u32) -> Result
     let db = Arc::new(Db::open(&root.join("db.sqlite"))?);
     let hash = run_root.file_name().unwrap_or_default().to_string_lossy().into_owned();
     let cgroups = Cgroups::prepare(&hash);
-    repair::repair(&root, &run_root, &db, &cgroups)?;
+    let trash = repair::repair(&root, &run_root, &db, &cgroups)?;
     let mut warnings: Vec<String> = cgroups.warning.iter().cloned().collect();
     let id_maps = rootless.then(|| {
         let found = idmap::rootless(uid, gid);
@@ -127,6 +127,11 @@ async fn open(root: &Path, rootless: Option<bool>, uid: u32, gid: u32) -> Result
             return Err(e);
         }
     };
+    if !trash.is_empty() {
+        // Nobody waits for it; what can't be deleted is found again by the next open.
+        let paths = trash.into_iter().map(Into::into).collect();
+        launcher.request(&containers_protocol::launch::Request::Delete(paths), &[]).await?;
+    }
     let parts = inner::Parts { root, run_root, rootless, db, launcher, cgroups, warnings, cache };
     RuntimeInner::new(parts)
 }

@@ -73,22 +73,38 @@ pub fn open(root: &Path) -> Runtime {
 
 /// No mounts, cgroups, container folders or records of a root.
 pub fn assert_nothing_left(root: &Path, run_root: &Path) {
+    let left = left_over(root, run_root);
+    assert!(left.is_empty(), "left behind: {left:#?}");
+}
+
+/// The same after some time, where nobody waited for the end.
+pub fn nothing_left_soon(root: &Path, run_root: &Path) {
+    let start = Instant::now();
+    while !left_over(root, run_root).is_empty() && start.elapsed() < Duration::from_secs(20) {
+        std::thread::sleep(Duration::from_millis(20));
+    }
+    assert_nothing_left(root, run_root);
+}
+
+/// What is left of a root in mounts, cgroups, folders and records.
+pub fn left_over(root: &Path, run_root: &Path) -> Vec<String> {
     let text = root.display().to_string();
     let hash = run_root.file_name().unwrap().to_string_lossy().into_owned();
     let mounts = std::fs::read_to_string("/proc/self/mountinfo").unwrap();
-    assert!(!mounts.contains(&text) && !mounts.contains(&hash), "mounts are left:\n{mounts}");
-    let containers: Vec<_> = entries(&root.join("containers"));
-    assert!(containers.is_empty(), "container folders are left: {containers:?}");
-    let run: Vec<_> =
-        entries(run_root).into_iter().filter(|n| n.starts_with("l-") || n.starts_with("c-")).collect();
-    assert!(run.is_empty(), "run folders are left: {run:?}");
-    assert!(entries(&run_root.join("names")).is_empty(), "names are left");
-    for cgroup in find_cgroups(&hash) {
-        panic!("a cgroup is left: {}", cgroup.display());
-    }
+    let mut left: Vec<String> = mounts
+        .lines()
+        .filter(|l| l.contains(&text) || l.contains(&hash))
+        .map(|l| format!("mount {l}"))
+        .collect();
+    left.extend(entries(&root.join("containers")).into_iter().map(|n| format!("folder {n}")));
+    let run = entries(run_root).into_iter().filter(|n| n.starts_with("l-") || n.starts_with("c-"));
+    left.extend(run.map(|n| format!("run folder {n}")));
+    left.extend(entries(&run_root.join("names")).into_iter().map(|n| format!("name {n}")));
+    left.extend(find_cgroups(&hash).into_iter().map(|c| format!("cgroup {}", c.display())));
+    left
 }
 
-pub fn entries(dir: &Path) -> Vec<String> {
+fn entries(dir: &Path) -> Vec<String> {
     let Ok(list) = std::fs::read_dir(dir) else { return Vec::new() };
     list.map(|e| e.unwrap().file_name().to_string_lossy().into_owned()).collect()
 }

@@ -15,6 +15,7 @@ use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use rustix::fd::OwnedFd;
 use rustix::fs::{CWD, Mode, OFlags, openat};
 use rustix::io::Errno;
+use rustix::mount::{UnmountFlags, unmount};
 
 /// How long the library may take to send its first message.
 const SETUP_SECONDS: i64 = 30;
@@ -143,6 +144,9 @@ fn serve(setup: Setup, fds: SetupFds, sock: OwnedFd) -> i32 {
     }
     parent.run();
     crate::cgroup::release(&setup.cgroup);
+    // Last: until then, whoever opens the root finds what is left by this folder.
+    let _ = unmount([&setup.run_dir.0, &b"/ns"[..]].concat(), UnmountFlags::DETACH);
+    let _ = crate::remove::tree(&setup.run_dir.0, &mut usize::MAX.clone());
     0
 }
 

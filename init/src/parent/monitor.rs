@@ -74,6 +74,7 @@ impl Parent {
         monitor.containers.insert(id, Container::new(Rc::new(plan), owner));
         monitor.first_start(id, fds);
         monitor.run();
+        crate::cgroup::release(&monitor.host.cgroups);
         0
     }
 

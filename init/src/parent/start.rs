@@ -112,18 +112,23 @@ impl Parent {
 
     /// Starts a container that is registered.
     pub(super) fn start(&mut self, id: u64, fds: &[OwnedFd]) -> Result<(), Failure> {
+        let attached = !self.is_monitor();
         let Some(container) = self.containers.get_mut(&id) else { return Ok(()) };
         let plan = Rc::clone(&container.plan);
         check(&plan)?;
         let mut started = Started { at: unix_nanos(), ..Started::default() };
         if let (Some(wanted), None) = (&plan.cgroup, &container.cgroup) {
-            let name = if plan.id.is_empty() { &self.host.cgroup_prefix } else { &plan.id };
+            // Whoever finds the cgroup of an attached container sees whether its launcher lives.
+            let name = match attached {
+                true => format!("{}-{}", self.host.cgroup_prefix, plan.id),
+                false => plan.id.clone(),
+            };
             // One that was here before, started again.
-            self.cleanup.finish_cgroup(name);
+            self.cleanup.finish_cgroup(&name);
             let ready = self.spares.cgroup(wanted);
             let (cgroup, warnings) = match ready {
                 Some(ready) => ready,
-                None => Cgroup::make(&self.host.cgroups, name, wanted)?,
+                None => Cgroup::make(&self.host.cgroups, &name, wanted)?,
             };
             started.warnings = warnings;
             container.cgroup = Some(cgroup);
