@@ -104,7 +104,8 @@ async fn start(
     rootfs: &RootfsParts,
     with_input: bool,
 ) -> Result<Streams> {
-    let dir = rt.container_dir(&record.id);
+    // Named by the launcher: whoever opens the root sees from it whether the folder is in use.
+    let dir = rt.container_dir(&format!("run-{}-{}", rt.launcher.name, &record.id[..12]));
     let file = record_file(rt, &record.id);
     let delete = vec![dir.clone().into(), file.clone().into()];
     let (cgroup, _warnings) =

@@ -101,7 +101,10 @@ impl Repair<'_> {
         let mut known: HashSet<String> = self.detached()?.into_iter().map(|record| record.id).collect();
         known.extend(Record::attached(self.run_root)?.into_iter().map(|(_, record)| record.id));
         for name in found {
-            let alive = match name.strip_prefix("pool-") {
+            let launcher = name
+                .strip_prefix("pool-")
+                .or_else(|| name.strip_prefix("run-")?.rsplit_once('-').map(|p| p.0));
+            let alive = match launcher {
                 Some(launcher) => names::is_alive(self.run_root, launcher),
                 None => known.contains(&name),
             };

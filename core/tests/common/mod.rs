@@ -104,7 +104,8 @@ pub fn left_over(root: &Path, run_root: &Path) -> Vec<String> {
     left
 }
 
-fn entries(dir: &Path) -> Vec<String> {
+/// Names in a folder.
+pub fn entries(dir: &Path) -> Vec<String> {
     let Ok(list) = std::fs::read_dir(dir) else { return Vec::new() };
     list.map(|e| e.unwrap().file_name().to_string_lossy().into_owned()).collect()
 }
