@@ -334,9 +334,9 @@ static void test_descriptors(void)
     ctr_process_free(p);
 
     OK(ctr_container_kill(c, "KILL", &e));
-    polled.fd = exit_fd;
-    CHECK(poll(&polled, 1, 20000) == 1 && (polled.revents & POLLIN));
     OK(ctr_container_wait(c, -1, NULL, &code, &e));
+    polled.fd = exit_fd;
+    CHECK(poll(&polled, 1, 0) == 1 && (polled.revents & POLLIN));
     CHECK(code == 137);
     OK(ctr_container_status(c, &status, &e));
     CHECK(strcmp(status, "exited") == 0);

@@ -205,10 +205,13 @@ impl Parent {
     /// Sends `exited` to the owner and to all who wait.
     fn tell_exit(&mut self, container: u64, record: &ExitRecord) {
         let about = |c: &super::Connection| c.waits && c.container == Some(container);
-        let waiting: Vec<u64> =
-            self.connections.iter().filter(|(_, c)| about(c)).map(|(id, _)| *id).collect();
+        let waiting = self.connections.iter().filter(|(_, c)| about(c));
+        let mut waiting: Vec<(bool, u64)> = waiting.map(|(id, c)| (c.owner, *id)).collect();
+        // In order, the owner last: who has a descriptor that tells of the end, and then waits, finds it readable
+        // when the wait is over.
+        waiting.sort_unstable();
         let event = Event::Exited(record.clone());
-        for id in waiting {
+        for (_, id) in waiting {
             self.send(id, &event, &[]);
             if let Some(connection) = self.connections.get_mut(&id) {
                 (connection.waits, connection.owner) = (false, false);
