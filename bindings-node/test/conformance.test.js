@@ -4,8 +4,9 @@
 
 const fs = require('node:fs');
 const path = require('node:path');
-const { describe, it } = require('node:test');
+const { after, describe, it } = require('node:test');
 const { session } = require('./helpers.js');
+const { missing, startRegistry } = require('./registry.js');
 const { replay } = require('./conformance/replay.js');
 
 const folder = path.join(__dirname, '../../tests/conformance');
@@ -34,7 +35,13 @@ function has(need, info) {
   }
 }
 
-const t = session();
+let registry;
+const t = session(async () => {
+  if (process.env.REGISTRY !== undefined || missing !== undefined) return;
+  registry = await startRegistry();
+  process.env.REGISTRY = registry.values.registry;
+});
+after(() => registry?.stop());
 
 for (const file of fs.readdirSync(folder).filter((name) => name.endsWith('.json')).sort()) {
   const { cases } = JSON.parse(fs.readFileSync(path.join(folder, file), 'utf8'));

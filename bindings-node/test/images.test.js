@@ -1,12 +1,13 @@
 'use strict';
 
 const assert = require('node:assert/strict');
-const { execFileSync, spawn } = require('node:child_process');
+const { execFileSync } = require('node:child_process');
 const fs = require('node:fs');
 const path = require('node:path');
 const { after, before, describe, it } = require('node:test');
 const { pathToFileURL } = require('node:url');
-const { containers, session, temporary, eventually } = require('./helpers.js');
+const { containers, session, temporary } = require('./helpers.js');
+const { missing, startRegistry } = require('./registry.js');
 
 const t = session();
 const work = temporary();
@@ -81,23 +82,14 @@ it('bad input', async () => {
   await assert.rejects(t.rt.images.import_('/no/such/file'), { code: 'path_not_found' });
 });
 
-const tools = ['docker-registry', 'skopeo', 'umoci', 'python3'];
-const missing = tools.find((tool) => !process.env.PATH.split(':').some((folder) => fs.existsSync(path.join(folder, tool))));
-
 describe('a real registry', { skip: missing && `this machine lacks ${missing}` }, () => {
   let registry;
-  const values = {};
+  let values;
   before(async () => {
-    registry = spawn('python3', [path.join(__dirname, '../../tests/registry/start.py'), '--images', 'oci,schema2'], { stdio: ['pipe', 'pipe', 'inherit'] });
-    let out = '';
-    registry.stdout.on('data', (data) => { out += data; });
-    await eventually('the registry is up', () => out.includes('ready\n') || registry.exitCode !== null, 120_000);
-    for (const line of out.split('\n')) values[line.slice(0, line.indexOf('='))] = line.slice(line.indexOf('=') + 1);
+    registry = await startRegistry('--images', 'oci,schema2');
+    values = registry.values;
   });
-  after(async () => {
-    registry.stdin.end();
-    if (registry.exitCode === null) await new Promise((resolve) => registry.once('exit', resolve));
-  });
+  after(() => registry?.stop());
 
   it('pull tells its progress in order, before it ends', async () => {
     const events = [];
