@@ -13,8 +13,19 @@ function temporary(prefix = 'containers-node-') {
   const folder = fs.mkdtempSync(path.join(os.tmpdir(), prefix));
   // Images and containers are looked into by other users inside the container.
   fs.chmodSync(folder, 0o755);
-  after(() => fs.rmSync(folder, { recursive: true, force: true }));
+  after(() => eventually('the folder can be removed', () => remove(folder)));
   return folder;
+}
+
+/** Removes a folder; false while a monitor still cleans up what only it may look into. */
+function remove(folder) {
+  try {
+    fs.rmSync(folder, { recursive: true, force: true });
+    return true;
+  } catch (error) {
+    if (error.code === 'EACCES' || error.code === 'ENOTEMPTY') return false;
+    throw error;
+  }
 }
 
 /**
