@@ -8,19 +8,26 @@ const path = require('node:path');
 const { after, before } = require('node:test');
 const containers = require('..');
 
-/** A folder that is removed when the test file ends. */
-function temporary(prefix = 'containers-node-') {
-  const folder = fs.mkdtempSync(path.join(os.tmpdir(), prefix));
+function folder(prefix) {
+  const made = fs.mkdtempSync(path.join(os.tmpdir(), prefix));
   // Images and containers are looked into by other users inside the container.
-  fs.chmodSync(folder, 0o755);
-  after(() => eventually('the folder can be removed', () => remove(folder)));
-  return folder;
+  fs.chmodSync(made, 0o755);
+  return made;
 }
 
+/** A folder that is removed when the test file ends. */
+function temporary(prefix = 'containers-node-') {
+  const made = folder(prefix);
+  after(() => removed(made));
+  return made;
+}
+
+const removed = (made) => eventually('the folder can be removed', () => remove(made));
+
 /** Removes a folder; false while a monitor still cleans up what only it may look into. */
-function remove(folder) {
+function remove(made) {
   try {
-    fs.rmSync(folder, { recursive: true, force: true });
+    fs.rmSync(made, { recursive: true, force: true });
     return true;
   } catch (error) {
     if (error.code === 'EACCES' || error.code === 'ENOTEMPTY') return false;
@@ -33,7 +40,7 @@ function remove(folder) {
  * runs before the tests, with it.
  */
 function session(prepare) {
-  const t = { root: temporary(), rt: undefined };
+  const t = { root: folder('containers-node-'), rt: undefined };
   before(async () => {
     process.env.CONTAINERS_ROOT = t.root;
     t.rt = await containers.Runtime.open();
@@ -41,6 +48,8 @@ function session(prepare) {
   });
   after(async () => {
     await t.rt?.close();
+    // Hooks run in the order in which they were made: not before the closing.
+    await removed(t.root);
   });
   return t;
 }

@@ -20,6 +20,7 @@ async function startRegistry(...options) {
   let out = '';
   child.stdout.on('data', (data) => { out += data; });
   await eventually('the registry is up', () => out.includes('ready\n') || child.exitCode !== null, 120_000);
+  if (child.exitCode !== null) throw new Error(`the registry ended with code ${child.exitCode}`);
   const values = Object.fromEntries(out.split('\n').map((line) => [line.slice(0, line.indexOf('=')), line.slice(line.indexOf('=') + 1)]));
   async function stop() {
     child.stdin.end();

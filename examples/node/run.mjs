@@ -7,11 +7,7 @@ import { run, ContainersError } from 'containers';
 const command = process.argv.length > 2 ? process.argv.slice(2) : ['sh', '-c', 'echo "I am $(id -un), process $$"'];
 
 try {
-  const { exitCode, stdout, stderr } = await run('host', command, {
-    memLimit: '256m',
-    pidsLimit: 64,
-    timeout: 10_000,
-  });
+  const { exitCode, stdout, stderr } = await run('host', command, { timeout: 10_000 });
   process.stdout.write(stdout);
   process.stderr.write(stderr);
   process.exitCode = exitCode;
