@@ -21,7 +21,7 @@ demo: build
 lint: build
 	scripts/lint.sh
 
-test: build
+test: setup
 	scripts/test.sh
 
 bench: build
