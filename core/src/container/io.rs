@@ -12,6 +12,9 @@ use std::task::Poll;
 /// Read at once at most.
 pub(crate) const CHUNK: usize = 64 * 1024;
 
+/// Room that a first read gets.
+const LEAST: usize = 4 * 1024;
+
 /// A pipe: to read, to write.
 pub(crate) fn pipe() -> Result<(OwnedFd, OwnedFd)> {
     pipe_with(PipeFlags::CLOEXEC).map_err(|e| Error::io("can't make a pipe", e.into()))
@@ -46,22 +49,34 @@ pub(crate) enum Got {
     Nothing,
 }
 
-/// Appends what can be read at once, at most [`CHUNK`] bytes.
+/// Appends what can be read at once.
 pub(crate) fn read_some(fd: impl AsFd, out: &mut Vec<u8>) -> Result<Got> {
-    read_most(fd, out, CHUNK)
+    // Room for what is there usually; where there is more, the next calls make more of it.
+    if out.capacity() - out.len() < LEAST {
+        out.reserve(if out.is_empty() { LEAST } else { CHUNK });
+    }
+    understand(retry(|| rustix::io::read(&fd, rustix::buffer::spare_capacity(out))))
 }
 
 /// Appends what can be read at once, at most `most` bytes.
 pub(crate) fn read_most(fd: impl AsFd, out: &mut Vec<u8>, most: usize) -> Result<Got> {
     let before = out.len();
     out.resize(before + most, 0);
-    let got = loop {
-        match rustix::io::read(&fd, &mut out[before..]) {
-            Err(Errno::INTR) => continue,
-            other => break other,
-        }
-    };
+    let got = retry(|| rustix::io::read(&fd, &mut out[before..]));
     out.truncate(before + *got.as_ref().unwrap_or(&0));
+    understand(got)
+}
+
+fn retry(mut read: impl FnMut() -> rustix::io::Result<usize>) -> rustix::io::Result<usize> {
+    loop {
+        match read() {
+            Err(Errno::INTR) => continue,
+            other => return other,
+        }
+    }
+}
+
+fn understand(got: rustix::io::Result<usize>) -> Result<Got> {
     match got {
         Ok(0) => Ok(Got::End),
         Ok(n) => Ok(Got::Bytes(n)),

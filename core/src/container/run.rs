@@ -94,6 +94,9 @@ struct Streams {
     stdin: Option<OwnedFd>,
     stdout: Option<OwnedFd>,
     stderr: Option<OwnedFd>,
+    /// The command's ends of its output: while they are open, the end of a stream wakes nobody. What it
+    /// wrote is complete when its end is reported, because all its processes are gone by then.
+    _held: Vec<OwnedFd>,
     tty: bool,
 }
 
@@ -153,11 +156,12 @@ async fn start(
     }
     let owner = rt.launcher.request(&launch::Request::Start(Box::new(plan)), &fds).await?;
     made.keep = true;
-    let (stdout, stderr) = match outputs {
-        Some(((out, _), (err, _))) => (Some(out), Some(err)),
-        None => (None, None),
+    drop(fds);
+    let (stdout, stderr, _held) = match outputs {
+        Some(((out, their_out), (err, their_err))) => (Some(out), Some(err), vec![their_out, their_err]),
+        None => (None, None, Vec::new()),
     };
-    Ok(Streams { owner, stdin: stdin.map(|(ours, _)| ours), stdout, stderr, tty })
+    Ok(Streams { owner, stdin: stdin.map(|(ours, _)| ours), stdout, stderr, _held, tty })
 }
 
 /// Removes what was made for a start that did not come to the launcher.
@@ -275,7 +279,7 @@ impl Run {
             if exit.is_some() {
                 // Nobody is left to read, and soon nobody to write either.
                 s.stdin = None;
-                if s.stdout.is_none() && s.stderr.is_none() {
+                if !s.tty || s.stdout.is_none() {
                     return Ok(None);
                 }
                 let limit = *drained.get_or_insert_with(|| Instant::now() + GRACE);

@@ -29,7 +29,7 @@ pub(crate) struct Request<'a> {
     pub(crate) rootfs: &'a RootfsParts,
     /// The folder for writable layers; it exists.
     pub(crate) dir: &'a Path,
-    /// The writable layer is thrown away at the container's end.
+    /// The writable layer is thrown away at the container's end, and only that end is waited for.
     pub(crate) throw_away: bool,
     pub(crate) cgroup: Option<CgroupPlan>,
     pub(crate) id_maps: Option<IdMaps>,
@@ -70,6 +70,7 @@ pub(crate) fn build(cache: &Cache, request: Request<'_>) -> Result<Plan> {
         cgroup: request.cgroup,
         stdio: request.stdio,
         keep: request.keep,
+        quiet: request.throw_away,
     })
 }
 

@@ -28,6 +28,8 @@ pub struct Plan {
     pub stdio: Stdio,
     /// What the parent keeps of it, and what it deletes in the end.
     pub keep: Keep,
+    /// The owner waits for the end alone: no `started` is sent, except with a terminal.
+    pub quiet: bool,
 }
 
 /// Id maps, one entry for each `uid_map` line.

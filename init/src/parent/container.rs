@@ -343,11 +343,12 @@ impl Parent {
         self.begin_streams(id);
         let Some(container) = self.containers.get_mut(&id) else { return };
         let Some(started) = &container.started else { return };
-        let event = Event::Started(started.clone());
-        let owner = container.owner;
         let master = container.master.take();
+        let told = master.is_some() || !container.plan.quiet;
+        let owner = container.owner.filter(|_| told);
+        let event = owner.map(|owner| (owner, Event::Started(started.clone())));
         self.begin_health(id);
-        if let Some(owner) = owner {
+        if let Some((owner, event)) = event {
             let fds: Vec<_> = master.iter().map(AsFd::as_fd).collect();
             self.send(owner, &event, &fds);
         }

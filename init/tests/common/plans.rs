@@ -129,6 +129,7 @@ pub fn plan(rootfs: &Path, scratch: &Path, args: &[&str]) -> Plan {
         },
         stdio: Stdio::Direct([None, Some(0), Some(1)]),
         keep: Keep { delete: vec![writable.as_path().into()], ..Keep::default() },
+        quiet: false,
     }
 }
 
