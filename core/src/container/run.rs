@@ -64,16 +64,12 @@ pub(crate) async fn run(rt: &Arc<RuntimeInner>, image: &str, options: RunOptions
         timeout,
         max: max_output.unwrap_or(MAX_OUTPUT),
         collected: Output::default(),
-        unwritten: None,
+        record: None,
     };
     let streams = start(rt, &record, &spec, &base.rootfs, !run.input.is_empty()).await?;
     let due = Instant::now() + if record.name.is_empty() { BRIEF } else { Duration::ZERO };
-    let file = record_file(rt, &record.id);
-    run.unwritten = Some(Unwritten { file: file.clone(), record, due, _hold: hold });
-    let output = run.collect(streams).await;
-    // The launcher would do it a little later, and the image could not be removed until then.
-    let _ = std::fs::remove_file(file);
-    let output = output?;
+    run.record = Some(LateRecord { file: record_file(rt, &record.id), record, due, hold, written: false });
+    let output = run.collect(streams).await?;
     if check && output.exit_code != 0 {
         let text = format!("the command ended with code {}", output.exit_code);
         return Err(Error::new(ErrorKind::ExitError, text)
@@ -189,16 +185,26 @@ struct Run {
     timeout: Option<Duration>,
     max: u64,
     collected: Output,
-    unwritten: Option<Unwritten>,
+    record: Option<LateRecord>,
 }
 
-/// A record that is not written yet.
-struct Unwritten {
+/// A record that is written only if the run takes longer, and removed with it.
+struct LateRecord {
     record: Record,
     file: PathBuf,
     due: Instant,
     /// Keeps the image until the record does.
-    _hold: Option<Hold>,
+    hold: Option<Hold>,
+    written: bool,
+}
+
+impl Drop for LateRecord {
+    fn drop(&mut self) {
+        // The launcher would do it a little later, and the image could not be removed until then.
+        if self.written {
+            let _ = std::fs::remove_file(&self.file);
+        }
+    }
 }
 
 /// Why a run was ended before its end.
@@ -294,13 +300,17 @@ impl Run {
 
     /// Waits until something can be done. A run that takes longer is written down, for others to see.
     async fn wait(&mut self, s: &Streams) -> Result<()> {
-        let Some(unwritten) = &self.unwritten else { return any_ready(&s.waits(false)).await };
-        match timeout_at(Some(unwritten.due), any_ready(&s.waits(false))).await {
+        let Some(late) = self.record.as_mut().filter(|r| !r.written) else {
+            return any_ready(&s.waits(false)).await;
+        };
+        match timeout_at(Some(late.due), any_ready(&s.waits(false))).await {
             Ok(ready) => ready,
-            Err(_) => match self.unwritten.take() {
-                Some(late) => late.record.write(&late.file),
-                None => Ok(()),
-            },
+            Err(_) => {
+                late.written = true;
+                late.record.write(&late.file)?;
+                late.hold = None;
+                Ok(())
+            }
         }
     }
 
