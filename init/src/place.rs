@@ -9,7 +9,7 @@
 use crate::fs;
 use crate::sys::mount::{ATTR_NOSUID, ATTR_RDONLY, setattr};
 use crate::sys::process;
-use rustix::fd::OwnedFd;
+use rustix::fd::{AsFd, BorrowedFd, OwnedFd};
 use rustix::fs::{
     AtFlags, CWD, FileType, Mode, OFlags, StatxFlags, makedev, mkdirat, mknodat, openat, statx,
 };
@@ -57,6 +57,37 @@ impl Place {
     /// Where the file system of generated files is attached.
     pub fn files_point(&self) -> &CStr {
         &self.paths().files
+    }
+}
+
+/// The way to the corner's things from a container's first process.
+pub enum Corner {
+    /// By their paths.
+    Paths,
+    /// From its folder, for those who may not walk the way there: the run folder is private, and a user
+    /// namespace's root is somebody else.
+    Folder(OwnedFd),
+}
+
+impl Corner {
+    /// Opens the folder, while the process still is who the run folder belongs to.
+    pub fn open(place: &Place) -> Result<Corner, Errno> {
+        let null = place.null().to_bytes();
+        let folder = &null[..null.len() - b"null".len()];
+        let how = OFlags::PATH | OFlags::DIRECTORY | OFlags::CLOEXEC;
+        openat(CWD, folder, how, Mode::empty()).map(Corner::Folder)
+    }
+
+    /// Folder and name for one of the place's paths.
+    pub fn at<'a>(&'a self, path: &'a CStr) -> (BorrowedFd<'a>, &'a [u8]) {
+        match self {
+            Corner::Paths => (CWD, path.to_bytes()),
+            Corner::Folder(folder) => {
+                let path = path.to_bytes();
+                let name = path.iter().rposition(|b| *b == b'/').map_or(0, |i| i + 1);
+                (folder.as_fd(), &path[name..])
+            }
+        }
     }
 }
 

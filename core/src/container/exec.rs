@@ -9,12 +9,16 @@ use crate::{Error, ErrorKind, Result};
 use containers_protocol::control::{self, Request};
 use rustix::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::sync::Arc;
+use std::time::Duration;
+
+/// The parent kills a process that takes too long, too, for it may be that nobody waits here.
+const LATER: Duration = Duration::from_millis(200);
 
 impl Shared {
     /// [`crate::Container::exec`].
     pub(super) async fn exec(self: &Arc<Self>, options: ExecOptions) -> Result<Process> {
         let timeout = options.timeout.map(|t| parse::seconds(t, "timeout")).transpose()?;
-        let exec = checked(&options)?;
+        let exec = checked(&options, timeout)?;
         let client = self.running_client().await?;
         let plain = !options.tty && !options.detach;
         let stdin = if plain && options.stdin { Some(input_pipe()?) } else { None };
@@ -86,7 +90,7 @@ impl Shared {
     }
 }
 
-fn checked(options: &ExecOptions) -> Result<control::Exec> {
+fn checked(options: &ExecOptions, timeout: Option<Duration>) -> Result<control::Exec> {
     match options.command.first() {
         None => return Err(parse::bad("command", "there is no command")),
         Some(first) if first.is_empty() => return Err(parse::bad("command", "the command is an empty text")),
@@ -113,6 +117,7 @@ fn checked(options: &ExecOptions) -> Result<control::Exec> {
         tty: options.tty.then(|| options.tty_size.unwrap_or((24, 80))),
         stdio: [plain && options.stdin, plain, plain],
         kill_on_close: !options.detach,
+        timeout_ms: timeout.map(|t| (t + LATER).as_millis() as u64),
     })
 }
 

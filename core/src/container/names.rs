@@ -9,6 +9,7 @@ use crate::{Error, ErrorKind, Result};
 use rusqlite::OptionalExtension;
 use rustix::fd::OwnedFd;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 /// A name that is held as long as this lives.
 #[derive(Debug)]
@@ -27,7 +28,7 @@ impl Drop for Claim {
 }
 
 /// Takes a name for a container; `None` for an empty name. `already_exists` when somebody else has it.
-pub(crate) fn claim(rt: &RuntimeInner, name: &str, id: &str) -> Result<Option<Claim>> {
+pub(crate) fn claim(rt: &Arc<RuntimeInner>, name: &str, id: &str) -> Result<Option<Claim>> {
     if name.is_empty() {
         return Ok(None);
     }
@@ -48,7 +49,11 @@ pub(crate) fn claim(rt: &RuntimeInner, name: &str, id: &str) -> Result<Option<Cl
     }
     let claim = Claim { path, id: id.to_owned(), pid: std::process::id() };
     match in_database(rt, name)? {
-        Some(holder) if holder != id => Err(taken(name, &holder)),
+        Some(holder) if holder != id => match super::list::get(rt, &holder) {
+            // It was to remove itself at its end, and has done so just now.
+            Err(e) if e.kind() == ErrorKind::ContainerNotFound => Ok(Some(claim)),
+            _ => Err(taken(name, &holder)),
+        },
         _ => Ok(Some(claim)),
     }
 }

@@ -262,7 +262,8 @@ pub struct ExecOptions {
     pub user: Option<String>,
     /// All capabilities.
     pub privileged: bool,
-    /// Seconds until its process group is killed; then `wait` and reads fail with `exec_timeout`.
+    /// Seconds until its process group is killed, whether anybody waits or not; then `wait` and reads fail
+    /// with `exec_timeout`.
     pub timeout: Option<f64>,
     /// It lives on without its handle; its streams are `/dev/null`.
     pub detach: bool,

@@ -188,6 +188,10 @@ impl Process {
     /// The end; `exec_timeout` when the process's own time ran out.
     async fn exit(&self) -> Result<ExitRecord> {
         let ended = self.within(self.wait_end()).await??;
+        if ended.signal == libc::SIGKILL && self.deadline.is_some_and(|d| d.0 <= Instant::now()) {
+            // Its parent was faster.
+            self.timed_out.store(true, Ordering::Release);
+        }
         if self.timed_out.load(Ordering::Acquire) { Err(self.too_late()) } else { Ok(ended) }
     }
 

@@ -57,6 +57,15 @@ impl Fixture {
         self.scratch.0.join("root")
     }
 
+    /// [`Fixture::finish`] after containers that clean up by themselves.
+    pub fn finish_soon(self) {
+        let root = self.rt.root().to_path_buf();
+        let run_root = self.rt.info().unwrap().run_root;
+        block_on(self.rt.close()).unwrap();
+        drop(self.rt);
+        nothing_left_soon(&root, &run_root);
+    }
+
     /// Closes the runtime and checks that nothing is left.
     pub fn finish(self) {
         let root = self.rt.root().to_path_buf();

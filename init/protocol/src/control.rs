@@ -90,6 +90,9 @@ pub struct Exec {
     /// Run in its own process group and, when this connection closes, kill it.
     #[serde(default)]
     pub kill_on_close: bool,
+    /// Kill its group after so many milliseconds.
+    #[serde(default)]
+    pub timeout_ms: Option<u64>,
 }
 
 /// What a parent answers or reports.

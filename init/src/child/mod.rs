@@ -17,7 +17,7 @@ pub mod tty;
 pub mod user;
 
 use crate::failure::{Context, failure};
-use crate::place::Place;
+use crate::place::{Corner, Place};
 use crate::sys::{process, security};
 use containers_protocol::control::Failure;
 use containers_protocol::plan::{Plan, ProcessPlan};
@@ -37,6 +37,8 @@ pub struct Child<'a> {
     pub process: &'a ProcessPlan,
     /// Where the mount namespace's own things are.
     pub place: &'a Place,
+    /// The way to them.
+    pub corner: Corner,
     /// Inside the launcher's user namespace.
     pub rootless: bool,
     /// The root file system, mounted but attached nowhere; `None`: the child mounts it.

@@ -106,7 +106,8 @@ pub fn mask(child: &Child<'_>, root: &Root, path: &[u8]) -> Result<(), Failure> 
     let stat = fstat(&target).at("mask", path)?;
     let is_dir = FileType::from_raw_mode(stat.st_mode) == FileType::Directory;
     let source = if is_dir { child.place.empty_dir() } else { child.place.null() };
-    let tree = clone_tree(CWD, source.to_bytes(), false).at("mask", path)?;
+    let (folder, name) = child.corner.at(source);
+    let tree = clone_tree(folder, name, false).at("mask", path)?;
     attach(&tree, &target).at("mask", path)
 }
 

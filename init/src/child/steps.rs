@@ -55,7 +55,8 @@ impl Child<'_> {
                 (made.as_fd(), &o.lower[0].0)
             }
         };
-        let at = openat(CWD, self.place.root_point(), OFlags::PATH | OFlags::CLOEXEC, Mode::empty());
+        let (folder, name) = self.corner.at(self.place.root_point());
+        let at = openat(folder, name, OFlags::PATH | OFlags::CLOEXEC, Mode::empty());
         attach(fd, at.at("rootfs", path)?).at("rootfs", path)?;
         fchdir(fd).at("rootfs", path)?;
         let how = OFlags::PATH | OFlags::DIRECTORY | OFlags::CLOEXEC;
@@ -109,7 +110,8 @@ impl Child<'_> {
             let tmpfs = fs::tmpfs("755", "1m", attr).at("file", path)?;
             // Attached where nobody sees it: kernels before 6.15 clone attached trees only.
             let how = OFlags::PATH | OFlags::CLOEXEC;
-            let at = openat(CWD, self.place.files_point(), how, Mode::empty()).at("file", path)?;
+            let (folder, name) = self.corner.at(self.place.files_point());
+            let at = openat(folder, name, how, Mode::empty()).at("file", path)?;
             attach(&tmpfs, at).at("file", path)?;
             p.files = Some((tmpfs, 0));
         }

@@ -37,6 +37,8 @@ pub struct Further {
     master: Option<OwnedFd>,
     /// Kill its group when the connection closes.
     kill_on_close: bool,
+    /// How long it may take.
+    timeout_ms: Option<u64>,
     /// Unix time in nanoseconds.
     started_at: i64,
 }
@@ -136,6 +138,7 @@ impl Parent {
             starting: Some(Starting { report, token, failure: None, executing: false }),
             master: None,
             kill_on_close: exec.kill_on_close,
+            timeout_ms: exec.timeout_ms,
             started_at: unix_nanos(),
         };
         self.further.insert(id, further);
@@ -194,6 +197,9 @@ impl Parent {
         };
         let Some(further) = self.further.get_mut(&id) else { return };
         further.process = Some(Process::Runs(Running { pid, pidfd, token }));
+        if let Some(limit) = further.timeout_ms {
+            self.timers.after(Duration::from_millis(limit), Timer::ExecTimeout(id));
+        }
         let started = Started { pid, at: further.started_at, ..Started::default() };
         let (connection, master) = (further.connection, further.master.take());
         if let Some(connection) = connection {
@@ -239,6 +245,7 @@ impl Parent {
             Err(_) => Ended { code: 255, signal: 0 },
         };
         let Some(further) = self.further.remove(&id) else { return };
+        self.timers.cancel(Timer::ExecTimeout(id));
         if let Some(Process::Runs(running)) = &further.process {
             self.poller.remove(running.token, &running.pidfd);
         }

@@ -14,6 +14,7 @@ use crate::failure::{Context, coded, failure};
 use crate::host::Host;
 use crate::launcher::userns;
 use crate::overlay::{self, Ids, Mapped};
+use crate::place::Corner;
 use crate::sys::process::{self, CStrings, Forked};
 use containers_protocol::control::{Event, Failure, Started};
 use containers_protocol::plan::{IdMap, Plan, Restart, Rootfs, Stdio, Step};
@@ -197,7 +198,7 @@ impl Parent {
             CStrings::new(plan.process.env.iter().map(|a| a.0.as_slice())).at("exec", b"environment")?;
         let masks = self.kernel_paths.of(plan, PathKind::Mask);
         let read_only = self.kernel_paths.of(plan, PathKind::ReadOnly);
-        let child = Child {
+        let mut child = Child {
             plan,
             process: &plan.process,
             place,
@@ -206,7 +207,9 @@ impl Parent {
             dev: spares::borrow(container.dev.as_ref()),
             overlays: &container.overlays,
             covered: container.dev.as_ref().map_or(&[], |d| &d.covers),
-            masks: masks.as_deref(),
+            corner: Corner::Paths,
+            // Quick ways that name the corner by its path.
+            masks: masks.as_deref().filter(|_| plan.namespaces & NEWUSER == 0),
             read_only: read_only.as_deref(),
             stdio: stdio_of(plan, fds, container.ends.as_ref())?,
             fds,
@@ -241,7 +244,7 @@ impl Parent {
         let (mut reporter, report) = Reporter::pair().during("clone")?;
         match process::fork(flags, into).during("clone")? {
             Forked::Child => {
-                let failed = forked_child(&child, &mut scratch, &mut reporter);
+                let failed = forked_child(&mut child, &mut scratch, &mut reporter);
                 reporter.send_failure(&failed);
                 process::exit(127)
             }
@@ -382,8 +385,12 @@ fn killed() -> Failure {
 }
 
 /// The first things that a child does which does not share memory.
-fn forked_child(child: &Child<'_>, scratch: &mut Scratch, reporter: &mut Reporter) -> Failure {
+fn forked_child(child: &mut Child<'_>, scratch: &mut Scratch, reporter: &mut Reporter) -> Failure {
     if child.plan.namespaces & NEWUSER != 0 {
+        match Corner::open(child.place) {
+            Ok(corner) => child.corner = corner,
+            Err(e) => return failure("userns", b"", e),
+        }
         let entered = reporter.wait_for_maps().and_then(|()| userns::become_root());
         if let Err(failed) = entered {
             return failed;

@@ -79,8 +79,6 @@ pub(crate) struct Spec {
     pub(crate) mounts: Vec<UserMount>,
     pub(crate) restart: Restart,
     pub(crate) health: Option<Health>,
-    /// Signal and patience.
-    pub(crate) stop: (i32, Duration),
 }
 
 impl Spec {
@@ -93,6 +91,7 @@ impl Spec {
         settings::check_ports(options)?;
         let tty = options.tty.then(|| options.tty_size.unwrap_or((24, 80)));
         let seccomp = settings::seccomp(options)?;
+        stop(options, image)?;
         Ok(Spec {
             args: args(options, image)?,
             env: env(options, image)?,
@@ -122,7 +121,6 @@ impl Spec {
             mounts: mounts::mounts(options)?,
             restart: settings::restart(options)?,
             health: settings::health(options)?,
-            stop: stop(options, image)?,
         })
     }
 

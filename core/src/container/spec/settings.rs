@@ -102,7 +102,7 @@ pub(super) fn seccomp(options: &CreateOptions) -> Result<Seccomp> {
 pub(crate) fn check_user(user: &str) -> Result<()> {
     let shape = user.len() <= 256 && !user.chars().any(char::is_control) && user.matches(':').count() <= 1;
     let parts = user.split(':').all(|p| !p.is_empty());
-    if !user.is_empty() && !(shape && parts) {
+    if !(user.is_empty() || shape && parts) {
         return Err(bad("user", format!("not a user: {user:?} (user, uid, user:group, uid:gid)")));
     }
     for part in user.split(':').filter(|p| !p.is_empty() && p.bytes().all(|b| b.is_ascii_digit())) {
@@ -197,7 +197,6 @@ pub(super) fn limits(options: &CreateOptions) -> Result<Limits> {
 
 /// Processors of the machine, whatever this process may use.
 fn processors() -> usize {
-    // SAFETY-free: through the C library's own count.
     nix::unistd::sysconf(nix::unistd::SysconfVar::_NPROCESSORS_ONLN).ok().flatten().unwrap_or(1) as usize
 }
 

@@ -1,0 +1,236 @@
+//! What the conformance table does not say: restarts, health, user namespaces, removal, streams at their limits.
+
+mod common;
+
+use common::{Fixture, create, eventually, is_root, open};
+use containers::blocking::block_on;
+use containers::{ErrorKind, ExecOptions, ListOptions, LogOptions, RemoveOptions, Status, StdioStream};
+use serde_json::json;
+use std::time::{Duration, Instant};
+
+fn exec(options: serde_json::Value) -> ExecOptions {
+    serde_json::from_value(options).unwrap()
+}
+
+fn force() -> RemoveOptions {
+    let mut options = RemoveOptions::default();
+    options.force = true;
+    options
+}
+
+#[test]
+fn a_failing_container_is_started_again() {
+    if !is_root() {
+        return;
+    }
+    let f = Fixture::new();
+    let options =
+        create(json!({"command": ["sh", "-c", "echo try; exit 3"], "restart_policy": "on-failure:2"}));
+    let c = block_on(f.rt.containers().run_detached("host", options)).unwrap();
+    let started = Instant::now();
+    assert_eq!(block_on(c.wait(Some(Duration::from_secs(50)))).unwrap(), 3);
+    assert_eq!(c.logs(&LogOptions::default()).unwrap(), b"try\ntry\ntry\n", "after {:?}", started.elapsed());
+    assert_eq!(c.inspect().unwrap()["RestartCount"], 2);
+    block_on(c.remove(force())).unwrap();
+    // One that always runs again stays stopped when it was stopped.
+    let options = create(json!({"command": ["sleep", "600"], "restart_policy": "always"}));
+    let c = block_on(f.rt.containers().run_detached("host", options)).unwrap();
+    let first = c.pid().unwrap().unwrap();
+    block_on(c.exec_run(exec(json!({"command": ["sh", "-c", "kill -9 -1"]})), false)).unwrap();
+    assert_eq!(c.pid().unwrap(), Some(first), "process 1 is immune to its own container's signals");
+    block_on(c.stop(Some(Duration::ZERO))).unwrap();
+    assert_eq!(c.status().unwrap(), Status::Exited);
+    std::thread::sleep(Duration::from_millis(500));
+    assert_eq!(c.status().unwrap(), Status::Exited);
+    block_on(c.remove(RemoveOptions::default())).unwrap();
+    f.finish_soon();
+}
+
+#[test]
+fn health_is_checked() {
+    if !is_root() {
+        return;
+    }
+    let f = Fixture::new();
+    let check = json!({"test": ["CMD-SHELL", "test -e /well"], "interval": 0.1, "retries": 2, "timeout": 20});
+    let options = create(json!({"command": ["sleep", "600"], "healthcheck": check}));
+    let c = block_on(f.rt.containers().run_detached("host", options)).unwrap();
+    let health = || c.inspect().unwrap()["State"]["Health"]["Status"].as_str().unwrap_or_default().to_owned();
+    eventually("it is ill", || health() == "unhealthy");
+    block_on(c.exec_run(exec(json!({"command": ["touch", "/well"]})), true)).unwrap();
+    eventually("it is well", || health() == "healthy");
+    block_on(c.remove(force())).unwrap();
+    f.finish_soon();
+}
+
+#[test]
+fn a_user_namespace_of_its_own() {
+    if !is_root() {
+        return;
+    }
+    let f = Fixture::new();
+    let options = common::run(json!({
+        "command": ["sh", "-c", "id -u; cat /proc/self/uid_map; touch /usr/mine; stat -c %u /usr/mine /usr"],
+        "userns": "auto",
+    }));
+    let out = block_on(f.rt.containers().run_with("host", options)).unwrap();
+    let text = String::from_utf8(out.stdout).unwrap();
+    let lines: Vec<&str> = text.lines().collect();
+    assert_eq!(lines[0], "0", "{text} {}", String::from_utf8_lossy(&out.stderr));
+    let outside: u32 = lines[1].split_ascii_whitespace().nth(1).unwrap().parse().unwrap();
+    assert!(outside > 0, "{text}");
+    assert_eq!(lines[2..], ["0", "0"], "files of the image belong to the container's root");
+    f.finish();
+}
+
+#[test]
+fn one_that_removes_itself_is_gone() {
+    if !is_root() {
+        return;
+    }
+    let f = Fixture::new();
+    let options =
+        || create(json!({"command": ["sh", "-c", "exit 4"], "auto_remove": true, "name": "fleeting"}));
+    for _ in 0..3 {
+        // Nobody waits for it, and its name is free again.
+        let c = block_on(f.rt.containers().run_detached("host", options())).unwrap();
+        drop(c);
+        eventually("it is gone", || f.rt.containers().get("fleeting").is_err());
+    }
+    let c = block_on(f.rt.containers().run_detached("host", options())).unwrap();
+    assert_eq!(block_on(c.wait(None)).unwrap(), 4);
+    assert_eq!(c.status().unwrap_err().kind(), ErrorKind::ContainerNotFound);
+    f.finish_soon();
+}
+
+#[test]
+fn a_process_that_takes_too_long_is_killed_though_nobody_waits() {
+    if !is_root() {
+        return;
+    }
+    let f = Fixture::new();
+    let c = block_on(f.rt.containers().create("host", create(json!({"command": ["sleep", "600"]})))).unwrap();
+    block_on(c.start()).unwrap();
+    let p = block_on(c.exec(exec(json!({"command": ["sleep", "500"], "timeout": 0.5})))).unwrap();
+    let count = || {
+        let out = block_on(c.exec_run(
+            exec(json!({"command": ["sh", "-c", "grep -l 500 /proc/[0-9]*/cmdline | wc -l"]})),
+            false,
+        ));
+        String::from_utf8(out.unwrap().stdout).unwrap().trim().parse::<u32>().unwrap()
+    };
+    // The shell and grep are counted, too.
+    let base = 2;
+    eventually("it is gone", || count() <= base);
+    assert_eq!(block_on(p.wait(None)).unwrap_err().kind(), ErrorKind::ExecTimeout);
+    drop(p);
+    drop(c);
+    f.finish_soon();
+}
+
+#[test]
+fn output_is_lossless_and_waits_for_its_reader() {
+    if !is_root() {
+        return;
+    }
+    let f = Fixture::new();
+    let script = "i=0; while [ $i -lt 20000 ]; do echo line $i; i=$((i+1)); done";
+    let c =
+        block_on(f.rt.containers().create("host", create(json!({"command": ["sh", "-c", script]})))).unwrap();
+    let p = block_on(c.attach()).unwrap();
+    block_on(c.start()).unwrap();
+    // Nobody reads for a while: it waits.
+    std::thread::sleep(Duration::from_millis(300));
+    let mut all = Vec::new();
+    while let Some((stream, data)) = block_on(p.next()).unwrap() {
+        assert_eq!(stream, StdioStream::Stdout);
+        all.extend(data);
+    }
+    let expected: String = (0..20000).map(|i| format!("line {i}\n")).collect();
+    assert!(all == expected.as_bytes());
+    assert_eq!(block_on(p.wait(None)).unwrap(), 0);
+    assert!(c.logs(&LogOptions::default()).unwrap() == expected.as_bytes());
+    drop((p, c));
+    f.finish_soon();
+}
+
+#[test]
+fn abandoned_processes_leave_nothing() {
+    if !is_root() {
+        return;
+    }
+    let f = Fixture::new();
+    let c = block_on(f.rt.containers().create("host", create(json!({"command": ["sleep", "600"]})))).unwrap();
+    block_on(c.start()).unwrap();
+    let fds = || std::fs::read_dir("/proc/self/fd").unwrap().count();
+    drop(block_on(c.exec(exec(json!({"command": ["cat"], "stdin": true})))).unwrap());
+    let before = fds();
+    for _ in 0..50 {
+        drop(block_on(c.exec(exec(json!({"command": ["cat"], "stdin": true})))).unwrap());
+        drop(block_on(c.attach()).unwrap());
+    }
+    // Other tests of this program open some, too.
+    eventually("descriptors are given back", || fds() <= before + 60);
+    let running = || {
+        let out =
+            block_on(c.exec_run(exec(json!({"command": ["sh", "-c", "ls -d /proc/[0-9]* | wc -l"]})), false));
+        String::from_utf8(out.unwrap().stdout).unwrap().trim().parse::<u32>().unwrap()
+    };
+    eventually("processes are killed", || running() <= 4);
+    drop(c);
+    f.finish_soon();
+}
+
+#[test]
+fn others_see_attached_containers_and_do_not_own_them() {
+    if !is_root() {
+        return;
+    }
+    let f = Fixture::new();
+    let other = open(&f.root());
+    let options = create(json!({"command": ["sleep", "600"], "name": "seen", "labels": {"a": "b"}}));
+    let c = block_on(f.rt.containers().create("host", options)).unwrap();
+    let seen = other.containers().get("seen").unwrap();
+    assert_eq!(seen.status().unwrap(), Status::Created);
+    assert_eq!(block_on(seen.start()).unwrap_err().kind(), ErrorKind::Conflict);
+    block_on(c.start()).unwrap();
+    assert_eq!(seen.status().unwrap(), Status::Running);
+    assert_eq!(seen.pid().unwrap(), c.pid().unwrap());
+    let rows = other.containers().list(&ListOptions::default()).unwrap();
+    assert_eq!((rows.len(), rows[0].name.as_str(), rows[0].detached), (1, "seen", false));
+    assert_eq!(
+        block_on(seen.exec_run(exec(json!({"command": ["echo", "x"]})), true)).unwrap().stdout,
+        b"x\n"
+    );
+    block_on(seen.kill("KILL")).unwrap();
+    assert_eq!(block_on(seen.wait(None)).unwrap(), 137);
+    assert_eq!(block_on(c.wait(None)).unwrap(), 137);
+    assert_eq!(seen.status().unwrap(), Status::Exited);
+    drop(seen);
+    block_on(other.close()).unwrap();
+    assert_eq!(c.status().unwrap(), Status::Exited);
+    drop(c);
+    f.finish_soon();
+}
+
+#[test]
+fn the_end_can_be_polled() {
+    if !is_root() {
+        return;
+    }
+    let f = Fixture::new();
+    let c = block_on(f.rt.containers().create("host", create(json!({"command": ["sleep", "600"]})))).unwrap();
+    assert_eq!(c.exit_fd().unwrap_err().kind(), ErrorKind::NotRunning);
+    block_on(c.start()).unwrap();
+    let fd = c.exit_fd().unwrap();
+    let ready = |limit: i32| {
+        let mut fds = [nix::poll::PollFd::new(std::os::fd::AsFd::as_fd(&fd), nix::poll::PollFlags::POLLIN)];
+        nix::poll::poll(&mut fds, nix::poll::PollTimeout::try_from(limit).unwrap()).unwrap() > 0
+    };
+    assert!(!ready(50));
+    block_on(c.kill("KILL")).unwrap();
+    assert!(ready(20_000));
+    let again = c.exit_fd().unwrap();
+    drop((again, fd, c));
+    f.finish_soon();
+}
