@@ -51,7 +51,7 @@ impl Cgroups {
     pub(crate) fn prepare(root_hash: &str) -> Cgroups {
         let mounts = fs::read_to_string("/proc/self/mountinfo").unwrap_or_default();
         let own = fs::read_to_string("/proc/self/cgroup").unwrap_or_default();
-        let hierarchies = parse_mounts(&mounts);
+        let hierarchies: Vec<_> = parse_mounts(&mounts).into_iter().filter(is_visible).collect();
         let own = parse_own(&own);
         let v1: Vec<_> = hierarchies.iter().filter(|h| !h.v2).collect();
         let has_v1 = v1.iter().any(|h| WANTED.iter().any(|w| h.controllers.iter().any(|c| c == w)));
@@ -155,7 +155,10 @@ fn prepare_v1(hierarchies: &[&Hierarchy], own: &BTreeMap<String, String>, root_h
         let again = |e: io::Error| if e.kind() == io::ErrorKind::NotFound { make() } else { Err(e) };
         match make().or_else(again).or_else(again) {
             Ok(()) => base.push(((*wanted).to_owned(), Bytes::from(folder))),
-            Err(e) => refused = Some(format!("cgroups can't be made in {}: {e}", folder.display())),
+            Err(e) => {
+                refused =
+                    Some(format!("limits need cgroups, which can't be made in {}: {e}", folder.display()));
+            }
         }
     }
     if base.is_empty() {
@@ -205,7 +208,7 @@ fn prepare_v2(h: &Hierarchy, own: &BTreeMap<String, String>, root_hash: &str) ->
                 let missing: Vec<_> =
                     wanted.iter().filter(|w| !controllers.iter().any(|c| c == *w)).collect();
                 let warning = (!missing.is_empty())
-                    .then(|| format!("cgroup v2: no {missing:?} controller in {}", parent.display()));
+                    .then(|| format!("no cgroup controller {} in {}", missing.join(", "), parent.display()));
                 let mut controllers = controllers;
                 controllers.push("freezer".to_owned());
                 return Cgroups {
@@ -267,6 +270,14 @@ fn enable(dir: &Path) -> io::Result<()> {
         }
     }
     Ok(())
+}
+
+/// Whether a hierarchy is what one finds at its mount point: something else may be mounted over it.
+fn is_visible(h: &Hierarchy) -> bool {
+    const V1: i64 = 0x0027_e0eb;
+    const V2: i64 = 0x6367_7270;
+    let wanted = if h.v2 { V2 } else { V1 };
+    rustix::fs::statfs(&h.mount).is_ok_and(|found| found.f_type == wanted)
 }
 
 fn words(text: &str) -> Vec<String> {
