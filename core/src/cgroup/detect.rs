@@ -205,8 +205,8 @@ fn prepare_v2(h: &Hierarchy, own: &BTreeMap<String, String>, root_hash: &str) ->
         match make_v2(parent, root_hash) {
             Ok((folder, controllers)) => {
                 let wanted = ["memory", "pids", "cpu"];
-                let missing: Vec<_> =
-                    wanted.iter().filter(|w| !controllers.iter().any(|c| c == *w)).collect();
+                let missing: Vec<&str> =
+                    wanted.into_iter().filter(|w| !controllers.iter().any(|c| c == w)).collect();
                 let warning = (!missing.is_empty())
                     .then(|| format!("no cgroup controller {} in {}", missing.join(", "), parent.display()));
                 let mut controllers = controllers;
