@@ -119,7 +119,7 @@ impl Shared {
         let dir = self.parent_dir();
         let lock = {
             // Nobody may take the folder for a dead monitor's before its lock is had.
-            let _creating = paths::lock_file(&self.rt.run_root.join("lock"), true)?;
+            let _creating = paths::creation_lock(&self.rt.run_root)?;
             paths::private_dir(&dir)?;
             paths::lock_file(&dir.join("lock"), false)?
         };

@@ -234,7 +234,7 @@ struct Place {
 impl Place {
     fn new(run_root: &Path) -> Result<Place> {
         // Nobody may take a folder for a dead launcher's before its lock is had.
-        let _creating = paths::lock_file(&run_root.join("lock"), true)?;
+        let _creating = paths::creation_lock(run_root)?;
         let name = format!("l-{}", crate::sys::random_hex::<4>()?);
         let dir = run_root.join(&name);
         paths::private_dir(&dir)?;

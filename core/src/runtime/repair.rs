@@ -16,7 +16,7 @@ use std::path::{Path, PathBuf};
 /// belong to ids that only it can act for.
 pub(super) fn repair(root: &Path, run_root: &Path, db: &Db, cgroups: &Cgroups) -> Result<Vec<PathBuf>> {
     // Whoever starts a launcher or a monitor holds this until the lock in its folder is had.
-    let _creating = paths::lock_file(&run_root.join("lock"), true)?;
+    let _creating = paths::creation_lock(run_root)?;
     let mut repair = Repair { root, run_root, db, cgroups, trash: Vec::new() };
     for name in entries(run_root) {
         if name.starts_with("l-") {
