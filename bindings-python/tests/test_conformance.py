@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-import subprocess
-import sys
 from collections.abc import Iterator
 from typing import Any
 
 import pytest
 from conformance import Session, Surface, cases
-from conftest import REPOSITORY, TIMEOUT, fresh_folder, remove_tree
+from conftest import REPOSITORY, fresh_folder, remove_tree
 
 TABLE = [
     pytest.param(case, id=f"{file.stem}-{case['name']}")
@@ -18,29 +16,10 @@ TABLE = [
 ]
 
 
-@pytest.fixture(scope="module")
-def empty_registry() -> Iterator[str | None]:
-    """`host:port` of a registry without images."""
-    script = REPOSITORY / "tests" / "registry" / "start.py"
-    command = [sys.executable, str(script), "--images", "none"]
-    process = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
-    assert process.stdin is not None
-    assert process.stdout is not None
-    values = {}
-    for line in process.stdout:
-        if line.strip() == "ready":
-            break
-        key, _, value = line.strip().partition("=")
-        values[key] = value
-    yield values.get("registry")
-    process.stdin.close()
-    process.wait(TIMEOUT)
-
-
 @pytest.fixture(scope="module", params=["sync", "aio"])
-def session(request: pytest.FixtureRequest, empty_registry: str | None) -> Iterator[Session]:
+def session(request: pytest.FixtureRequest, registry: dict[str, str]) -> Iterator[Session]:
     root = fresh_folder()
-    made = Session(Surface(request.param == "aio"), root, empty_registry)
+    made = Session(Surface(request.param == "aio"), root, registry["registry"])
     yield made
     made.close()
     remove_tree(root)

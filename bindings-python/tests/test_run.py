@@ -46,7 +46,8 @@ def test_check_raises_with_the_output(rt: containers.Runtime) -> None:
 def test_death_by_a_signal(rt: containers.Runtime) -> None:
     # Nothing signals process 1 from inside, so a limit does.
     r = rt.containers.run("host", ["sh", "-c", "ulimit -t 1; while :; do :; done"])
-    assert (r.exit_code, r.signal) in ((128 + n, n) for n in (signal.SIGXCPU, signal.SIGKILL))
+    assert r.signal in (signal.SIGXCPU, signal.SIGKILL)
+    assert r.exit_code == 128 + r.signal
     # Below an init, as below docker's, only the exit code tells.
     r = rt.containers.run("host", ["sh", "-c", "kill -TERM $$"], init=True)
     assert (r.exit_code, r.signal) == (128 + signal.SIGTERM, None)
