@@ -9,6 +9,9 @@ scratch=$(mktemp -d)
 inventory="$scratch/before.json"
 export TMPDIR="$scratch/tmp"
 mkdir "$TMPDIR"
+# Tests that become an ordinary user must get to it, as they get to /tmp.
+chmod 755 "$scratch"
+chmod 1777 "$TMPDIR"
 python3 tests/leaks/leaks.py snapshot "$inventory"
 
 failed=""
