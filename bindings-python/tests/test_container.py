@@ -104,6 +104,7 @@ def test_restart_and_rename(rt: containers.Runtime) -> None:
     with rt.containers.create("host", ["sh", "-c", "echo started; exec sleep 600"], name="before", init=True) as c:
         c.start()
         first = c.pid
+        wait_until(lambda: c.logs() == b"started\n")
         c.restart(timeout=5)
         assert c.pid not in (None, first)
         wait_until(lambda: c.logs() == b"started\nstarted\n")

@@ -19,6 +19,9 @@ class Terminal:
         self.socket = str(socket)
         self.env = {**env, "PS1": "host$ ", "TERM": "xterm"}
         self.tmux("-f", "/dev/null", "new-session", "-d", "-c", str(socket.parent), "-x", "100", "-y", "30", "sh")
+        # A shell of root has a prompt of its own.
+        self.type("PS1='host$ '; clear", "Enter")
+        self.prompt("host$")
 
     def tmux(self, *args: str) -> str:
         command = ["tmux", "-S", self.socket, *args]
@@ -38,6 +41,14 @@ class Terminal:
         return screen
 
 
+    def prompt(self, text: str, seconds: float = 20) -> None:
+        """Waits until the last line is a prompt: not the command line in which it was set."""
+        deadline = time.monotonic() + seconds
+        while not (screen := self.screen().rstrip()).rsplit("\n", 1)[-1].startswith(text):
+            assert time.monotonic() < deadline, f"no prompt {text!r}:\n{screen}"
+            time.sleep(0.05)
+
+
 @pytest.fixture
 def terminal(cli: Cli, tmp_path: Path) -> Iterator[Terminal]:
     env = {**cli.env, "PATH": f"{PROGRAM.parent}:{os.environ['PATH']}"}
@@ -48,7 +59,7 @@ def terminal(cli: Cli, tmp_path: Path) -> Iterator[Terminal]:
 
 def test_a_shell_with_job_control_resize_and_exit_code(terminal: Terminal) -> None:
     terminal.type("stty -g > before; containers run --rm -it -e PS1='inside# ' host sh", "Enter")
-    terminal.expect("inside#")
+    terminal.prompt("inside#")
     terminal.type("stty size; tty", "Enter")
     screen = terminal.expect("/dev/pts/0")
     assert "30 100" in screen
@@ -71,7 +82,7 @@ def test_full_screen_programs(terminal: Terminal) -> None:
     terminal.type("i", "written in vi", "Escape")
     terminal.expect("written in vi")
     terminal.type(":q!", "Enter")
-    terminal.expect("host$")
+    terminal.prompt("host$")
     terminal.type("clear; containers run --rm -it host busybox top", "Enter")
     terminal.expect("PID")
     terminal.type("q")
@@ -81,7 +92,7 @@ def test_full_screen_programs(terminal: Terminal) -> None:
 
 def test_detach_and_attach(terminal: Terminal, cli: Cli) -> None:
     terminal.type("containers run -it --name s -e PS1='inside# ' host sh", "Enter")
-    terminal.expect("inside#")
+    terminal.prompt("inside#")
     terminal.type("C-p", "C-q")
     terminal.expect("read escape sequence")
     assert cli.out("ps", "--format", "{{.Names}}") == "s"
@@ -90,7 +101,7 @@ def test_detach_and_attach(terminal: Terminal, cli: Cli) -> None:
     terminal.type("echo again $((40+2))", "Enter")
     terminal.expect("again 42")
     terminal.type("exit", "Enter")
-    terminal.expect("host$")
+    terminal.prompt("host$")
 
 
 def test_exec_has_a_terminal_too(terminal: Terminal, cli: Cli) -> None:

@@ -16,9 +16,13 @@ use containers_protocol::control::Request;
 use containers_protocol::launch;
 use containers_protocol::plan::{Keep, Plan, Restart, Stdio};
 use rustix::fd::{AsFd, BorrowedFd, OwnedFd};
+use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
-use std::time::Duration;
+use std::time::{Duration, Instant};
+
+/// How long the monitor of a run that has ended may take to leave.
+const FAREWELL: Duration = Duration::from_secs(20);
 
 /// [`crate::Containers::create`].
 pub(super) async fn create(
@@ -117,13 +121,7 @@ impl Shared {
 
     async fn start_detached(&self) -> Result<()> {
         let dir = self.parent_dir();
-        let lock = {
-            // Nobody may take the folder for a dead monitor's before its lock is had.
-            let _creating = paths::creation_lock(&self.rt.run_root)?;
-            paths::private_dir(&dir)?;
-            paths::lock_file(&dir.join("lock"), false)?
-        };
-        let Some(lock) = lock else {
+        let Some(lock) = self.monitor_lock(&dir).await? else {
             // Somebody else has just started it.
             return Ok(());
         };
@@ -138,6 +136,31 @@ impl Shared {
         events::started(&answers).await?;
         *self.watch.lock().unwrap_or_else(|e| e.into_inner()) = Some(Arc::new(answers));
         Ok(())
+    }
+
+    /// The lock of the monitor's folder, once the monitor of the last run has let go of it. `None`: it runs.
+    async fn monitor_lock(&self, dir: &Path) -> Result<Option<OwnedFd>> {
+        let deadline = Instant::now() + FAREWELL;
+        loop {
+            let lock = {
+                // Nobody may take the folder for a dead monitor's before its lock is had.
+                let _creating = paths::creation_lock(&self.rt.run_root)?;
+                paths::private_dir(dir)?;
+                paths::lock_file(&dir.join("lock"), false)?
+            };
+            if lock.is_some() {
+                return Ok(lock);
+            }
+            let state = self.find_state().await?;
+            if is_running(&state) || state.status == "restarting" {
+                return Ok(None);
+            }
+            if Instant::now() >= deadline {
+                let text = "the last run of the container is not cleaned up yet; try again";
+                return Err(Error::new(ErrorKind::Conflict, text));
+            }
+            crate::executor::sleep(Duration::from_millis(2)).await;
+        }
     }
 
     /// The plan, and the descriptors that go with it.

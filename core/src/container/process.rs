@@ -1,7 +1,7 @@
 //! A process with open streams: what `exec` and `attach` return.
 
 use super::io::{Got, Wait, any_ready, read_most, read_some, write_some};
-use super::shared::{Shared, is_closed, peek_exit};
+use super::shared::{Shared, Waiting, is_closed, peek, peek_exit};
 use super::{Output, StdioStream, events};
 use crate::executor::{block_on, readable, timeout_at, writable};
 use crate::{Error, ErrorKind, Result};
@@ -230,10 +230,10 @@ impl Process {
     /// Takes answers that nobody waits for off the connection, up to the end of the process, which stays.
     fn skip_answers(&self, socket: &OwnedFd) {
         let _taking = self.taking.lock().unwrap_or_else(|e| e.into_inner());
-        while peek_exit(socket).is_none() && !is_closed(socket) {
-            match events::try_next(socket) {
-                Ok(Some(_)) => {}
-                Ok(None) | Err(_) => return,
+        // Only what was seen to be something else is taken: the end may arrive at any moment.
+        while matches!(peek(socket), Waiting::Other) {
+            if events::try_next(socket).is_err() {
+                return;
             }
         }
     }

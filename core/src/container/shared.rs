@@ -309,14 +309,34 @@ async fn wait_on(socket: &OwnedFd) -> Result<Option<ExitRecord>> {
     }
 }
 
+/// What waits on a connection, left there.
+pub(super) enum Waiting {
+    /// The end of the process.
+    Exit(ExitRecord),
+    /// Something else.
+    Other,
+    /// Nothing yet, or nothing any more.
+    Nothing,
+}
+
+/// Looks at the next event of a connection without taking it.
+pub(super) fn peek(socket: &OwnedFd) -> Waiting {
+    let mut buf = vec![0u8; 64 * 1024];
+    let Ok((n, _)) = rustix::net::recv(socket, &mut buf, RecvFlags::PEEK | RecvFlags::DONTWAIT) else {
+        return Waiting::Nothing;
+    };
+    let Some((head, payload)) = buf[..n].split_first() else { return Waiting::Nothing };
+    match (*head, wire::from_json::<Event>(payload)) {
+        (0, Ok(Event::Exited(exit))) => Waiting::Exit(exit),
+        _ => Waiting::Other,
+    }
+}
+
 /// The exit event waiting on a connection, left there so that everybody who waits sees it.
 pub(super) fn peek_exit(socket: &OwnedFd) -> Option<ExitRecord> {
-    let mut buf = vec![0u8; 64 * 1024];
-    let (n, _) = rustix::net::recv(socket, &mut buf, RecvFlags::PEEK | RecvFlags::DONTWAIT).ok()?;
-    let (head, payload) = buf[..n].split_first()?;
-    match (*head, wire::from_json::<Event>(payload)) {
-        (0, Ok(Event::Exited(exit))) => Some(exit),
-        _ => None,
+    match peek(socket) {
+        Waiting::Exit(exit) => Some(exit),
+        Waiting::Other | Waiting::Nothing => None,
     }
 }
 

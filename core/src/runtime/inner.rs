@@ -85,7 +85,7 @@ impl RuntimeInner {
         self.cgroups.clear(|cgroup| cgroup.starts_with(&prefix));
         let _ = std::fs::remove_dir_all(&self.launcher.dir);
         self.cgroups.release();
-        super::paths::retire(&self.run_root);
+        containers_protocol::run_folder::retire(&self.run_root);
     }
 
     /// The state of an attached container of this runtime.

@@ -84,26 +84,6 @@ pub(crate) fn private_dir(path: &Path) -> Result<()> {
     }
 }
 
-/// Removes the run folder when nothing is in it but locks that nobody holds: the last runtime of a root has
-/// been closed, and no detached container lives.
-pub(super) fn retire(run_root: &Path) {
-    let Ok(Some(_creating)) = lock_file(&run_root.join("lock"), false) else { return };
-    let names = run_root.join("names");
-    let Ok(list) = std::fs::read_dir(run_root) else { return };
-    let known = ["lock", "names.lock", "names"];
-    if !list.flatten().all(|e| known.iter().any(|k| e.file_name() == *k)) {
-        return;
-    }
-    // A name that is held keeps its folder, and that keeps the rest.
-    if names.exists() && std::fs::remove_dir(&names).is_err() {
-        return;
-    }
-    for file in ["names.lock", "lock"] {
-        let _ = std::fs::remove_file(run_root.join(file));
-    }
-    let _ = std::fs::remove_dir(run_root);
-}
-
 /// The lock that whoever makes a launcher's or monitor's folder holds, in a run folder that may have been
 /// removed a moment ago.
 pub(crate) fn creation_lock(run_root: &Path) -> Result<Option<OwnedFd>> {

@@ -12,6 +12,7 @@ pub mod control;
 pub mod launch;
 pub mod log;
 pub mod plan;
+pub mod run_folder;
 pub mod unpack;
 pub mod wire;
 

@@ -147,6 +147,10 @@ fn serve(setup: Setup, fds: SetupFds, sock: OwnedFd) -> i32 {
     // Last: until then, whoever opens the root finds what is left by this folder.
     let _ = unmount([&setup.run_dir.0, &b"/ns"[..]].concat(), UnmountFlags::DETACH);
     let _ = crate::remove::tree(&setup.run_dir.0, &mut usize::MAX.clone());
+    // The library may be gone without having closed.
+    if let Some(run_root) = setup.run_dir.as_path().parent() {
+        containers_protocol::run_folder::retire(run_root);
+    }
     0
 }
 
