@@ -18,6 +18,8 @@ mod error;
 #[doc(hidden)]
 pub mod executor;
 mod image;
+#[doc(hidden)]
+pub mod oci;
 mod runtime;
 mod sandbox;
 mod sys;
