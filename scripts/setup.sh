@@ -7,7 +7,8 @@
 set -eu
 
 wanted="gcc g++ make pkg-config python3 python3-venv
-  busybox-static docker-registry umoci skopeo buildah uidmap iproute2 apache2-utils tmux valgrind"
+  busybox-static docker-registry umoci skopeo buildah uidmap iproute2 apache2-utils tmux valgrind
+  qemu-system-x86 qemu-system-common debootstrap e2fsprogs"
 if [ "${1:-}" = bench ]; then
   wanted="$wanted runc crun bubblewrap"
 fi
