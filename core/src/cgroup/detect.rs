@@ -1,14 +1,12 @@
 //! What cgroups this machine has, and which of them are ours to use.
 
+use super::hierarchy::{self, Hierarchy, WANTED, place};
 use containers_protocol::Bytes;
 use containers_protocol::launch::CgroupBase;
 use std::collections::BTreeMap;
 use std::fs;
 use std::io;
 use std::path::{Path, PathBuf};
-
-/// Controllers that limits use; the v1 names.
-const WANTED: &[&str] = &["memory", "pids", "cpu", "cpuset", "freezer", "devices"];
 
 /// Our folder in each hierarchy.
 const FOLDER: &str = "embedded-containers";
@@ -26,16 +24,6 @@ pub(crate) struct Cgroups {
     pub(crate) warning: Option<String>,
 }
 
-/// One line of `/proc/self/mountinfo` that is a cgroup hierarchy.
-#[derive(Debug, PartialEq, Eq)]
-struct Hierarchy {
-    mount: PathBuf,
-    /// The cgroup shown at the mount point.
-    root: String,
-    v2: bool,
-    controllers: Vec<String>,
-}
-
 impl Cgroups {
     /// Nothing can be had, and why.
     fn none(warning: impl Into<String>) -> Cgroups {
@@ -49,13 +37,9 @@ impl Cgroups {
 
     /// Looks at the machine and makes the folders of a root, named by `root_hash`.
     pub(crate) fn prepare(root_hash: &str) -> Cgroups {
-        let mounts = fs::read_to_string("/proc/self/mountinfo").unwrap_or_default();
-        let own = fs::read_to_string("/proc/self/cgroup").unwrap_or_default();
-        let hierarchies: Vec<_> = parse_mounts(&mounts).into_iter().filter(is_visible).collect();
-        let own = parse_own(&own);
+        let (hierarchies, own) = (hierarchy::visible(), hierarchy::own());
         let v1: Vec<_> = hierarchies.iter().filter(|h| !h.v2).collect();
-        let has_v1 = v1.iter().any(|h| WANTED.iter().any(|w| h.controllers.iter().any(|c| c == w)));
-        if has_v1 {
+        if hierarchy::uses_v1(&hierarchies) {
             return prepare_v1(&v1, &own, root_hash);
         }
         match hierarchies.iter().find(|h| h.v2) {
@@ -272,85 +256,6 @@ fn enable(dir: &Path) -> io::Result<()> {
     Ok(())
 }
 
-/// Whether a hierarchy is what one finds at its mount point: something else may be mounted over it.
-fn is_visible(h: &Hierarchy) -> bool {
-    const V1: i64 = 0x0027_e0eb;
-    const V2: i64 = 0x6367_7270;
-    let wanted = if h.v2 { V2 } else { V1 };
-    rustix::fs::statfs(&h.mount).is_ok_and(|found| found.f_type == wanted)
-}
-
 fn words(text: &str) -> Vec<String> {
     text.split_ascii_whitespace().map(str::to_owned).collect()
-}
-
-/// Where a cgroup of the hierarchy is in the file system. One outside of what the mount shows: the mount.
-fn place(h: &Hierarchy, cgroup: &str) -> PathBuf {
-    let inside = Path::new(cgroup).strip_prefix(&h.root).unwrap_or(Path::new(""));
-    let folder = h.mount.join(inside);
-    if folder.is_dir() { folder } else { h.mount.clone() }
-}
-
-fn parse_mounts(mountinfo: &str) -> Vec<Hierarchy> {
-    let line = |line: &str| {
-        let (left, right) = line.split_once(" - ")?;
-        let left: Vec<&str> = left.split(' ').collect();
-        let mut right = right.split(' ');
-        let (kind, options) = (right.next()?, right.nth(1)?);
-        if kind != "cgroup" && kind != "cgroup2" {
-            return None;
-        }
-        Some(Hierarchy {
-            mount: PathBuf::from(unescape(left.get(4)?)),
-            root: unescape(left.get(3)?),
-            v2: kind == "cgroup2",
-            controllers: options.split(',').map(str::to_owned).collect(),
-        })
-    };
-    mountinfo.lines().filter_map(line).collect()
-}
-
-/// Octal escapes of mountinfo.
-fn unescape(text: &str) -> String {
-    text.replace("\\040", " ").replace("\\011", "\t").replace("\\012", "\n").replace("\\134", "\\")
-}
-
-/// `/proc/self/cgroup`: controller (empty on v2) to path.
-fn parse_own(text: &str) -> BTreeMap<String, String> {
-    let mut own = BTreeMap::new();
-    for line in text.lines() {
-        let mut fields = line.splitn(3, ':').skip(1);
-        if let (Some(controllers), Some(path)) = (fields.next(), fields.next()) {
-            for controller in controllers.split(',') {
-                own.insert(controller.to_owned(), path.to_owned());
-            }
-        }
-    }
-    own
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn hierarchies_are_read() {
-        let text = "\
-30 25 0:26 / /sys/fs/cgroup/cpu,cpuacct rw,nosuid shared:9 - cgroup cgroup rw,cpu,cpuacct
-31 25 0:27 /a /sys/fs/cgroup rw - cgroup2 cgroup2 rw,nsdelegate
-22 1 8:1 / / rw - ext4 /dev/sda1 rw
-";
-        let found = parse_mounts(text);
-        assert_eq!(found.len(), 2);
-        assert!(found[0].controllers.iter().any(|c| c == "cpuacct") && !found[0].v2);
-        assert!(found[1].v2 && found[1].root == "/a");
-    }
-
-    #[test]
-    fn own_cgroups_are_read() {
-        let own = parse_own("4:memory:/a:b\n2:cpu,cpuacct:/c\n0::/d\n");
-        assert_eq!(own["memory"], "/a:b");
-        assert_eq!(own["cpuacct"], "/c");
-        assert_eq!(own[""], "/d");
-    }
 }

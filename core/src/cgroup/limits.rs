@@ -115,8 +115,7 @@ impl Plan<'_> {
         if let Some(shares) = limits.cpu_shares {
             self.need("cpu", "cpu_shares")?;
             if self.v2() {
-                // 2..=262144 onto 1..=10000.
-                let weight = 1 + (shares - 2) * 9999 / 262_142;
+                let weight = super::convert::cpu_weight(shares);
                 self.put("cpu", "cpu.weight", weight.to_string(), Some("cpu_shares"));
             } else {
                 self.put("cpu", "cpu.shares", shares.to_string(), Some("cpu_shares"));
@@ -209,7 +208,7 @@ mod tests {
         assert_eq!(
             text("v2"),
             "memory.max=1048576;memory.swap.max=1048576;memory.oom.group=0;cpu.max=150000 100000;\
-             cpu.weight=39;pids.max=2048"
+             cpu.weight=100;pids.max=2048"
         );
     }
 

@@ -1,6 +1,8 @@
 //! Control groups: where containers are accounted, on v1 and v2.
 
+pub(crate) mod convert;
 mod detect;
+pub(crate) mod hierarchy;
 mod limits;
 
 pub(crate) use detect::Cgroups;

@@ -1,5 +1,6 @@
 //! Raw system calls; the only module with `unsafe`.
 
+pub(crate) mod bpf;
 pub(crate) mod poll;
 pub(crate) mod spawn;
 
@@ -40,6 +41,12 @@ pub(crate) fn watch(
     // `OwnedFd` always returns the same open descriptor, so it stays open and unchanged until it is
     // deregistered in its drop.
     unsafe { tokio::io::unix::AsyncFd::register_with_interest(fd, interest) }.map_err(|e| e.into())
+}
+
+/// Sends a signal by its number, which may be a real-time one.
+pub(crate) fn kill(pid: i32, signal: i32) -> io::Result<()> {
+    // SAFETY: `kill` takes two numbers and touches no memory.
+    if unsafe { libc::kill(pid, signal) } == 0 { Ok(()) } else { Err(io::Error::last_os_error()) }
 }
 
 /// `N` random bytes as hexadecimal digits.

@@ -1,8 +1,35 @@
-//! cgroups of a configuration.
+//! cgroups of a configuration: `linux.cgroupsPath` and `linux.resources` on v1 and v2, made through the file
+//! system or by systemd.
+//!
+//! On v1 a container is in every hierarchy that is mounted, as other runtimes do it; of a hybrid machine's
+//! unified hierarchy, which has no controllers there, nothing is used.
 
-use crate::Result;
-use oci_spec::runtime::{LinuxResources, Spec};
+mod create;
+mod devices;
+mod file;
+mod freeze;
+mod kill;
+mod oom;
+mod owner;
+mod place;
+mod remove;
+mod stats;
+#[cfg(test)]
+mod tests;
+mod values;
+
+#[allow(unused_imports, reason = "the verbs that name them come next")]
+pub(crate) use {
+    oom::{OomEvents, OomNews},
+    stats::Stats,
+};
+
+use crate::{Error, ErrorKind, Result};
+use oci_spec::runtime::LinuxResources;
 use serde::{Deserialize, Serialize};
+use std::collections::BTreeMap;
+use std::io;
+use std::path::{Path, PathBuf};
 
 /// Who makes the cgroup.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -13,58 +40,193 @@ pub(crate) enum Driver {
     Systemd,
 }
 
-/// The cgroup of one container.
+/// The cgroup of one container. What is stored in its state suffices for everything but the first
+/// [`enter`](Cgroup::enter).
 #[derive(Clone, Debug, Default, Serialize, Deserialize)]
-pub(crate) struct Cgroup {}
+pub(crate) struct Cgroup {
+    tree: Tree,
+    /// Folders above it that were made for it, the deepest first: removed with it when they are empty.
+    #[serde(default)]
+    made: Vec<PathBuf>,
+    /// Made by an ordinary user: device rules, which need privileges, are left out.
+    #[serde(default)]
+    rootless: bool,
+    /// What could not be set and was no limit that is in force.
+    #[serde(skip)]
+    warnings: Vec<String>,
+}
+
+/// Its folders.
+#[derive(Clone, Debug, Default, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+enum Tree {
+    /// It has none: an ordinary user's container without limits and without a path.
+    #[default]
+    None,
+    V1(Vec<V1Dir>),
+    V2(PathBuf),
+}
+
+/// Its folder in one v1 hierarchy.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+struct V1Dir {
+    controllers: Vec<String>,
+    dir: PathBuf,
+}
 
 impl Cgroup {
-    /// Makes it, with the limits of the configuration.
-    pub(crate) fn create(_spec: &Spec, _id: &str, _driver: Driver, _rootless: bool) -> Result<Cgroup> {
-        Ok(Cgroup {})
+    /// Whether it has a cgroup at all: without one its processes can be found only through its namespaces.
+    pub(crate) fn exists(&self) -> bool {
+        self.dirs().first().is_some_and(|dir| dir.is_dir())
     }
 
-    /// Moves a process into it.
-    pub(crate) fn enter(&self, _pid: i32) -> Result<()> {
+    /// Warnings of its creation: options of the configuration that the kernel no longer knows.
+    pub(crate) fn warnings(&self) -> &[String] {
+        &self.warnings
+    }
+
+    /// The folders by controller; the key is empty on v2.
+    pub(crate) fn paths(&self) -> BTreeMap<String, PathBuf> {
+        match &self.tree {
+            Tree::None => BTreeMap::new(),
+            Tree::V1(dirs) => {
+                let all = dirs.iter().flat_map(|d| d.controllers.iter().map(|c| (c.clone(), d.dir.clone())));
+                all.collect()
+            }
+            Tree::V2(dir) => BTreeMap::from([(String::new(), dir.clone())]),
+        }
+    }
+
+    /// The folder on v2: `clone3` can put a process into it.
+    pub(crate) fn unified(&self) -> Option<&Path> {
+        match &self.tree {
+            Tree::V2(dir) => Some(dir),
+            _ => None,
+        }
+    }
+
+    /// Moves a process into it. On v1 the single thread `pid` is moved: a whole process would wait for an RCU
+    /// period.
+    pub(crate) fn enter(&self, pid: i32) -> Result<()> {
+        let file = if matches!(self.tree, Tree::V2(_)) { "cgroup.procs" } else { "tasks" };
+        for dir in self.dirs() {
+            put_pid(dir, file, pid).map_err(|e| {
+                let text = format!("process {pid} can't be moved into the cgroup");
+                Error::io(text, e).with_context("path", dir.join(file).display().to_string())
+            })?;
+        }
         Ok(())
     }
 
-    /// Changes limits.
-    pub(crate) fn apply(&self, _resources: &LinuxResources) -> Result<()> {
-        Ok(())
+    /// Changes limits: what `resources` doesn't name stays as it is. Returns warnings.
+    pub(crate) fn apply(&self, resources: &LinuxResources) -> Result<Vec<String>> {
+        match &self.tree {
+            Tree::None => self.nothing_to_limit(resources),
+            Tree::V1(dirs) => {
+                let has = |controller: &str, name: &str| {
+                    self.v1(controller).is_some_and(|dir| dir.join(name).exists())
+                };
+                let values = values::v1(resources, &has)?;
+                let find = |w: &values::Write| {
+                    self.v1(&w.controller).ok_or_else(|| not_mounted(&w.controller, &w.field))
+                };
+                let warnings = values::write_all(&values, find)?;
+                debug_assert!(!dirs.is_empty());
+                self.apply_devices(resources)?;
+                Ok(warnings)
+            }
+            Tree::V2(dir) => {
+                values::check_usage(resources, dir)?;
+                let values = values::v2(resources, dir)?;
+                let warnings = values::write_all(&values, |_| Ok(dir.as_path()))?;
+                self.apply_devices(resources)?;
+                Ok(warnings)
+            }
+        }
     }
 
-    /// Stops all processes.
-    pub(crate) fn freeze(&self) -> Result<()> {
-        Ok(())
+    /// Device rules, where this process may set them.
+    fn apply_devices(&self, resources: &LinuxResources) -> Result<()> {
+        let Some(rules) = resources.devices().as_deref() else { return Ok(()) };
+        let set = match &self.tree {
+            Tree::None => Ok(()),
+            Tree::V1(_) => match self.v1("devices") {
+                Some(dir) => devices::set_v1(rules, dir),
+                None => Err(not_mounted("devices", "linux.resources.devices")),
+            },
+            Tree::V2(dir) => devices::set_v2(rules, dir),
+        };
+        match set {
+            // An ordinary user can't open devices that the mount namespace doesn't have either.
+            Err(e) if self.rootless && e.kind() != ErrorKind::InvalidArgument => Ok(()),
+            set => set,
+        }
     }
 
-    /// Lets all processes go on.
-    pub(crate) fn thaw(&self) -> Result<()> {
-        Ok(())
+    /// Without a cgroup only what limits nothing is fine.
+    fn nothing_to_limit(&self, resources: &LinuxResources) -> Result<Vec<String>> {
+        let values = values::v2(resources, Path::new("/nonexistent"))?;
+        match values.writes.iter().find(|w| w.missing == values::Missing::Fails) {
+            None => Ok(values.warnings),
+            Some(write) => Err(Error::new(
+                ErrorKind::Unsupported,
+                "the limit can't be set: the container has no cgroup, because this user may not make one; have \
+                 one delegated (systemd-run --user --scope -p Delegate=yes, or --systemd-cgroup)",
+            )
+            .with_context("field", write.field.clone())),
+        }
     }
 
-    /// Whether its processes are stopped.
-    pub(crate) fn frozen(&self) -> Result<bool> {
-        Ok(false)
+    /// The folder of a v1 controller.
+    fn v1(&self, controller: &str) -> Option<&Path> {
+        match &self.tree {
+            Tree::V1(dirs) => {
+                dirs.iter().find(|d| d.controllers.iter().any(|c| c == controller)).map(|d| d.dir.as_path())
+            }
+            _ => None,
+        }
     }
 
-    /// Sends a signal to every process.
-    pub(crate) fn kill(&self, _signal: i32) -> Result<()> {
-        Ok(())
+    /// All folders.
+    fn dirs(&self) -> Vec<&Path> {
+        match &self.tree {
+            Tree::None => Vec::new(),
+            Tree::V1(dirs) => dirs.iter().map(|d| d.dir.as_path()).collect(),
+            Tree::V2(dir) => vec![dir],
+        }
     }
 
-    /// All processes in it and below.
-    pub(crate) fn pids(&self) -> Result<Vec<i32>> {
-        Ok(Vec::new())
+    /// The folder in which its processes are looked for.
+    fn members(&self) -> Option<&Path> {
+        match &self.tree {
+            Tree::V1(dirs) => {
+                let known = ["freezer", "devices", "pids"].iter().find_map(|c| self.v1(c));
+                known.or_else(|| dirs.first().map(|d| d.dir.as_path()))
+            }
+            _ => self.unified(),
+        }
     }
+}
 
-    /// Usage, in the shape of `data` of `runc events --stats`.
-    pub(crate) fn stats(&self) -> Result<serde_json::Value> {
-        Ok(serde_json::json!({}))
-    }
+/// A v1 controller that a limit needs.
+fn not_mounted(controller: &str, field: &str) -> Error {
+    let text = format!(
+        "the limit can't be set: the {controller} controller of cgroup v1 is not mounted; mount -t cgroup -o \
+         {controller} {controller} /sys/fs/cgroup/{controller} if the kernel has it (/proc/cgroups)"
+    );
+    Error::new(ErrorKind::Unsupported, text).with_context("field", field)
+}
 
-    /// Removes it; nothing may be in it any more. One that is gone is fine.
-    pub(crate) fn delete(&self) -> Result<()> {
-        Ok(())
+/// Writes a process id. A process that was forked a moment ago can't be moved yet (`EINVAL`).
+fn put_pid(dir: &Path, file: &str, pid: i32) -> io::Result<()> {
+    let mut tries = 0;
+    loop {
+        match file::put(dir, file, &pid.to_string()) {
+            Err(e) if file::is(&e, libc::EINVAL) && tries < 5 => {
+                tries += 1;
+                std::thread::sleep(std::time::Duration::from_millis(20));
+            }
+            put => return put,
+        }
     }
 }

@@ -1,0 +1,117 @@
+//! The cgroup hierarchies that are mounted on this machine, and our own place in them.
+
+use std::collections::BTreeMap;
+use std::fs;
+use std::path::{Path, PathBuf};
+
+/// One line of `/proc/self/mountinfo` that is a cgroup hierarchy.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Hierarchy {
+    /// Where it is mounted.
+    pub(crate) mount: PathBuf,
+    /// The cgroup shown at the mount point.
+    pub(crate) root: String,
+    /// The unified one.
+    pub(crate) v2: bool,
+    /// v1 controllers among the mount's options, and its name (`name=…`).
+    pub(crate) controllers: Vec<String>,
+}
+
+/// What is mounted and visible to this process.
+pub(crate) fn visible() -> Vec<Hierarchy> {
+    let mounts = fs::read_to_string("/proc/self/mountinfo").unwrap_or_default();
+    parse_mounts(&mounts).into_iter().filter(is_visible).collect()
+}
+
+/// The cgroups of this process: controller (empty on v2) to path.
+pub(crate) fn own() -> BTreeMap<String, String> {
+    parse_own(&fs::read_to_string("/proc/self/cgroup").unwrap_or_default())
+}
+
+/// Controllers that decide whether a machine is a v1 one: with any of them there, v2 lacks what limits need.
+pub(crate) const WANTED: &[&str] = &["memory", "pids", "cpu", "cpuset", "freezer", "devices"];
+
+/// Whether limits go through v1 hierarchies here.
+pub(crate) fn uses_v1(hierarchies: &[Hierarchy]) -> bool {
+    let wanted = |c: &String| WANTED.contains(&c.as_str());
+    hierarchies.iter().any(|h| !h.v2 && h.controllers.iter().any(wanted))
+}
+
+/// Whether a hierarchy is what one finds at its mount point: something else may be mounted over it.
+pub(crate) fn is_visible(h: &Hierarchy) -> bool {
+    const V1: i64 = 0x0027_e0eb;
+    const V2: i64 = 0x6367_7270;
+    let wanted = if h.v2 { V2 } else { V1 };
+    rustix::fs::statfs(&h.mount).is_ok_and(|found| found.f_type == wanted)
+}
+
+/// Where a cgroup of the hierarchy is in the file system. One outside of what the mount shows: the mount.
+pub(crate) fn place(h: &Hierarchy, cgroup: &str) -> PathBuf {
+    let inside = Path::new(cgroup).strip_prefix(&h.root).unwrap_or(Path::new(""));
+    let folder = h.mount.join(inside);
+    if folder.is_dir() { folder } else { h.mount.clone() }
+}
+
+pub(crate) fn parse_mounts(mountinfo: &str) -> Vec<Hierarchy> {
+    let line = |line: &str| {
+        let (left, right) = line.split_once(" - ")?;
+        let left: Vec<&str> = left.split(' ').collect();
+        let mut right = right.split(' ');
+        let (kind, options) = (right.next()?, right.nth(1)?);
+        if kind != "cgroup" && kind != "cgroup2" {
+            return None;
+        }
+        Some(Hierarchy {
+            mount: PathBuf::from(unescape(left.get(4)?)),
+            root: unescape(left.get(3)?),
+            v2: kind == "cgroup2",
+            controllers: options.split(',').map(str::to_owned).collect(),
+        })
+    };
+    mountinfo.lines().filter_map(line).collect()
+}
+
+/// Octal escapes of mountinfo.
+fn unescape(text: &str) -> String {
+    text.replace("\\040", " ").replace("\\011", "\t").replace("\\012", "\n").replace("\\134", "\\")
+}
+
+/// `/proc/self/cgroup`: controller (empty on v2) to path.
+pub(crate) fn parse_own(text: &str) -> BTreeMap<String, String> {
+    let mut own = BTreeMap::new();
+    for line in text.lines() {
+        let mut fields = line.splitn(3, ':').skip(1);
+        if let (Some(controllers), Some(path)) = (fields.next(), fields.next()) {
+            for controller in controllers.split(',') {
+                own.insert(controller.to_owned(), path.to_owned());
+            }
+        }
+    }
+    own
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn hierarchies_are_read() {
+        let text = "\
+30 25 0:26 / /sys/fs/cgroup/cpu,cpuacct rw,nosuid shared:9 - cgroup cgroup rw,cpu,cpuacct
+31 25 0:27 /a /sys/fs/cgroup rw - cgroup2 cgroup2 rw,nsdelegate
+22 1 8:1 / / rw - ext4 /dev/sda1 rw
+";
+        let found = parse_mounts(text);
+        assert_eq!(found.len(), 2);
+        assert!(found[0].controllers.iter().any(|c| c == "cpuacct") && !found[0].v2);
+        assert!(found[1].v2 && found[1].root == "/a");
+    }
+
+    #[test]
+    fn own_cgroups_are_read() {
+        let own = parse_own("4:memory:/a:b\n2:cpu,cpuacct:/c\n0::/d\n");
+        assert_eq!(own["memory"], "/a:b");
+        assert_eq!(own["cpuacct"], "/c");
+        assert_eq!(own[""], "/d");
+    }
+}

@@ -1,0 +1,224 @@
+//! Making the folders.
+
+use super::place::{CgroupPath, FIELD, Machine};
+use super::{Cgroup, Driver, Tree, V1Dir, file, values};
+use crate::{Error, ErrorKind, Result};
+use oci_spec::runtime::{LinuxResources, Spec};
+use std::fs;
+use std::io;
+use std::path::{Path, PathBuf};
+
+impl Cgroup {
+    /// Makes it, with the limits of the configuration. What was made is removed when something fails.
+    pub(crate) fn create(spec: &Spec, id: &str, driver: Driver, rootless: bool) -> Result<Cgroup> {
+        let linux = spec.linux().as_ref();
+        let wanted = linux.and_then(|l| l.cgroups_path().as_deref()).filter(|p| !p.as_os_str().is_empty());
+        let none = LinuxResources::default();
+        let resources = linux.and_then(|l| l.resources().as_ref()).unwrap_or(&none);
+        let machine = Machine::look();
+        if driver == Driver::Systemd {
+            return Err(Error::new(ErrorKind::Unsupported, "the systemd driver is not there yet"));
+        }
+        let path = CgroupPath::parse(wanted, id)?;
+        let mut cgroup = Cgroup { rootless, ..Cgroup::default() };
+        let made = cgroup.fill(&machine, &path, wanted.is_none(), resources);
+        let done = made.and_then(|()| cgroup.apply(resources)).and_then(|warnings| {
+            super::owner::delegate(spec, &cgroup)?;
+            Ok(warnings)
+        });
+        match done {
+            Ok(warnings) => Ok(Cgroup { warnings, ..cgroup }),
+            Err(e) => {
+                let _ = cgroup.delete();
+                Err(e)
+            }
+        }
+    }
+
+    fn fill(
+        &mut self,
+        machine: &Machine,
+        path: &CgroupPath,
+        may_lack: bool,
+        resources: &LinuxResources,
+    ) -> Result<()> {
+        // Where no path was asked for, an ordinary user's container may do without a cgroup.
+        let lenient = self.rootless && may_lack;
+        if machine.is_v1() {
+            return self.fill_v1(machine, path, lenient);
+        }
+        let unified = machine.unified()?;
+        let dir = machine.v2(path)?;
+        match self.fill_v2(&unified.mount, &dir, resources) {
+            Err(e) if lenient && e.kind() == ErrorKind::Permission => Ok(()),
+            filled => filled,
+        }
+    }
+
+    fn fill_v1(&mut self, machine: &Machine, path: &CgroupPath, lenient: bool) -> Result<()> {
+        let mut dirs = Vec::new();
+        for place in machine.v1(path) {
+            let cpuset = place.controllers.iter().any(|c| c == "cpuset");
+            let made = make_v1(&place.mount, &place.dir, cpuset, &mut self.made);
+            match made {
+                Err(e) if lenient && file::is_refusal(&e) => continue,
+                made => made.map_err(|e| cannot_make(&place.dir, e))?,
+            }
+            check_unused(&place.dir, "freezer.self_freezing")?;
+            dirs.push(V1Dir { controllers: place.controllers, dir: place.dir });
+            self.tree = Tree::V1(dirs.clone());
+        }
+        Ok(())
+    }
+
+    fn fill_v2(&mut self, mount: &Path, dir: &Path, resources: &LinuxResources) -> Result<()> {
+        let values = values::v2(resources, dir)?;
+        let needs_domain = ["memory", "io", "hugetlb"].iter().any(|c| values.uses(c));
+        make_v2(mount, dir, needs_domain, &mut self.made)?;
+        self.tree = Tree::V2(dir.to_owned());
+        check_unused(dir, "cgroup.freeze").inspect_err(|_| self.tree = Tree::None)
+    }
+}
+
+/// A cgroup that was there before must be empty and not frozen: processes of somebody else would count, and a
+/// frozen one would never start.
+fn check_unused(dir: &Path, frozen: &str) -> Result<()> {
+    let text = file::get(dir, "cgroup.procs").map_err(|e| cannot_make(dir, e))?;
+    let inside = super::kill::walk(dir).map_or(0, |pids| pids.len());
+    let wrong = if !text.trim().is_empty() || inside > 0 {
+        format!("the cgroup {} is not empty: {} processes are in it", dir.display(), inside.max(1))
+    } else if file::get(dir, frozen).is_ok_and(|v| v.trim() == "1") {
+        format!("the cgroup {} is frozen", dir.display())
+    } else {
+        return Ok(());
+    };
+    Err(Error::new(ErrorKind::InUse, wrong).with_context("field", FIELD))
+}
+
+fn cannot_make(dir: &Path, e: io::Error) -> Error {
+    let refused = file::is_refusal(&e);
+    let text = match refused {
+        true => {
+            "the cgroup can't be made: this user has no rights there; have one delegated (systemd: \
+                 Delegate=yes), or leave out the path and all limits"
+        }
+        false => "the cgroup can't be made",
+    };
+    let error = Error::io(text, e);
+    error.with_context("field", FIELD).with_context("path", dir.display().to_string())
+}
+
+/// Makes one folder; whether it was there.
+fn make(dir: &Path, made: &mut Vec<PathBuf>, leaf: bool) -> io::Result<bool> {
+    match fs::create_dir(dir) {
+        Ok(()) => {
+            if !leaf {
+                made.insert(0, dir.to_owned());
+            }
+            Ok(true)
+        }
+        Err(e) if e.kind() == io::ErrorKind::AlreadyExists => Ok(false),
+        Err(e) => Err(e),
+    }
+}
+
+/// Folders from below `mount` down to `dir`.
+fn steps<'a>(mount: &'a Path, dir: &'a Path) -> Vec<&'a Path> {
+    let mut all: Vec<&Path> = dir.ancestors().take_while(|p| *p != mount && p.starts_with(mount)).collect();
+    all.reverse();
+    all
+}
+
+/// Somebody who removes an empty folder at the same time makes it vanish below us: the walk starts again.
+fn retried(mut walk: impl FnMut() -> io::Result<()>) -> io::Result<()> {
+    let mut tries = 0;
+    loop {
+        match walk() {
+            Err(e) if e.kind() == io::ErrorKind::NotFound && tries < 10 => tries += 1,
+            walked => return walked,
+        }
+    }
+}
+
+fn make_v1(mount: &Path, dir: &Path, cpuset: bool, made: &mut Vec<PathBuf>) -> io::Result<()> {
+    retried(|| {
+        for step in steps(mount, dir) {
+            make(step, made, step == dir)?;
+            if cpuset {
+                inherit_cpuset(step)?;
+            }
+        }
+        Ok(())
+    })
+}
+
+/// A fresh v1 cpuset has no processors and could hold no process: it takes those of its parent.
+fn inherit_cpuset(dir: &Path) -> io::Result<()> {
+    let Some(parent) = dir.parent() else { return Ok(()) };
+    for name in ["cpuset.cpus", "cpuset.mems"] {
+        if file::get(dir, name)?.trim().is_empty() {
+            file::put(dir, name, file::get(parent, name)?.trim())?;
+        }
+    }
+    Ok(())
+}
+
+/// Makes the folders on v2 and gives them the controllers of those above.
+fn make_v2(mount: &Path, dir: &Path, needs_domain: bool, made: &mut Vec<PathBuf>) -> Result<()> {
+    let mut invalid = None;
+    let walked = retried(|| {
+        if dir != mount {
+            enable(mount);
+        }
+        for step in steps(mount, dir) {
+            make(step, made, step == dir)?;
+            invalid = invalid.take().or(threaded(step, needs_domain));
+            if step != dir {
+                enable(step);
+            }
+        }
+        Ok(())
+    });
+    walked.map_err(|e| cannot_make(dir, e))?;
+    match invalid {
+        None => Ok(()),
+        Some(text) => {
+            let _ = fs::remove_dir(dir);
+            Err(Error::new(ErrorKind::Conflict, text).with_context("field", FIELD))
+        }
+    }
+}
+
+/// Hands all controllers of a cgroup down. What can't be had shows where a limit is set.
+fn enable(dir: &Path) {
+    let words = |name: &str| file::get(dir, name).unwrap_or_default();
+    let (have, given) = (words("cgroup.controllers"), words("cgroup.subtree_control"));
+    let given: Vec<&str> = given.split_ascii_whitespace().collect();
+    let wanted: Vec<String> =
+        have.split_ascii_whitespace().filter(|c| !given.contains(c)).map(|c| format!("+{c}")).collect();
+    if !wanted.is_empty() && file::put(dir, "cgroup.subtree_control", &wanted.join(" ")).is_err() {
+        for one in wanted {
+            let _ = file::put(dir, "cgroup.subtree_control", &one);
+        }
+    }
+}
+
+/// Below a cgroup with processes there are only threaded ones, without memory, io and hugetlb.
+fn threaded(dir: &Path, needs_domain: bool) -> Option<String> {
+    let kind = file::get(dir, "cgroup.type").unwrap_or_default();
+    let kind = kind.trim();
+    if !matches!(kind, "domain invalid" | "domain threaded" | "threaded") {
+        return None;
+    }
+    if needs_domain {
+        return Some(format!(
+            "the cgroup {} is of the type \"{kind}\": memory, I/O and huge pages can't be limited in it; choose a \
+             path with no processes above it",
+            dir.display()
+        ));
+    }
+    if kind == "domain invalid" {
+        let _ = file::put(dir, "cgroup.type", "threaded");
+    }
+    None
+}
