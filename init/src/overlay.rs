@@ -1,11 +1,13 @@
 //! Overlay mounts.
 
+mod old;
+
 use crate::fs;
 use crate::sys::mount::{ATTR_NODEV, ATTR_NOSUID, ATTR_RDONLY, idmap, setattr};
 use crate::sys::security::with_fs_ids;
 use containers_protocol::control::Failure;
 use containers_protocol::plan::Overlay;
-use rustix::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd};
+use rustix::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd, RawFd};
 use rustix::fs::{
     AtFlags, CWD, Gid, Mode, OFlags, Uid, chmodat, chownat, mkdirat, open, openat, stat, unlinkat,
 };
@@ -32,31 +34,24 @@ fn set_path(config: &OwnedFd, key: &str, path: &[u8], open_fds: &mut Vec<OwnedFd
     fsconfig_set_string(config, key, name)
 }
 
-/// Sets the layers one by one, or as a list where the kernel (before 6.5) can't.
-fn set_lower(config: &OwnedFd, lower: &[&[u8]], fds: &mut Vec<OwnedFd>) -> Result<(), Errno> {
+/// Sets the layers one by one, or as a list where the kernel can't.
+fn set_lower(
+    config: &OwnedFd,
+    lower: &[&[u8]],
+    fds: &mut Vec<OwnedFd>,
+) -> Result<Option<old::FdFolder>, Errno> {
     let Some((first, rest)) = lower.split_first() else { return Err(Errno::INVAL) };
+    if old::collects_options() {
+        return old::set_lower_list(config, lower, fds).map(Some);
+    }
     match set_path(config, "lowerdir+", first, fds) {
-        Err(Errno::INVAL) => set_lower_list(config, lower, fds),
+        Err(Errno::INVAL) => old::set_lower_list(config, lower, fds).map(Some),
         Err(e) => Err(e),
-        Ok(()) => rest.iter().try_for_each(|path| set_path(config, "lowerdir+", path, fds)),
-    }
-}
-
-/// The layers as one string, shortened by names of descriptors.
-fn set_lower_list(config: &OwnedFd, lower: &[&[u8]], fds: &mut Vec<OwnedFd>) -> Result<(), Errno> {
-    let mut list = String::new();
-    for path in lower {
-        let fd = open(*path, OFlags::PATH | OFlags::DIRECTORY | OFlags::CLOEXEC, Mode::empty())?;
-        if !list.is_empty() {
-            list.push(':');
+        Ok(()) => {
+            rest.iter().try_for_each(|path| set_path(config, "lowerdir+", path, fds))?;
+            Ok(None)
         }
-        list.push_str(&format!("/proc/self/fd/{}", fd.as_raw_fd()));
-        fds.push(fd);
     }
-    if list.len() >= MAX_VALUE {
-        return Err(Errno::NAMETOOLONG);
-    }
-    fsconfig_set_string(config, c"lowerdir", list)
 }
 
 /// Makes `upper` and `work` in a folder; those that exist are kept. Whether there was one already. A new `upper`
@@ -115,47 +110,71 @@ pub fn mount(overlay: &Overlay, ids: Ids<'_>) -> Result<OwnedFd, Failure> {
         map_ids(&tree, ids, one)?;
         return Ok(tree);
     }
-    let mut fds = Vec::new();
+    // Trees that are attached nowhere.
+    let mut loose = Vec::new();
     if ids.mapped.is_some() {
         for path in &mut lower {
             let tree = bind(path).at("overlay", path)?;
             map_ids(&tree, ids, path)?;
             *path = format!("/proc/self/fd/{}", tree.as_raw_fd()).into_bytes();
-            fds.push(tree);
+            loose.push(tree);
         }
     }
-    let lower: Vec<&[u8]> = lower.iter().map(Vec::as_slice).collect();
-    let config = fs::open("overlay").at("overlay", first)?;
-    fsconfig_set_string(&config, c"source", c"overlay").at("overlay", first)?;
+    let mut writable = None;
     if overlay.in_memory {
         let tmpfs = fs::tmpfs("755", "0", ATTR_NOSUID | ATTR_NODEV).at("overlay", b"tmpfs")?;
         make_layer(&tmpfs, first).at("overlay", b"tmpfs")?;
         map_ids(&tmpfs, ids, b"tmpfs")?;
-        set_writable(&config, &tmpfs).at("overlay", b"tmpfs")?;
-        fds.push(tmpfs);
+        writable = Some(tmpfs.as_raw_fd());
+        loose.push(tmpfs);
     } else if let Some(folder) = &overlay.writable {
         let how = OFlags::PATH | OFlags::DIRECTORY | OFlags::CLOEXEC | OFlags::NOFOLLOW;
-        let mut dir = openat(CWD, &*folder.0, how, Mode::empty()).at("overlay", &folder.0)?;
+        let dir = openat(CWD, &*folder.0, how, Mode::empty()).at("overlay", &folder.0)?;
         make_layer(&dir, first).at("overlay", &folder.0)?;
         if ids.mapped.is_some() {
-            dir = bind(&folder.0).at("overlay", &folder.0)?;
-            map_ids(&dir, ids, &folder.0)?;
+            let tree = bind(&folder.0).at("overlay", &folder.0)?;
+            map_ids(&tree, ids, &folder.0)?;
+            writable = Some(tree.as_raw_fd());
+            loose.push(tree);
+        } else {
+            return assemble(overlay, &lower, Some(dir.as_raw_fd()), ids).at("overlay", first);
         }
-        set_writable(&config, &dir).at("overlay", &folder.0)?;
-        fds.push(dir);
     }
-    set_lower(&config, &lower, &mut fds).at("overlay", first)?;
+    let ready = || assemble(overlay, &lower, writable, ids);
+    let made = if old::attaches() { Err(Errno::INVAL) } else { ready() };
+    if made.as_ref().err() != Some(&Errno::INVAL) || loose.is_empty() {
+        return made.at("overlay", first);
+    }
+    let _attached = old::Attached::new(&loose, first).at("overlay", first)?;
+    ready().inspect(|_| old::attach_from_now()).at("overlay", first)
+}
+
+/// Configures and makes the mount of layers that are ready.
+fn assemble(
+    overlay: &Overlay,
+    lower: &[Vec<u8>],
+    writable: Option<RawFd>,
+    ids: Ids<'_>,
+) -> Result<OwnedFd, Errno> {
+    let lower: Vec<&[u8]> = lower.iter().map(Vec::as_slice).collect();
+    let mut fds = Vec::new();
+    let config = fs::open("overlay")?;
+    fsconfig_set_string(&config, c"source", c"overlay")?;
+    if let Some(fd) = writable {
+        set_writable(&config, fd)?;
+    }
+    let _folder = set_lower(&config, &lower, &mut fds)?;
     if ids.rootless {
-        fsconfig_set_flag(&config, c"userxattr").at("overlay", first)?;
+        fsconfig_set_flag(&config, c"userxattr")?;
     }
-    if overlay.volatile && (overlay.in_memory || overlay.writable.is_some()) {
-        fsconfig_set_flag(&config, c"volatile").at("overlay", first)?;
+    if overlay.volatile && writable.is_some() {
+        fsconfig_set_flag(&config, c"volatile")?;
     }
-    let read_only = if overlay.in_memory || overlay.writable.is_some() { 0 } else { ATTR_RDONLY };
-    let Some(mapped) = ids.mapped else { return fs::finish(&config, read_only).at("overlay", first) };
+    let read_only = if writable.is_some() { 0 } else { ATTR_RDONLY };
+    let Some(mapped) = ids.mapped else { return fs::finish(&config, read_only) };
     // The overlay works with the ids of whoever mounts it, and the layers know only those of the map.
     let (uid, gid) = mapped.root;
-    with_fs_ids(uid, gid, || fs::finish(&config, read_only)).and_then(|made| made).at("overlay", first)
+    with_fs_ids(uid, gid, || fs::finish(&config, read_only)).and_then(|made| made)
 }
 
 /// A writable layer that was mounted `volatile` refuses to be mounted again, in case that writes were lost
@@ -193,8 +212,7 @@ fn make_layer(dir: &OwnedFd, topmost: &[u8]) -> Result<(), Errno> {
 }
 
 /// Uses `upper` and `work` of an open folder as the writable layer.
-fn set_writable(config: &OwnedFd, dir: &OwnedFd) -> Result<(), Errno> {
-    let at = dir.as_raw_fd();
+fn set_writable(config: &OwnedFd, at: RawFd) -> Result<(), Errno> {
     fsconfig_set_string(config, c"upperdir", format!("/proc/self/fd/{at}/upper"))?;
     fsconfig_set_string(config, c"workdir", format!("/proc/self/fd/{at}/work"))
 }
