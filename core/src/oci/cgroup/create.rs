@@ -22,7 +22,12 @@ impl Cgroup {
         let path = CgroupPath::parse(wanted, id)?;
         let mut cgroup = Cgroup { rootless, ..Cgroup::default() };
         let made = cgroup.fill(&machine, &path, wanted.is_none(), resources);
-        let done = made.and_then(|()| cgroup.apply(resources)).and_then(|warnings| {
+        let done = made.and_then(|()| {
+            let warnings = cgroup.apply(resources)?;
+            if resources.devices().is_none() {
+                // Without rules there are the usual ones, not none.
+                cgroup.apply_devices(&[])?;
+            }
             super::owner::delegate(spec, &cgroup)?;
             Ok(warnings)
         });

@@ -25,7 +25,7 @@ pub(crate) use {
 };
 
 use crate::{Error, ErrorKind, Result};
-use oci_spec::runtime::LinuxResources;
+use oci_spec::runtime::{LinuxDeviceCgroup, LinuxResources};
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 use std::io;
@@ -132,22 +132,25 @@ impl Cgroup {
                 };
                 let warnings = values::write_all(&values, find)?;
                 debug_assert!(!dirs.is_empty());
-                self.apply_devices(resources)?;
+                if let Some(rules) = resources.devices() {
+                    self.apply_devices(rules)?;
+                }
                 Ok(warnings)
             }
             Tree::V2(dir) => {
                 values::check_usage(resources, dir)?;
                 let values = values::v2(resources, dir)?;
                 let warnings = values::write_all(&values, |_| Ok(dir.as_path()))?;
-                self.apply_devices(resources)?;
+                if let Some(rules) = resources.devices() {
+                    self.apply_devices(rules)?;
+                }
                 Ok(warnings)
             }
         }
     }
 
     /// Device rules, where this process may set them.
-    fn apply_devices(&self, resources: &LinuxResources) -> Result<()> {
-        let Some(rules) = resources.devices().as_deref() else { return Ok(()) };
+    fn apply_devices(&self, rules: &[LinuxDeviceCgroup]) -> Result<()> {
         let set = match &self.tree {
             Tree::None => Ok(()),
             Tree::V1(_) => match self.v1("devices") {

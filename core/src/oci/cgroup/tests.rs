@@ -7,10 +7,10 @@ use std::io::{Read, Write as _};
 use std::process::{Child, Command, Stdio};
 use std::sync::atomic::{AtomicU32, Ordering};
 
-/// The folder of all cgroups here, removed with the last of them.
+/// A name of its own.
 fn name() -> String {
     static NEXT: AtomicU32 = AtomicU32::new(0);
-    format!("containers-unit/{}-{}", std::process::id(), NEXT.fetch_add(1, Ordering::Relaxed))
+    format!("containers-unit-{}-{}", std::process::id(), NEXT.fetch_add(1, Ordering::Relaxed))
 }
 
 /// Whether cgroups can be made here; says why not.
