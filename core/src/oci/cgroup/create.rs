@@ -15,10 +15,10 @@ impl Cgroup {
         let wanted = linux.and_then(|l| l.cgroups_path().as_deref()).filter(|p| !p.as_os_str().is_empty());
         let none = LinuxResources::default();
         let resources = linux.and_then(|l| l.resources().as_ref()).unwrap_or(&none);
-        let machine = Machine::look();
         if driver == Driver::Systemd {
-            return Err(Error::new(ErrorKind::Unsupported, "the systemd driver is not there yet"));
+            return super::systemd::create(spec, id, wanted, rootless);
         }
+        let machine = Machine::look();
         let path = CgroupPath::parse(wanted, id)?;
         let mut cgroup = Cgroup { rootless, ..Cgroup::default() };
         let made = cgroup.fill(&machine, &path, wanted.is_none(), resources);
@@ -69,7 +69,7 @@ impl Cgroup {
                 Err(e) if lenient && file::is_refusal(&e) => continue,
                 made => made.map_err(|e| cannot_make(&place.dir, e))?,
             }
-            check_unused(&place.dir, "freezer.self_freezing")?;
+            check_unused(&place.dir)?;
             dirs.push(V1Dir { controllers: place.controllers, dir: place.dir });
             self.tree = Tree::V1(dirs.clone());
         }
@@ -81,18 +81,19 @@ impl Cgroup {
         let needs_domain = ["memory", "io", "hugetlb"].iter().any(|c| values.uses(c));
         make_v2(mount, dir, needs_domain, &mut self.made)?;
         self.tree = Tree::V2(dir.to_owned());
-        check_unused(dir, "cgroup.freeze").inspect_err(|_| self.tree = Tree::None)
+        check_unused(dir).inspect_err(|_| self.tree = Tree::None)
     }
 }
 
 /// A cgroup that was there before must be empty and not frozen: processes of somebody else would count, and a
 /// frozen one would never start.
-fn check_unused(dir: &Path, frozen: &str) -> Result<()> {
+pub(super) fn check_unused(dir: &Path) -> Result<()> {
+    const FROZEN: [&str; 2] = ["freezer.self_freezing", "cgroup.freeze"];
     let text = file::get(dir, "cgroup.procs").map_err(|e| cannot_make(dir, e))?;
     let inside = super::kill::walk(dir).map_or(0, |pids| pids.len());
     let wrong = if !text.trim().is_empty() || inside > 0 {
         format!("the cgroup {} is not empty: {} processes are in it", dir.display(), inside.max(1))
-    } else if file::get(dir, frozen).is_ok_and(|v| v.trim() == "1") {
+    } else if FROZEN.iter().any(|f| file::get(dir, f).is_ok_and(|v| v.trim() == "1")) {
         format!("the cgroup {} is frozen", dir.display())
     } else {
         return Ok(());
@@ -100,7 +101,7 @@ fn check_unused(dir: &Path, frozen: &str) -> Result<()> {
     Err(Error::new(ErrorKind::InUse, wrong).with_context("field", FIELD))
 }
 
-fn cannot_make(dir: &Path, e: io::Error) -> Error {
+pub(super) fn cannot_make(dir: &Path, e: io::Error) -> Error {
     let refused = file::is_refusal(&e);
     let text = match refused {
         true => {
@@ -145,7 +146,7 @@ fn retried(mut walk: impl FnMut() -> io::Result<()>) -> io::Result<()> {
     }
 }
 
-fn make_v1(mount: &Path, dir: &Path, cpuset: bool, made: &mut Vec<PathBuf>) -> io::Result<()> {
+pub(super) fn make_v1(mount: &Path, dir: &Path, cpuset: bool, made: &mut Vec<PathBuf>) -> io::Result<()> {
     retried(|| {
         for step in steps(mount, dir) {
             make(step, made, step == dir)?;
@@ -169,7 +170,7 @@ fn inherit_cpuset(dir: &Path) -> io::Result<()> {
 }
 
 /// Makes the folders on v2 and gives them the controllers of those above.
-fn make_v2(mount: &Path, dir: &Path, needs_domain: bool, made: &mut Vec<PathBuf>) -> Result<()> {
+pub(super) fn make_v2(mount: &Path, dir: &Path, needs_domain: bool, made: &mut Vec<PathBuf>) -> Result<()> {
     let mut invalid = None;
     let walked = retried(|| {
         if dir != mount {

@@ -14,6 +14,7 @@ mod owner;
 mod place;
 mod remove;
 mod stats;
+mod systemd;
 #[cfg(test)]
 mod tests;
 mod values;
@@ -51,6 +52,9 @@ pub(crate) struct Cgroup {
     /// Made by an ordinary user: device rules, which need privileges, are left out.
     #[serde(default)]
     rootless: bool,
+    /// The unit that systemd made for it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    unit: Option<systemd::Unit>,
     /// What could not be set and was no limit that is in force.
     #[serde(skip)]
     warnings: Vec<String>,
@@ -108,6 +112,7 @@ impl Cgroup {
     /// Moves a process into it. On v1 the single thread `pid` is moved: a whole process would wait for an RCU
     /// period.
     pub(crate) fn enter(&self, pid: i32) -> Result<()> {
+        self.start_unit(pid)?;
         let file = if matches!(self.tree, Tree::V2(_)) { "cgroup.procs" } else { "tasks" };
         for dir in self.dirs() {
             put_pid(dir, file, pid).map_err(|e| {
@@ -120,9 +125,22 @@ impl Cgroup {
 
     /// Changes limits: what `resources` doesn't name stays as it is. Returns warnings.
     pub(crate) fn apply(&self, resources: &LinuxResources) -> Result<Vec<String>> {
+        if let Tree::V2(dir) = &self.tree {
+            values::check_usage(resources, dir)?;
+        }
+        self.update_unit(resources)?;
+        let warnings = self.write(resources)?;
+        if let Some(rules) = resources.devices() {
+            self.apply_devices(rules)?;
+        }
+        Ok(warnings)
+    }
+
+    /// Writes limits to their files.
+    fn write(&self, resources: &LinuxResources) -> Result<Vec<String>> {
         match &self.tree {
             Tree::None => self.nothing_to_limit(resources),
-            Tree::V1(dirs) => {
+            Tree::V1(_) => {
                 let has = |controller: &str, name: &str| {
                     self.v1(controller).is_some_and(|dir| dir.join(name).exists())
                 };
@@ -130,21 +148,11 @@ impl Cgroup {
                 let find = |w: &values::Write| {
                     self.v1(&w.controller).ok_or_else(|| not_mounted(&w.controller, &w.field))
                 };
-                let warnings = values::write_all(&values, find)?;
-                debug_assert!(!dirs.is_empty());
-                if let Some(rules) = resources.devices() {
-                    self.apply_devices(rules)?;
-                }
-                Ok(warnings)
+                values::write_all(&values, find)
             }
             Tree::V2(dir) => {
-                values::check_usage(resources, dir)?;
                 let values = values::v2(resources, dir)?;
-                let warnings = values::write_all(&values, |_| Ok(dir.as_path()))?;
-                if let Some(rules) = resources.devices() {
-                    self.apply_devices(rules)?;
-                }
-                Ok(warnings)
+                values::write_all(&values, |_| Ok(dir.as_path()))
             }
         }
     }

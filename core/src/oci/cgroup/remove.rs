@@ -11,11 +11,11 @@ use std::time::{Duration, Instant};
 const PATIENCE: Duration = Duration::from_secs(10);
 
 impl Cgroup {
-    /// Removes it, and what is below it; nothing may be in it any more, though those that are about to end are
+    /// Removes it, its unit, and what is below it; nothing may be in it any more, though those that are about to end are
     /// waited for. One that is gone is fine. All that can go goes, the first failure is returned.
     pub(crate) fn delete(&self) -> Result<()> {
         let end = Instant::now() + PATIENCE;
-        let mut result = Ok(());
+        let mut result = self.stop_unit();
         for dir in self.dirs() {
             if let Err(e) = remove(dir, end) {
                 result = result.and(Err(left(dir, e)));

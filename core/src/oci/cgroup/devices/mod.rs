@@ -3,7 +3,7 @@
 mod program;
 mod rules;
 
-pub(super) use rules::State;
+pub(super) use rules::{Access, Devices, Kind as DeviceKind, State};
 
 use super::file;
 use crate::sys::bpf;

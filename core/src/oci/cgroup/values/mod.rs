@@ -6,7 +6,7 @@ mod v1;
 mod v2;
 
 pub(super) use v1::v1;
-pub(super) use v2::{check_usage, v2};
+pub(super) use v2::{check_usage, swap_v2, v2};
 
 use super::file;
 use crate::{Error, ErrorKind, Result};
