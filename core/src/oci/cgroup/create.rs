@@ -21,8 +21,9 @@ impl Cgroup {
         let machine = Machine::look();
         let path = CgroupPath::parse(wanted, id)?;
         let mut cgroup = Cgroup { rootless, ..Cgroup::default() };
-        let made = cgroup.fill(&machine, &path, wanted.is_none(), resources);
-        let done = made.and_then(|()| {
+        let mut made = Made::default();
+        let filled = cgroup.fill(&machine, &path, wanted.is_none(), resources, &mut made);
+        let done = filled.and_then(|()| {
             let warnings = cgroup.apply(resources)?;
             if resources.devices().is_none() {
                 // Without rules there are the usual ones, not none.
@@ -32,9 +33,10 @@ impl Cgroup {
             Ok(warnings)
         });
         match done {
-            Ok(warnings) => Ok(Cgroup { warnings, ..cgroup }),
+            Ok(warnings) => Ok(Cgroup { warnings, made: made.parents, ..cgroup }),
             Err(e) => {
-                let _ = cgroup.delete();
+                // Folders that were there before are not ours to remove.
+                made.leaves.iter().chain(&made.parents).for_each(|dir| drop(fs::remove_dir(dir)));
                 Err(e)
             }
         }
@@ -46,42 +48,82 @@ impl Cgroup {
         path: &CgroupPath,
         may_lack: bool,
         resources: &LinuxResources,
+        made: &mut Made,
     ) -> Result<()> {
         // Where no path was asked for, an ordinary user's container may do without a cgroup.
         let lenient = self.rootless && may_lack;
         if machine.is_v1() {
-            return self.fill_v1(machine, path, lenient);
+            return self.fill_v1(machine, path, lenient, made);
         }
         let unified = machine.unified()?;
         let dir = machine.v2(path)?;
-        match self.fill_v2(&unified.mount, &dir, resources) {
+        match self.fill_v2(&unified.mount, &dir, resources, made) {
             Err(e) if lenient && e.kind() == ErrorKind::Permission => Ok(()),
             filled => filled,
         }
     }
 
-    fn fill_v1(&mut self, machine: &Machine, path: &CgroupPath, lenient: bool) -> Result<()> {
+    fn fill_v1(
+        &mut self,
+        machine: &Machine,
+        path: &CgroupPath,
+        lenient: bool,
+        made: &mut Made,
+    ) -> Result<()> {
         let mut dirs = Vec::new();
         for place in machine.v1(path) {
             let cpuset = place.controllers.iter().any(|c| c == "cpuset");
-            let made = make_v1(&place.mount, &place.dir, cpuset, &mut self.made);
-            match made {
+            match make_v1(&place.mount, &place.dir, cpuset, made) {
                 Err(e) if lenient && file::is_refusal(&e) => continue,
-                made => made.map_err(|e| cannot_make(&place.dir, e))?,
+                done => done.map_err(|e| cannot_make(&place.dir, e))?,
             }
-            check_unused(&place.dir)?;
+            made.check(&place.dir)?;
             dirs.push(V1Dir { controllers: place.controllers, dir: place.dir });
-            self.tree = Tree::V1(dirs.clone());
+        }
+        if !dirs.is_empty() {
+            self.tree = Tree::V1(dirs);
         }
         Ok(())
     }
 
-    fn fill_v2(&mut self, mount: &Path, dir: &Path, resources: &LinuxResources) -> Result<()> {
+    fn fill_v2(
+        &mut self,
+        mount: &Path,
+        dir: &Path,
+        resources: &LinuxResources,
+        made: &mut Made,
+    ) -> Result<()> {
         let values = values::v2(resources, dir)?;
         let needs_domain = ["memory", "io", "hugetlb"].iter().any(|c| values.uses(c));
-        make_v2(mount, dir, needs_domain, &mut self.made)?;
+        make_v2(mount, dir, needs_domain, made)?;
+        made.check(dir)?;
         self.tree = Tree::V2(dir.to_owned());
-        check_unused(dir).inspect_err(|_| self.tree = Tree::None)
+        Ok(())
+    }
+}
+
+/// What was not there before.
+#[derive(Default)]
+pub(super) struct Made {
+    leaves: Vec<PathBuf>,
+    /// The deepest first.
+    parents: Vec<PathBuf>,
+}
+
+impl Made {
+    fn make(&mut self, dir: &Path, leaf: &Path) -> io::Result<()> {
+        match fs::create_dir(dir) {
+            Ok(()) if dir == leaf => self.leaves.push(dir.to_owned()),
+            Ok(()) => self.parents.insert(0, dir.to_owned()),
+            Err(e) if e.kind() == io::ErrorKind::AlreadyExists => {}
+            Err(e) => return Err(e),
+        }
+        Ok(())
+    }
+
+    /// Whether a folder may be used.
+    fn check(&self, dir: &Path) -> Result<()> {
+        if self.leaves.iter().any(|leaf| leaf == dir) { Ok(()) } else { check_unused(dir) }
     }
 }
 
@@ -114,20 +156,6 @@ pub(super) fn cannot_make(dir: &Path, e: io::Error) -> Error {
     error.with_context("field", FIELD).with_context("path", dir.display().to_string())
 }
 
-/// Makes one folder; whether it was there.
-fn make(dir: &Path, made: &mut Vec<PathBuf>, leaf: bool) -> io::Result<bool> {
-    match fs::create_dir(dir) {
-        Ok(()) => {
-            if !leaf {
-                made.insert(0, dir.to_owned());
-            }
-            Ok(true)
-        }
-        Err(e) if e.kind() == io::ErrorKind::AlreadyExists => Ok(false),
-        Err(e) => Err(e),
-    }
-}
-
 /// Folders from below `mount` down to `dir`.
 fn steps<'a>(mount: &'a Path, dir: &'a Path) -> Vec<&'a Path> {
     let mut all: Vec<&Path> = dir.ancestors().take_while(|p| *p != mount && p.starts_with(mount)).collect();
@@ -146,10 +174,10 @@ fn retried(mut walk: impl FnMut() -> io::Result<()>) -> io::Result<()> {
     }
 }
 
-pub(super) fn make_v1(mount: &Path, dir: &Path, cpuset: bool, made: &mut Vec<PathBuf>) -> io::Result<()> {
+pub(super) fn make_v1(mount: &Path, dir: &Path, cpuset: bool, made: &mut Made) -> io::Result<()> {
     retried(|| {
         for step in steps(mount, dir) {
-            make(step, made, step == dir)?;
+            made.make(step, dir)?;
             if cpuset {
                 inherit_cpuset(step)?;
             }
@@ -170,14 +198,14 @@ fn inherit_cpuset(dir: &Path) -> io::Result<()> {
 }
 
 /// Makes the folders on v2 and gives them the controllers of those above.
-pub(super) fn make_v2(mount: &Path, dir: &Path, needs_domain: bool, made: &mut Vec<PathBuf>) -> Result<()> {
+pub(super) fn make_v2(mount: &Path, dir: &Path, needs_domain: bool, made: &mut Made) -> Result<()> {
     let mut invalid = None;
     let walked = retried(|| {
         if dir != mount {
             enable(mount);
         }
         for step in steps(mount, dir) {
-            make(step, made, step == dir)?;
+            made.make(step, dir)?;
             invalid = invalid.take().or(threaded(step, needs_domain));
             if step != dir {
                 enable(step);
@@ -188,10 +216,7 @@ pub(super) fn make_v2(mount: &Path, dir: &Path, needs_domain: bool, made: &mut V
     walked.map_err(|e| cannot_make(dir, e))?;
     match invalid {
         None => Ok(()),
-        Some(text) => {
-            let _ = fs::remove_dir(dir);
-            Err(Error::new(ErrorKind::Conflict, text).with_context("field", FIELD))
-        }
+        Some(text) => Err(Error::new(ErrorKind::Conflict, text).with_context("field", FIELD)),
     }
 }
 

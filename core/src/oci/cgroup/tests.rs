@@ -129,6 +129,7 @@ fn a_used_or_frozen_cgroup_is_refused_and_left_alone() {
     first.freeze().unwrap();
     let e = create(&path, "{}").unwrap_err();
     assert!(e.kind() == ErrorKind::InUse && e.to_string().contains("frozen"), "{e}");
+    assert!(first.paths().values().all(|dir| dir.is_dir()));
     first.thaw().unwrap();
     first.delete().unwrap();
     assert!(is_gone(&first));

@@ -127,14 +127,14 @@ impl Cgroup {
                         continue;
                     };
                     let cpuset = dir.controllers.iter().any(|c| c == "cpuset");
-                    create::make_v1(&h.mount, &dir.dir, cpuset, &mut Vec::new())
+                    create::make_v1(&h.mount, &dir.dir, cpuset, &mut create::Made::default())
                         .map_err(|e| create::cannot_make(&dir.dir, e))?;
                 }
             }
             Tree::V2(dir) => {
                 let machine = Machine::look();
                 let mount = &machine.unified()?.mount;
-                create::make_v2(mount, dir, false, &mut Vec::new())?;
+                create::make_v2(mount, dir, false, &mut create::Made::default())?;
             }
             Tree::None => {}
         }
