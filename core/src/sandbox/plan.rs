@@ -4,6 +4,7 @@ use super::{Cache, devices, files, mounts};
 use crate::Result;
 use crate::container::spec::{Network, Spec};
 use containers_protocol::Bytes;
+use containers_protocol::extra::Leave;
 use containers_protocol::plan::{
     CapSets, CgroupPlan, IdMaps, Keep, Overlay, Plan, ProcessPlan, Rootfs, Stdio, Step,
 };
@@ -71,6 +72,7 @@ pub(crate) fn build(cache: &Cache, request: Request<'_>) -> Result<Plan> {
         stdio: request.stdio,
         keep: request.keep,
         quiet: request.throw_away,
+        extra: None,
     })
 }
 
@@ -121,7 +123,7 @@ fn steps(cache: &Cache, request: &Request<'_>, hostname: &str) -> Result<Vec<Ste
     for (key, value) in &spec.sysctls {
         steps.push(Step::Sysctl { key: key.clone(), value: value.clone() });
     }
-    steps.push(Step::PivotRoot { readonly: spec.read_only });
+    steps.push(Step::PivotRoot { readonly: spec.read_only, how: Leave::Pivot, propagation: 0 });
     Ok(steps)
 }
 
@@ -156,5 +158,6 @@ fn process(spec: &Spec, hostname: &str, seccomp: Bytes) -> ProcessPlan {
         umask: None,
         tty: spec.tty,
         init: spec.init,
+        extra: None,
     }
 }

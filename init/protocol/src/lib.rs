@@ -9,6 +9,7 @@
 
 pub mod bytes;
 pub mod control;
+pub mod extra;
 pub mod launch;
 pub mod log;
 pub mod plan;

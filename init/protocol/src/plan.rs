@@ -5,6 +5,7 @@
 //! and on disk to replay it on a restart.
 
 use crate::Bytes;
+use crate::extra::{Extra, Leave, MountEntry, ProcessExtra};
 use serde::{Deserialize, Serialize};
 
 /// One container to start.
@@ -30,6 +31,8 @@ pub struct Plan {
     pub keep: Keep,
     /// The owner waits for the end alone: no `started` is sent, except with a terminal.
     pub quiet: bool,
+    /// What only OCI configurations ask for.
+    pub extra: Option<Box<Extra>>,
 }
 
 /// Id maps, one entry for each `uid_map` line.
@@ -114,6 +117,8 @@ pub enum Step {
     Mount(Mount),
     /// A bind of a host path.
     Bind(Bind),
+    /// An entry of `mounts` of an OCI configuration.
+    MountEntry(Box<MountEntry>),
     /// A further overlay (the `host` image's `/usr`).
     Overlay {
         /// Where.
@@ -126,6 +131,15 @@ pub enum Step {
     DefaultDev,
     /// A device node, bound from the host (rootless) or made.
     Device(Device),
+    /// The same, but one that is there already must be it.
+    Node(Device),
+    /// A symbolic link, if nothing is there.
+    Link {
+        /// Where it leads.
+        target: Bytes,
+        /// Where it is.
+        path: Bytes,
+    },
     /// A small file on private tmpfs, bound at `path` (`/etc/hosts`, `/etc/hostname`, `/etc/resolv.conf`).
     File {
         /// Where; created in the root file system when missing.
@@ -140,10 +154,14 @@ pub enum Step {
     Mask(Vec<Bytes>),
     /// Paths made read-only, recursively; missing ones are passed over.
     ReadOnly(Vec<Bytes>),
-    /// `pivot_root` into the root file system and detach the old root.
+    /// Leave the old root for the root file system.
     PivotRoot {
         /// Make the root mount read-only afterwards.
         readonly: bool,
+        /// How.
+        how: Leave,
+        /// Propagation that the new root gets in the end: an `MS_*` flag with or without `MS_REC`; 0: private.
+        propagation: u64,
     },
     /// Set the host name of the UTS namespace.
     Hostname(Bytes),
@@ -174,9 +192,11 @@ impl Step {
         match self {
             Step::Mount(_) => "mount",
             Step::Bind(_) => "bind",
+            Step::MountEntry(_) => "mount",
             Step::Overlay { .. } => "overlay",
             Step::DefaultDev => "dev",
-            Step::Device(_) => "device",
+            Step::Device(_) | Step::Node(_) => "device",
+            Step::Link { .. } => "link",
             Step::File { .. } => "file",
             Step::Mask(_) => "mask",
             Step::ReadOnly(_) => "readonly",
@@ -292,6 +312,8 @@ pub struct ProcessPlan {
     pub tty: Option<(u16, u16)>,
     /// Keep a small init as process 1 that reaps orphans and forwards signals.
     pub init: bool,
+    /// What only OCI configurations ask for.
+    pub extra: Option<Box<ProcessExtra>>,
 }
 
 /// Capability sets, bit n being capability n of `linux/capability.h`.

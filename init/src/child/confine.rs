@@ -1,5 +1,6 @@
 //! The last steps before the command: identity, capabilities, filter.
 
+use super::extra::Labels;
 use super::user::Identity;
 use crate::failure::{Context, failure};
 use crate::sys::security;
@@ -23,6 +24,10 @@ pub fn confine(
 ) -> Result<(), Failure> {
     // Without no_new_privs, a filter needs CAP_SYS_ADMIN: it goes in before that is lost.
     let filter_first = !process.no_new_privs && process.caps.effective & SYS_ADMIN == 0;
+    let labels = Labels::open(process.extra.as_deref())?;
+    if let Some(extra) = process.extra.as_deref() {
+        labels.apply(extra)?;
+    }
     if filter_first {
         seccomp(process)?;
     }

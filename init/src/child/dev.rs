@@ -3,7 +3,7 @@
 use super::Child;
 use super::mounts::clone_tree;
 use super::root::{Root, attach};
-use crate::failure::Context;
+use crate::failure::{Context, coded, failure};
 use crate::fs;
 use crate::sys::mount::{ATTR_NOEXEC, ATTR_NOSUID};
 use containers_protocol::control::Failure;
@@ -11,7 +11,7 @@ use containers_protocol::plan::Device;
 use rustix::fd::OwnedFd;
 use rustix::fs::{
     AtFlags, CWD, FileType, Gid, Mode, OFlags, Uid, chmodat, chownat, makedev, mkdirat, mknodat, openat,
-    symlinkat,
+    statat, symlinkat,
 };
 use rustix::io::Errno;
 
@@ -102,8 +102,63 @@ pub fn device(child: &Child<'_>, root: &Root, device: &Device) -> Result<(), Fai
         Err(Errno::PERM) => return bind_node(root, &device.source.0, path),
         other => other.at("device", path)?,
     }
+    own(&dir, name, device, path)
+}
+
+/// Owner and mode of a node that was just made.
+fn own(dir: &OwnedFd, name: &[u8], device: &Device, path: &[u8]) -> Result<(), Failure> {
+    let mode = Mode::from_raw_mode(device.mode & 0o7777);
     let owner = (Some(Uid::from_raw(device.uid)), Some(Gid::from_raw(device.gid)));
-    chownat(&dir, name, owner.0, owner.1, AtFlags::SYMLINK_NOFOLLOW).at("device", path)?;
+    chownat(dir, name, owner.0, owner.1, AtFlags::SYMLINK_NOFOLLOW).at("device", path)?;
     // mknod was subject to nobody's umask but ours, which is 0; a file mode of an earlier node is gone.
-    chmodat(&dir, name, mode, AtFlags::empty()).at("device", path)
+    chmodat(dir, name, mode, AtFlags::empty()).at("device", path)
+}
+
+/// Folder and name of a path, the folder being made when it is missing. `/dev` may be no link.
+fn place<'a>(root: &Root, path: &'a [u8]) -> Result<(OwnedFd, &'a [u8]), Errno> {
+    let cut = path.iter().rposition(|b| *b == b'/').map_or(0, |i| i + 1);
+    let (parent, name) = (&path[..cut], &path[cut..]);
+    let dir = match super::root::relative(parent) {
+        b"dev/" => root.real_dir(parent)?,
+        _ => root.dir(if parent.is_empty() { b"/" } else { parent })?,
+    };
+    Ok((dir, name))
+}
+
+/// [`containers_protocol::plan::Step::Node`].
+pub fn node(child: &Child<'_>, root: &Root, device: &Device) -> Result<(), Failure> {
+    let path = &device.path.0;
+    let (dir, name) = place(root, path).at("device", path)?;
+    let kind = FileType::from_raw_mode(device.mode);
+    let number = makedev(device.major, device.minor);
+    match statat(&dir, name, AtFlags::SYMLINK_NOFOLLOW) {
+        Ok(there) => {
+            let node = matches!(kind, FileType::CharacterDevice | FileType::BlockDevice);
+            let same = FileType::from_raw_mode(there.st_mode) == kind && (!node || there.st_rdev == number);
+            return match same {
+                true => Ok(()),
+                false => Err(coded("conflict", "device", path, "something else is there already")),
+            };
+        }
+        Err(Errno::NOENT) => {}
+        Err(e) => return Err(failure("device", path, e)),
+    }
+    let node = kind != FileType::Fifo;
+    if child.rootless && node {
+        return bind_node(root, &device.source.0, path);
+    }
+    match mknodat(&dir, name, kind, Mode::from_raw_mode(device.mode & 0o7777), number) {
+        Err(Errno::PERM) if node => bind_node(root, &device.source.0, path),
+        Err(e) => Err(failure("device", path, e)),
+        Ok(()) => own(&dir, name, device, path),
+    }
+}
+
+/// [`containers_protocol::plan::Step::Link`].
+pub fn link(root: &Root, target: &[u8], path: &[u8]) -> Result<(), Failure> {
+    let (dir, name) = place(root, path).at("link", path)?;
+    match symlinkat(target, &dir, name) {
+        Err(Errno::EXIST) | Ok(()) => Ok(()),
+        Err(e) => Err(failure("link", path, e)),
+    }
 }

@@ -1,10 +1,11 @@
 //! Further processes in a running container.
 
 use super::report::Reporter;
-use super::{Finish, Scratch, enter_cgroups, exec, finish, tty};
+use super::{Finish, Scratch, enter_cgroups, exec, extra, finish, tty};
 use crate::failure::{Context, coded, failure};
 use crate::launcher::userns;
 use crate::sys::process::{self, CStrings, Forked};
+use crate::sys::sched;
 use containers_protocol::control::Failure;
 use containers_protocol::plan::ProcessPlan;
 use rustix::fd::{AsRawFd, BorrowedFd, OwnedFd, RawFd};
@@ -44,6 +45,12 @@ impl Joiner<'_> {
     }
 
     fn enter(&self, reporter: &Reporter) -> Result<(), Failure> {
+        if let Some(cpus) = self.process.extra.as_ref().and_then(|e| e.initial_cpus.as_ref()) {
+            sched::set_affinity(cpus).during("cpu_affinity")?;
+        }
+        if let Some(score) = self.process.oom_score_adj {
+            extra::set_oom_score(score)?;
+        }
         enter_cgroups(self.entrances)?;
         process::setns(self.target, self.namespaces).map_err(|e| match e {
             Errno::SRCH => coded("not_running", "exec", b"", "the container has just ended"),

@@ -3,11 +3,15 @@
 //! A first process may share the memory of its parent, which is stopped meanwhile: whatever it allocates it
 //! must free again or leave in [`Scratch`], which the parent drops.
 
+mod cgroup_mount;
 pub mod confine;
 mod copy;
 pub mod dev;
+pub mod entries;
 mod exec;
+pub mod extra;
 pub mod join;
+mod leave;
 pub mod mounts;
 mod pid1;
 pub mod report;
@@ -28,6 +32,9 @@ use rustix::fd::{AsRawFd, BorrowedFd, OwnedFd, RawFd};
 use rustix::fs::{CWD, Mode, OFlags, openat};
 use rustix::io::Errno;
 use std::ffi::CString;
+
+/// `CLONE_NEWUSER`.
+const NEWUSER: u64 = libc::CLONE_NEWUSER as u64;
 
 /// All that a container's first process is given.
 pub struct Child<'a> {
@@ -108,6 +115,10 @@ impl Child<'_> {
         enter_cgroups(self.tasks)?;
         if self.cgroup_namespace {
             process::unshare(libc::CLONE_NEWCGROUP as u64).during("cgroup")?;
+        }
+        // In a user namespace, the file is another user's: the parent has done it.
+        if let Some(score) = self.process.oom_score_adj.filter(|_| self.plan.namespaces & NEWUSER == 0) {
+            extra::set_oom_score(score)?;
         }
         let root = self.run_steps(reporter)?;
         let pty = match self.process.tty {
@@ -287,6 +298,12 @@ fn limits(f: &Finish<'_>) -> Result<(), Failure> {
     }
     // The helper's own is 0.
     rustix::process::umask(Mode::from_raw_mode(f.process.umask.unwrap_or(0o022)));
+    if let Some(extra) = &f.process.extra {
+        extra::schedule(extra)?;
+        if extra.keep_keyring {
+            return Ok(());
+        }
+    }
     match security::new_session_keyring() {
         // No keys in this kernel, or no room for one more: the launcher's own ring, which is empty, stays.
         Err(Errno::NOSYS | Errno::DQUOT | Errno::PERM) | Ok(()) => Ok(()),

@@ -13,14 +13,14 @@ use rustix::io::Errno;
 use rustix::mount::{OpenTreeFlags, open_tree};
 
 /// Whether the path is the kernel's `/proc` or `/sys`, or inside them.
-fn is_kernel(path: &[u8]) -> bool {
+pub(super) fn is_kernel(path: &[u8]) -> bool {
     let path = super::root::relative(path);
     [&b"proc"[..], b"sys"].iter().any(|k| path == *k || path.starts_with(k) && path[k.len()] == b'/')
 }
 
 /// The directory that a file system is mounted on. What the kernel's own file systems and devices go on
 /// must not be reached over a link of the image.
-fn mount_point(root: &Root, target: &[u8], fstype: &str) -> Result<OwnedFd, Errno> {
+pub(super) fn mount_point(root: &Root, target: &[u8], fstype: &str) -> Result<OwnedFd, Errno> {
     let strict = matches!(fstype, "proc" | "sysfs" | "devpts" | "mqueue" | "cgroup" | "cgroup2");
     if strict || is_kernel(target) { root.real_dir(target) } else { root.dir(target) }
 }
@@ -43,7 +43,7 @@ pub fn mount(child: &Child<'_>, root: &Root, m: &Mount) -> Result<(), Failure> {
 
 /// A user namespace without a network namespace of its own may not mount sysfs: it gets the host's, which
 /// shows it nothing that it could not see anyway.
-fn host_sysfs(attr: u64) -> Result<OwnedFd, Errno> {
+pub(super) fn host_sysfs(attr: u64) -> Result<OwnedFd, Errno> {
     let tree = clone_tree(CWD, b"/sys", true)?;
     setattr(&tree, c"", RECURSIVE, attr, 0, libc::MS_PRIVATE)?;
     Ok(tree)

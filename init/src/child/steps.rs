@@ -2,7 +2,7 @@
 
 use super::report::Reporter;
 use super::root::{Root, attach};
-use super::{Child, dev, mounts};
+use super::{Child, dev, entries, extra, leave, mounts};
 use crate::failure::{Context, coded, failure};
 use crate::fs;
 use crate::overlay::{self, Ids};
@@ -10,7 +10,7 @@ use crate::place::Place;
 use crate::sys::mount::{ATTR_NODEV, ATTR_NOEXEC, ATTR_NOSUID, ATTR_RDONLY, RECURSIVE, setattr};
 use crate::sys::{net, process};
 use containers_protocol::control::Failure;
-use containers_protocol::plan::{Mount, Rootfs, Step};
+use containers_protocol::plan::{Rootfs, Step};
 use rustix::fd::{AsFd, OwnedFd};
 use rustix::fs::{CWD, Mode, OFlags, ResolveFlags, openat, openat2};
 use rustix::io::Errno;
@@ -41,6 +41,9 @@ impl Child<'_> {
 
     /// Attaches the root file system in this mount namespace and makes it the current directory.
     fn enter_root(&self) -> Result<Root, Failure> {
+        if let (Some(extra), Rootfs::Dir { path }) = (&self.plan.extra, &self.plan.rootfs) {
+            return leave::enter(self, extra, &path.0);
+        }
         let made;
         let (fd, path) = match (self.root, &self.plan.rootfs) {
             (Some(fd), Rootfs::Dir { path }) => (fd, &path.0),
@@ -67,6 +70,7 @@ impl Child<'_> {
         match step {
             Step::Mount(m) => mounts::mount(self, &p.root, m),
             Step::Bind(b) => mounts::bind_mount(&p.root, b),
+            Step::MountEntry(entry) => entries::mount(self, &p.root, index, entry),
             Step::Overlay { target, overlay } => {
                 let made;
                 let ready = self.overlays.iter().find(|(step, _)| *step == index);
@@ -82,6 +86,8 @@ impl Child<'_> {
             }
             Step::DefaultDev => dev::default_dev(self, &p.root),
             Step::Device(d) => dev::device(self, &p.root, d),
+            Step::Node(d) => dev::node(self, &p.root, d),
+            Step::Link { target, path } => dev::link(&p.root, &target.0, &path.0),
             Step::File { path, content, mode } => self.file(p, &path.0, &content.0, *mode),
             Step::Mask(paths) => match self.masks {
                 Some(kernel) => kernel.iter().try_for_each(|path| mounts::mask_fast(self, path)),
@@ -91,7 +97,10 @@ impl Child<'_> {
                 Some(kernel) => kernel.iter().try_for_each(mounts::read_only_fast),
                 None => paths.iter().try_for_each(|path| mounts::read_only(&p.root, &path.0)),
             },
-            Step::PivotRoot { readonly } => self.pivot(&p.root, *readonly),
+            Step::PivotRoot { readonly, how, propagation } if self.plan.extra.is_some() => {
+                leave::leave(&p.root, *readonly, *how, *propagation)
+            }
+            Step::PivotRoot { readonly, .. } => self.pivot(&p.root, *readonly),
             Step::Hostname(name) => rustix::system::sethostname(&name.0).at("hostname", &name.0),
             Step::Domainname(name) => process::set_domain_name(&name.0).at("domainname", &name.0),
             Step::Sysctl { key, value } => sysctl(p, key, value),
@@ -159,19 +168,36 @@ impl Child<'_> {
 
 /// Writes a sysctl through a procfs of our own.
 fn sysctl(p: &mut Progress, key: &str, value: &str) -> Result<(), Failure> {
-    let path = format!("sys/{}", key.replace('.', "/"));
+    let path = format!("sys/{}", sysctl_path(key));
     let proc = private_proc(&mut p.proc).at("sysctl", key.as_bytes())?;
     let how = ResolveFlags::BENEATH | ResolveFlags::NO_SYMLINKS | ResolveFlags::NO_XDEV;
     let file = openat2(proc, path, OFlags::WRONLY | OFlags::CLOEXEC, Mode::empty(), how);
     write_all(&file.at("sysctl", key.as_bytes())?, value.as_bytes()).at("sysctl", key.as_bytes())
 }
 
-/// A procfs that is attached nowhere.
+/// The file of a sysctl: dots separate, or slashes do, and then dots are part of names.
+fn sysctl_path(key: &str) -> String {
+    match key.find(['.', '/']) {
+        Some(at) if key.as_bytes()[at] == b'/' => key.to_owned(),
+        _ => key
+            .chars()
+            .map(|c| {
+                if c == '.' {
+                    '/'
+                } else if c == '/' {
+                    '.'
+                } else {
+                    c
+                }
+            })
+            .collect(),
+    }
+}
+
+/// A procfs that nothing of the image is mounted on.
 fn private_proc(slot: &mut Option<OwnedFd>) -> Result<&OwnedFd, Errno> {
     if slot.is_none() {
-        let m =
-            Mount { fstype: "proc".into(), target: "/proc".into(), attr: 0, options: vec![], copy_up: false };
-        *slot = Some(fs::new_mount(&m.fstype, &m.options, ATTR_NOSUID | ATTR_NODEV | ATTR_NOEXEC)?);
+        *slot = Some(extra::procfs()?);
     }
     slot.as_ref().ok_or(Errno::BADF)
 }

@@ -7,6 +7,7 @@ use crate::sys::tty;
 use containers_protocol::control::Failure;
 use rustix::fd::OwnedFd;
 use rustix::fs::{CWD, FileType, Mode, OFlags, fstat, fstatfs, openat};
+use rustix::io::Errno;
 
 /// `DEVPTS_SUPER_MAGIC`.
 const DEVPTS_MAGIC: u64 = 0x1cd1;
@@ -53,6 +54,16 @@ fn pair(master: OwnedFd, rows: u16, cols: u16) -> Result<Pty, Failure> {
 /// Mounts the program's side over `/dev/console`.
 pub fn console(root: &Root, pty: &Pty) -> Result<(), Failure> {
     let node = clone_tree(&pty.slave, b"", false).at("console", b"/dev/console")?;
-    let target = root.open_real(b"/dev/console", OFlags::PATH).at("console", b"/dev/console")?;
+    let target = match root.open_real(b"/dev/console", OFlags::PATH) {
+        Err(Errno::NOENT) => {
+            let dev = root.real_dir(b"/dev").at("console", b"/dev/console")?;
+            let how = OFlags::CREATE | OFlags::EXCL | OFlags::WRONLY | OFlags::CLOEXEC;
+            let made = openat(dev, c"console", how, Mode::from_raw_mode(0o600));
+            drop(made.at("console", b"/dev/console")?);
+            root.open_real(b"/dev/console", OFlags::PATH)
+        }
+        there => there,
+    };
+    let target = target.at("console", b"/dev/console")?;
     attach(&node, &target).at("console", b"/dev/console")
 }

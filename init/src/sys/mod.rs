@@ -3,6 +3,7 @@
 pub mod mount;
 pub mod net;
 pub mod process;
+pub mod sched;
 pub mod security;
 pub mod tty;
 

@@ -1,6 +1,7 @@
 //! Plans as the library makes them.
 
 use containers_protocol::Bytes;
+use containers_protocol::extra::Leave;
 use containers_protocol::plan::*;
 use std::path::{Path, PathBuf};
 
@@ -81,7 +82,7 @@ pub fn steps() -> Vec<Step> {
             "/sys/fs/selinux",
         ])),
         Step::ReadOnly(paths(&["/proc/bus", "/proc/fs", "/proc/irq", "/proc/sys", "/proc/sysrq-trigger"])),
-        Step::PivotRoot { readonly: false },
+        Step::PivotRoot { readonly: false, how: Leave::Pivot, propagation: 0 },
         Step::Hostname("test".into()),
         Step::Loopback,
     ]
@@ -130,6 +131,7 @@ pub fn plan(rootfs: &Path, scratch: &Path, args: &[&str]) -> Plan {
         stdio: Stdio::Direct([None, Some(0), Some(1)]),
         keep: Keep { delete: vec![writable.as_path().into()], ..Keep::default() },
         quiet: false,
+        extra: None,
     }
 }
 

@@ -1,18 +1,87 @@
-//! `config.json` as it lies in a bundle.
+//! `config.json`: read, parsed strictly, and turned into [`Spec`]. Errors name the JSON path (`field`) and,
+//! where the text itself is broken, the byte `offset`.
+
+mod strict;
 
 use crate::{Error, ErrorKind, Result};
 use oci_spec::runtime::Spec;
+use serde_json::Value;
+use std::fs::File;
+use std::io::Read;
+use std::os::unix::fs::OpenOptionsExt;
 use std::path::Path;
+
+/// Bigger files are refused.
+const MAX_SIZE: u64 = 4 << 20;
+
+/// The file's name in a bundle.
+const NAME: &str = "config.json";
 
 /// Reads the configuration of a bundle.
 pub(crate) fn load(bundle: &Path) -> Result<Spec> {
-    let path = bundle.join("config.json");
-    let text = std::fs::read(&path).map_err(|e| {
-        Error::io("can't read the configuration", e).with_context("path", path.display().to_string())
+    let path = bundle.join(NAME);
+    let at = |e: Error| e.with_context("path", path.display().to_string());
+    read(&path).and_then(|text| parse(&text)).map_err(at)
+}
+
+fn read(path: &Path) -> Result<Vec<u8>> {
+    // A pipe by that name must not make us wait.
+    let opened =
+        std::fs::OpenOptions::new().read(true).custom_flags(libc::O_NONBLOCK | libc::O_NOCTTY).open(path);
+    let file = opened.map_err(|e| match e.kind() {
+        std::io::ErrorKind::NotFound => Error::new(ErrorKind::PathNotFound, "the bundle has no config.json"),
+        _ => Error::io("can't open the bundle's config.json", e),
     })?;
-    serde_json::from_slice(&text).map_err(|e| {
-        Error::new(ErrorKind::InvalidArgument, "the configuration is not valid")
-            .with_context("path", path.display().to_string())
-            .with_source(e)
+    let failed = |e| Error::io("can't read config.json", e);
+    let meta = file.metadata().map_err(failed)?;
+    if !meta.is_file() {
+        return Err(Error::new(ErrorKind::InvalidArgument, "config.json is not a regular file"));
+    }
+    if meta.len() > MAX_SIZE {
+        return Err(too_big());
+    }
+    let mut text = Vec::with_capacity(meta.len() as usize + 1);
+    File::take(file, MAX_SIZE + 1).read_to_end(&mut text).map_err(failed)?;
+    Ok(text)
+}
+
+fn too_big() -> Error {
+    let message = format!("config.json is bigger than {} MiB", MAX_SIZE >> 20);
+    Error::new(ErrorKind::LimitExceeded, message)
+}
+
+/// Parses the text of a `config.json`.
+pub(crate) fn parse(text: &[u8]) -> Result<Spec> {
+    if text.len() as u64 > MAX_SIZE {
+        return Err(too_big());
+    }
+    typed(strict::parse(text)?)
+}
+
+/// The document as the specification's types.
+pub(crate) fn typed<T: serde::de::DeserializeOwned>(mut document: Value) -> Result<T> {
+    if !document.is_object() {
+        let message = "the configuration is not valid: it is not an object";
+        return Err(Error::new(ErrorKind::InvalidArgument, message).with_context("field", "(document)"));
+    }
+    rename_flags(&mut document);
+    serde_path_to_error::deserialize(document).map_err(|e| {
+        let field = e.path().to_string();
+        let message = e.into_inner().to_string();
+        Error::new(ErrorKind::InvalidArgument, format!("the configuration is not valid: {message}"))
+            .with_context("field", if field == "." { "(document)".to_owned() } else { field })
     })
 }
+
+/// `oci-spec` spells one flag of the scheduler differently from the specification.
+fn rename_flags(document: &mut Value) {
+    let flags = document.pointer_mut("/process/scheduler/flags").and_then(Value::as_array_mut);
+    for flag in flags.into_iter().flatten() {
+        if flag.as_str() == Some("SCHED_FLAG_DL_OVERRUN") {
+            *flag = Value::from("SCHED_FLAG_D_L_OVERRUN");
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,95 @@
+//! Entries of `mounts`, and the propagation of the root.
+
+use super::{Setting, namespaces, options, wrong};
+use crate::{Error, ErrorKind, Result};
+use containers_protocol::Bytes;
+use containers_protocol::extra::{IdMapping, MountEntry, MountWhat};
+use containers_protocol::plan::{IdMaps, Step};
+use libc::MOUNT_ATTR_RDONLY;
+use oci_spec::runtime::{Linux, Mount};
+
+/// Types whose instances are made by the kernel from nothing; others may be on a read-only device.
+const PSEUDO: &[&str] = &["proc", "sysfs", "tmpfs", "devpts", "mqueue", "cgroup", "cgroup2", "ramfs"];
+
+/// The step of one entry.
+pub(super) fn entry(index: usize, mount: &Mount, linux: &Linux, setting: &Setting<'_>) -> Result<Step> {
+    let opts = super::options(mount);
+    let kind = mount.typ().as_deref().unwrap_or("");
+    let field = |name: &str| format!("mounts[{index}].{name}");
+    let bind = opts.bind.is_some() || kind == "bind";
+    let what = if opts.remount {
+        MountWhat::Remount
+    } else if bind {
+        bind_of(mount, opts.bind.unwrap_or(false), setting)
+            .ok_or_else(|| wrong(field("source"), "a bind has no source"))?
+    } else if kind.is_empty() {
+        return Err(wrong(field("type"), "the type is missing"));
+    } else if kind == "cgroup" {
+        MountWhat::Cgroup
+    } else {
+        new_of(kind, mount, &opts, linux)
+    };
+    if bind && !opts.data.is_empty() {
+        let names: Vec<_> = opts.data.iter().map(|(key, _)| key.as_str()).collect();
+        let message = format!("a bind has options that only a file system could know: {}", names.join(", "));
+        return Err(wrong(field("options"), message));
+    }
+    if opts.copy_up && kind != "tmpfs" {
+        return Err(wrong(field("options"), "tmpcopyup is for tmpfs alone"));
+    }
+    Ok(Step::MountEntry(Box::new(MountEntry {
+        what,
+        target: Bytes::from(mount.destination().as_path()),
+        set: opts.attr.0,
+        clear: opts.attr.1,
+        set_recursive: opts.attr_recursive.0,
+        clear_recursive: opts.attr_recursive.1,
+        propagation: opts.propagation.clone(),
+        idmap: idmap_of(mount, &opts),
+        copy_up: opts.copy_up,
+    })))
+}
+
+fn bind_of(mount: &Mount, recursive: bool, setting: &Setting<'_>) -> Option<MountWhat> {
+    let source = mount.source().as_ref().filter(|s| !s.as_os_str().is_empty())?;
+    Some(MountWhat::Bind { source: Bytes::from(setting.bundle.join(source)), recursive })
+}
+
+fn new_of(kind: &str, mount: &Mount, opts: &options::Options, linux: &Linux) -> MountWhat {
+    let source = mount.source().as_ref().filter(|s| !s.as_os_str().is_empty());
+    let mut options = opts.data.clone();
+    if !PSEUDO.contains(&kind) && opts.attr.0 & MOUNT_ATTR_RDONLY != 0 {
+        options.push(("ro".into(), None));
+    }
+    if let Some(label) = linux.mount_label().as_deref().filter(|l| !l.is_empty())
+        && !matches!(kind, "proc" | "sysfs" | "cgroup2")
+    {
+        options.push(("context".into(), Some(label.to_owned())));
+    }
+    MountWhat::New {
+        fstype: kind.to_owned(),
+        source: source.map_or_else(|| Bytes::from(kind), |s| Bytes::from(s.as_path())),
+        options,
+    }
+}
+
+/// Mappings of its own alone make a mount id-mapped, as the option does.
+fn idmap_of(mount: &Mount, opts: &options::Options) -> Option<IdMapping> {
+    let uids = namespaces::map(mount.uid_mappings());
+    let gids = namespaces::map(mount.gid_mappings());
+    let own = !uids.is_empty() || !gids.is_empty();
+    (own || opts.idmap.is_some()).then(|| IdMapping {
+        maps: own.then_some(IdMaps { uids, gids, tools: None }),
+        recursive: opts.idmap == Some(true),
+    })
+}
+
+/// `linux.rootfsPropagation`.
+pub(super) fn root_propagation(linux: &Linux) -> Result<Option<u64>> {
+    let Some(name) = linux.rootfs_propagation().as_deref().filter(|n| !n.is_empty()) else { return Ok(None) };
+    match options::propagation(name) {
+        Some(flag) => Ok(Some(flag)),
+        None => Err(Error::new(ErrorKind::InvalidArgument, format!("there is no propagation {name:?}"))
+            .with_context("field", "linux.rootfsPropagation")),
+    }
+}

@@ -1,0 +1,129 @@
+//! A mount of type `cgroup`: the container's part of the machine's hierarchies.
+
+use super::entries::set_flags;
+use super::mounts::{clone_tree, mount_point};
+use super::root::{Root, attach};
+use super::{Child, extra};
+use crate::failure::Context;
+use crate::fs;
+use crate::sys::mount::{ATTR_NODEV, ATTR_NOEXEC, ATTR_NOSUID, ATTR_RDONLY, RECURSIVE, setattr};
+use containers_protocol::control::Failure;
+use containers_protocol::extra::MountEntry;
+use rustix::fd::OwnedFd;
+use rustix::fs::{CWD, Mode, OFlags, mkdirat, openat, symlinkat};
+use rustix::io::Errno;
+use std::fs::File;
+use std::io::Read;
+
+/// A v1 hierarchy: where the machine has it, what it is called there, its controllers, and where in it this
+/// process is.
+struct Hierarchy {
+    point: String,
+    controllers: Vec<String>,
+    path: String,
+}
+
+/// The mount, as one tree.
+pub fn mount(child: &Child<'_>, root: &Root, entry: &MountEntry) -> Result<(), Failure> {
+    let at = &entry.target.0;
+    let target = mount_point(root, at, "cgroup").at("cgroup", at)?;
+    let (memberships, mounts) = (proc_file("self/cgroup")?, proc_file("self/mountinfo")?);
+    let hierarchies = v1(&memberships, &mounts);
+    if hierarchies.is_empty() {
+        let made = unified(child, &memberships, &mounts, entry.set).at("cgroup", at)?;
+        set_flags(&made, entry, entry.set, entry.clear)?;
+        return attach(&made, target).at("cgroup", at);
+    }
+    let folder = fs::tmpfs("755", "0", ATTR_NOSUID | ATTR_NODEV | ATTR_NOEXEC).at("cgroup", at)?;
+    attach(&folder, &target).at("cgroup", at)?;
+    for hierarchy in &hierarchies {
+        one(child, &folder, hierarchy, entry).at("cgroup", hierarchy.point.as_bytes())?;
+    }
+    // Whatever the entry says: links and folders in there are nobody's to change.
+    set_flags(&folder, entry, entry.set, entry.clear)
+}
+
+fn proc_file(path: &str) -> Result<String, Failure> {
+    let read = || -> Result<String, Errno> {
+        let file = openat(extra::host_proc()?, path, OFlags::RDONLY | OFlags::CLOEXEC, Mode::empty())?;
+        let mut text = String::new();
+        File::from(file)
+            .read_to_string(&mut text)
+            .map_err(|e| Errno::from_raw_os_error(e.raw_os_error().unwrap_or(libc::EIO)))?;
+        Ok(text)
+    };
+    read().at("cgroup", path.as_bytes())
+}
+
+/// The v1 hierarchies that are mounted and that this process is in.
+fn v1(memberships: &str, mounts: &str) -> Vec<Hierarchy> {
+    let mut all: Vec<Hierarchy> = Vec::new();
+    for line in mounts.lines() {
+        let Some((left, right)) = line.split_once(" - ") else { continue };
+        let (left, right): (Vec<&str>, Vec<&str>) = (left.split(' ').collect(), right.split(' ').collect());
+        let (&[_, _, _, _, point, ..], &["cgroup", _, options]) = (left.as_slice(), right.as_slice()) else {
+            continue;
+        };
+        let member = memberships.lines().find_map(|line| {
+            let mut parts = line.splitn(3, ':').skip(1);
+            let (controllers, path) = (parts.next()?, parts.next()?);
+            let mine = |c: &str| options.split(',').any(|o| o == c);
+            (!controllers.is_empty() && controllers.split(',').all(mine)).then_some((controllers, path))
+        });
+        let Some((controllers, path)) = member else { continue };
+        let controllers: Vec<String> = controllers.split(',').map(str::to_owned).collect();
+        if all.iter().all(|h| h.controllers != controllers) {
+            all.push(Hierarchy { point: point.to_owned(), controllers, path: path.to_owned() });
+        }
+    }
+    all
+}
+
+/// One v1 hierarchy in its folder, and links for each of several controllers.
+fn one(child: &Child<'_>, folder: &OwnedFd, h: &Hierarchy, entry: &MountEntry) -> Result<(), Errno> {
+    let name = h.point.rsplit('/').next().unwrap_or_default();
+    mkdirat(folder, name, Mode::from_raw_mode(0o755))?;
+    let quiet = ATTR_NOSUID | ATTR_NODEV | ATTR_NOEXEC;
+    let tree = if child.cgroup_namespace {
+        let option = |c: &String| match c.split_once('=') {
+            Some((key, value)) => (key.to_owned(), Some(value.to_owned())),
+            None => (c.clone(), None),
+        };
+        let mut options: Vec<_> = h.controllers.iter().map(option).collect();
+        if h.controllers.iter().any(|c| c.starts_with("name=")) {
+            options.insert(0, ("none".to_owned(), None));
+        }
+        fs::new_mount_from(b"cgroup", "cgroup", &options, quiet).map_err(|(e, _)| e)?
+    } else {
+        let tree = clone_tree(CWD, [h.point.as_bytes(), h.path.as_bytes()].concat().as_slice(), false)?;
+        setattr(&tree, c"", RECURSIVE, quiet, 0, libc::MS_PRIVATE)?;
+        tree
+    };
+    if entry.set & ATTR_RDONLY != 0 {
+        setattr(&tree, c"", 0, ATTR_RDONLY, 0, 0)?;
+    }
+    let how = OFlags::PATH | OFlags::DIRECTORY | OFlags::NOFOLLOW | OFlags::CLOEXEC;
+    attach(&tree, openat(folder, name, how, Mode::empty())?)?;
+    if h.controllers.len() > 1 {
+        for controller in h.controllers.iter().filter(|c| *c != name) {
+            match symlinkat(name, folder, controller.as_str()) {
+                Err(Errno::EXIST) | Ok(()) => {}
+                Err(e) => return Err(e),
+            }
+        }
+    }
+    Ok(())
+}
+
+/// cgroup2: a mount of its own in a namespace of its own, else the machine's from here down.
+fn unified(child: &Child<'_>, memberships: &str, mounts: &str, attr: u64) -> Result<OwnedFd, Errno> {
+    if child.cgroup_namespace {
+        return fs::new_mount_from(b"cgroup", "cgroup2", &[], attr).map_err(|(e, _)| e);
+    }
+    let path = memberships.lines().find_map(|l| l.strip_prefix("0::")).ok_or(Errno::NODEV)?;
+    let point = mounts.lines().find_map(|line| {
+        let (left, right) = line.split_once(" - ")?;
+        right.starts_with("cgroup2 ").then(|| left.split(' ').nth(4))?
+    });
+    clone_tree(CWD, [point.ok_or(Errno::NODEV)?.as_bytes(), path.as_bytes()].concat().as_slice(), false)
+}

@@ -1,0 +1,206 @@
+//! Entries of `mounts` of an OCI configuration.
+
+#![allow(dead_code, reason = "the one-shot helper that prepares mounts comes next")]
+
+use super::mounts::{clone_tree, host_sysfs, is_kernel, mount_point};
+use super::root::{Root, attach};
+use super::{Child, cgroup_mount, copy};
+use crate::failure::{Context, coded, failure};
+use crate::fs;
+use crate::launcher::userns;
+use crate::sys::mount::{ATTR_RDONLY, RECURSIVE, idmap, setattr};
+use containers_protocol::Bytes;
+use containers_protocol::control::Failure;
+use containers_protocol::extra::{IdMapping, MountEntry, MountWhat};
+use containers_protocol::plan::{Plan, Step};
+use rustix::fd::OwnedFd;
+use rustix::fs::{CWD, FileType, Mode, OFlags, fstat, fstatfs, openat};
+use rustix::io::Errno;
+use std::ffi::CString;
+
+/// `PROC_SUPER_MAGIC`.
+const PROC_MAGIC: u64 = 0x9fa0;
+
+const NEWUSER: u64 = libc::CLONE_NEWUSER as u64;
+
+/// Opens the binds that a container in a user namespace could not open itself, and gives mounts their id maps,
+/// which takes the rights of whoever mounted them. By the index of their step.
+pub fn prepare(plan: &Plan) -> Result<Vec<(usize, OwnedFd)>, Failure> {
+    let joined = plan.extra.iter().flat_map(|e| &e.join).find(|(flag, _)| *flag == NEWUSER);
+    let apart = plan.namespaces & NEWUSER != 0 || joined.is_some();
+    let mut ready = Vec::new();
+    for (index, step) in plan.steps.iter().enumerate() {
+        let Step::MountEntry(entry) = step else { continue };
+        let MountWhat::Bind { source, recursive } = &entry.what else { continue };
+        if !apart && entry.idmap.is_none() {
+            continue;
+        }
+        let tree = open_bind(plan, source, *recursive)?;
+        if let Some(map) = &entry.idmap {
+            show_through(&tree, map, plan, joined.map(|(_, path)| path), source)?;
+        }
+        ready.push((index, tree));
+    }
+    Ok(ready)
+}
+
+/// A detached copy of what a bind shows. It gets nothing back from the container's side unless the
+/// configuration keeps the machine's mounts shared.
+fn open_bind(plan: &Plan, source: &Bytes, recursive: bool) -> Result<OwnedFd, Failure> {
+    let tree = clone_tree(CWD, &source.0, recursive).at("bind", &source.0)?;
+    let wanted = plan.extra.as_ref().map_or(0, |e| e.propagation) & !libc::MS_REC;
+    let propagation = if wanted == libc::MS_PRIVATE { libc::MS_PRIVATE } else { libc::MS_SLAVE };
+    if wanted & (libc::MS_SHARED | libc::MS_UNBINDABLE) == 0 {
+        setattr(&tree, c"", RECURSIVE, 0, 0, propagation).at("bind", &source.0)?;
+    }
+    Ok(tree)
+}
+
+fn show_through(
+    tree: &OwnedFd,
+    map: &IdMapping,
+    plan: &Plan,
+    joined: Option<&Bytes>,
+    source: &Bytes,
+) -> Result<(), Failure> {
+    let space = match (&map.maps, &plan.id_maps, joined) {
+        (Some(maps), _, _) | (None, Some(maps), _) => userns::namespace(maps)?,
+        (None, None, Some(path)) => {
+            openat(CWD, &*path.0, OFlags::RDONLY | OFlags::CLOEXEC, Mode::empty()).at("idmap", &path.0)?
+        }
+        (None, None, None) => {
+            return Err(coded("invalid_argument", "idmap", &source.0, "there are no mappings"));
+        }
+    };
+    idmap(tree, &space, map.recursive).map_err(|e| match e {
+        Errno::INVAL | Errno::OPNOTSUPP | Errno::NOSYS => {
+            let detail = "the kernel or the file system has no id-mapped mounts here";
+            Failure { code: "unsupported".into(), detail: detail.into(), ..failure("idmap", &source.0, e) }
+        }
+        e => failure("idmap", &source.0, e),
+    })
+}
+
+/// One entry.
+pub fn mount(child: &Child<'_>, root: &Root, index: usize, entry: &MountEntry) -> Result<(), Failure> {
+    let target = &entry.target.0;
+    let prepared = child.overlays.iter().find(|(step, _)| *step == index).map(|(_, tree)| tree);
+    match &entry.what {
+        MountWhat::New { fstype, source, options } => new(child, root, entry, (fstype, source, options)),
+        MountWhat::Bind { source, recursive } => {
+            let made;
+            let tree = match prepared {
+                Some(tree) => tree,
+                None => {
+                    made = open_bind(child.plan, source, *recursive)?;
+                    &made
+                }
+            };
+            bind(root, entry, tree, source)
+        }
+        MountWhat::Cgroup => cgroup_mount::mount(child, root, entry),
+        MountWhat::Remount => {
+            let there = root.open(target, OFlags::PATH).at("remount", target)?;
+            set_flags(&there, entry, entry.set, entry.clear)
+        }
+    }
+}
+
+/// A new instance of a file system.
+fn new(
+    child: &Child<'_>,
+    root: &Root,
+    entry: &MountEntry,
+    (fstype, source, options): (&str, &Bytes, &[(String, Option<String>)]),
+) -> Result<(), Failure> {
+    let at = &entry.target.0;
+    let target = mount_point(root, at, fstype).at("mount", at)?;
+    if options.iter().any(|(_, value)| value.as_ref().is_some_and(|v| v.len() >= 256)) {
+        classic(&target, fstype, source, options, at)?;
+        let made = root.open(at, OFlags::PATH | OFlags::DIRECTORY).at("mount", at)?;
+        return set_flags(&made, entry, entry.set, entry.clear);
+    }
+    // A read-only file system can't be filled.
+    let attr = if entry.copy_up { entry.set & !ATTR_RDONLY } else { entry.set };
+    let made = fs::new_mount_from(&source.0, fstype, options, attr);
+    let made = match made {
+        Err((Errno::PERM, _)) if child.rootless && fstype == "sysfs" => host_sysfs(attr).at("mount", at)?,
+        Err((e, said)) => return Err(Failure { detail: said, ..failure("mount", at, e) }),
+        Ok(made) => made,
+    };
+    if entry.copy_up {
+        let from = root.open(at, OFlags::RDONLY | OFlags::DIRECTORY).at("copy_up", at)?;
+        copy::contents(&from, &made).at("copy_up", at)?;
+        setattr(&made, c"", 0, entry.set, 0, 0).at("mount", at)?;
+    }
+    set_flags(&made, entry, 0, 0)?;
+    attach(&made, &target).at("mount", at)
+}
+
+/// `mount(2)`, for options that are too long for the other way.
+fn classic(
+    target: &OwnedFd,
+    fstype: &str,
+    source: &Bytes,
+    options: &[(String, Option<String>)],
+    at: &[u8],
+) -> Result<(), Failure> {
+    let word = |(key, value): &(String, Option<String>)| match value {
+        Some(value) => format!("{key}={value}"),
+        None => key.clone(),
+    };
+    let data = options.iter().map(word).collect::<Vec<_>>().join(",");
+    let text = |t: &[u8]| CString::new(t).map_err(|_| failure("mount", at, Errno::INVAL));
+    let before = openat(CWD, c".", OFlags::PATH | OFlags::CLOEXEC, Mode::empty()).at("mount", at)?;
+    rustix::process::fchdir(target).at("mount", at)?;
+    let flags = rustix::mount::MountFlags::empty();
+    let made = rustix::mount::mount(
+        text(&source.0)?,
+        c".",
+        text(fstype.as_bytes())?,
+        flags,
+        &*text(data.as_bytes())?,
+    );
+    rustix::process::fchdir(before).at("mount", at)?;
+    made.at("mount", at)
+}
+
+fn bind(root: &Root, entry: &MountEntry, tree: &OwnedFd, source: &Bytes) -> Result<(), Failure> {
+    let at = &entry.target.0;
+    let stat = fstat(tree).at("bind", &source.0)?;
+    let is_dir = FileType::from_raw_mode(stat.st_mode) == FileType::Directory;
+    let target = if is_kernel(at) {
+        if super::root::relative(at).strip_suffix(b"/").unwrap_or(super::root::relative(at)) == b"proc"
+            && fstatfs(tree).at("bind", &source.0)?.f_type as u64 != PROC_MAGIC
+        {
+            return Err(coded("invalid_argument", "bind", at, "only a procfs goes on /proc"));
+        }
+        match root.open_real(at, OFlags::PATH) {
+            Err(Errno::NOENT) if is_dir => root.real_dir(at),
+            done => done,
+        }
+    } else if is_dir {
+        root.dir(at)
+    } else {
+        root.file(at)
+    };
+    let target = target.at("bind", at)?;
+    set_flags(tree, entry, entry.set, entry.clear)?;
+    attach(tree, target).at("bind", at)
+}
+
+/// Attributes and propagation of a mount.
+pub(super) fn set_flags(mount: &OwnedFd, entry: &MountEntry, set: u64, clear: u64) -> Result<(), Failure> {
+    let at = &entry.target.0;
+    if (set, clear) != (0, 0) {
+        setattr(mount, c"", 0, set, clear, 0).at("mount", at)?;
+    }
+    if (entry.set_recursive, entry.clear_recursive) != (0, 0) {
+        setattr(mount, c"", RECURSIVE, entry.set_recursive, entry.clear_recursive, 0).at("mount", at)?;
+    }
+    for propagation in &entry.propagation {
+        let deep = if propagation & libc::MS_REC != 0 { RECURSIVE } else { 0 };
+        setattr(mount, c"", deep, 0, 0, propagation & !libc::MS_REC).at("propagation", at)?;
+    }
+    Ok(())
+}

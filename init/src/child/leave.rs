@@ -1,0 +1,165 @@
+//! The root of an OCI container: a directory of the host, the propagation around it, and the ways to leave the
+//! old root for it.
+
+use super::Child;
+use super::extra::host_proc;
+use super::mounts::clone_tree;
+use super::root::{Root, attach};
+use crate::failure::Context;
+use crate::fs;
+use crate::sys::mount::{ATTR_NODEV, ATTR_NOEXEC, ATTR_NOSUID, ATTR_RDONLY, RECURSIVE, setattr};
+use containers_protocol::control::Failure;
+use containers_protocol::extra::{Extra, Leave};
+use containers_protocol::plan::Step;
+use rustix::fd::OwnedFd;
+use rustix::fs::{AtFlags, CWD, Mode, OFlags, StatxFlags, openat, statx};
+use rustix::io::Errno;
+use rustix::mount::{UnmountFlags, unmount};
+use rustix::process::{chdir, chroot, fchdir, pivot_root};
+use std::fs::File;
+use std::io::Read;
+use std::os::fd::AsFd;
+
+const DIR: OFlags = OFlags::PATH.union(OFlags::DIRECTORY).union(OFlags::CLOEXEC);
+
+/// Opens the root directory, as a mount of its own where there is a mount namespace.
+pub fn enter(child: &Child<'_>, extra: &Extra, path: &[u8]) -> Result<Root, Failure> {
+    let own = !child.plan.steps.iter().any(|s| matches!(s, Step::PivotRoot { how: Leave::Chroot, .. }));
+    if !own {
+        let root = openat(CWD, path, DIR, Mode::empty()).at("rootfs", path)?;
+        fchdir(&root).at("rootfs", path)?;
+        return Ok(Root::new(root));
+    }
+    let around = match extra.propagation & !libc::MS_REC {
+        0 => libc::MS_SLAVE | libc::MS_REC,
+        _ => extra.propagation,
+    };
+    let deep = if around & libc::MS_REC != 0 { RECURSIVE } else { 0 };
+    match setattr(CWD, c"/", deep, 0, 0, around & !libc::MS_REC) {
+        // In a chroot, `/` is no mount.
+        Err(Errno::INVAL) => {}
+        done => done.at("propagation", b"/")?,
+    }
+    let made;
+    let tree = match child.root {
+        Some(prepared) => prepared,
+        None => {
+            if around & (libc::MS_SHARED | libc::MS_UNBINDABLE) != 0 {
+                close_off(path).at("propagation", path)?;
+            }
+            made = clone_tree(CWD, path, true).at("rootfs", path)?;
+            made.as_fd()
+        }
+    };
+    let own = if around & libc::MS_SLAVE != 0 && extra.propagation & libc::MS_SLAVE != 0 {
+        libc::MS_SLAVE
+    } else {
+        libc::MS_PRIVATE
+    };
+    setattr(tree, c"", 0, 0, 0, own).at("rootfs", path)?;
+    let at = match openat(CWD, path, DIR, Mode::empty()) {
+        // Another user's folders are on the way.
+        Err(Errno::ACCESS) => {
+            let (folder, name) = child.corner.at(child.place.root_point());
+            openat(folder, name, DIR, Mode::empty())
+        }
+        done => done,
+    };
+    attach(tree, at.at("rootfs", path)?).at("rootfs", path)?;
+    fchdir(tree).at("rootfs", path)?;
+    Ok(Root::new(openat(tree, c".", DIR, Mode::empty()).at("rootfs", path)?))
+}
+
+/// Makes the mount that a path lies in private: what is mounted there later is nobody else's business, and the
+/// root could not be left otherwise.
+fn close_off(path: &[u8]) -> Result<(), Errno> {
+    let stat = statx(CWD, path, AtFlags::empty(), StatxFlags::MNT_ID)?;
+    let file = openat(host_proc()?, c"self/mountinfo", OFlags::RDONLY | OFlags::CLOEXEC, Mode::empty())?;
+    let mut mounts = String::new();
+    File::from(file)
+        .read_to_string(&mut mounts)
+        .map_err(|e| Errno::from_raw_os_error(e.raw_os_error().unwrap_or(libc::EIO)))?;
+    let id = stat.stx_mnt_id.to_string();
+    let point = mounts.lines().find_map(|line| {
+        let mut fields = line.split(' ');
+        (fields.next() == Some(id.as_str())).then(|| fields.nth(3)).flatten()
+    });
+    let point = std::ffi::CString::new(unescape(point.ok_or(Errno::NOENT)?)).map_err(|_| Errno::INVAL)?;
+    setattr(CWD, &point, 0, 0, 0, libc::MS_PRIVATE)
+}
+
+/// Undoes the octal escapes of `/proc/self/mountinfo`.
+fn unescape(text: &str) -> Vec<u8> {
+    let bytes = text.as_bytes();
+    let (mut out, mut at) = (Vec::with_capacity(bytes.len()), 0);
+    while at < bytes.len() {
+        let code = bytes.get(at + 1..at + 4).filter(|_| bytes[at] == b'\\');
+        match code.and_then(|c| u8::from_str_radix(std::str::from_utf8(c).ok()?, 8).ok()) {
+            Some(byte) => {
+                out.push(byte);
+                at += 4;
+            }
+            None => {
+                out.push(bytes[at]);
+                at += 1;
+            }
+        }
+    }
+    out
+}
+
+/// [`Step::PivotRoot`].
+pub fn leave(root: &Root, readonly: bool, how: Leave, propagation: u64) -> Result<(), Failure> {
+    if readonly && how != Leave::Chroot {
+        setattr(root.fd(), c"", 0, ATTR_RDONLY, 0, 0).during("pivot_root")?;
+    }
+    fchdir(root.fd()).during("pivot_root")?;
+    match how {
+        Leave::Pivot => {
+            let old = openat(CWD, c"/", DIR, Mode::empty()).during("pivot_root")?;
+            pivot_root(c".", c".").during("pivot_root")?;
+            // What goes away here must not go away elsewhere.
+            setattr(&old, c"", RECURSIVE, 0, 0, libc::MS_SLAVE).during("pivot_root")?;
+            fchdir(&old).during("pivot_root")?;
+            unmount(c".", UnmountFlags::DETACH).during("pivot_root")?;
+        }
+        Leave::Move => move_over(root).during("pivot_root")?,
+        Leave::Chroot => chroot(c".").during("chroot")?,
+    }
+    chdir(c"/").during("pivot_root")?;
+    if how == Leave::Chroot || propagation == 0 {
+        return Ok(());
+    }
+    let deep = if propagation & libc::MS_REC != 0 { RECURSIVE } else { 0 };
+    setattr(root.fd(), c"", deep, 0, 0, propagation & !libc::MS_REC).during("propagation")
+}
+
+/// Moves the root over the old one. Whoever gets out of a `chroot` finds neither procfs nor sysfs of the host.
+fn move_over(root: &Root) -> Result<(), Errno> {
+    for path in [c"/proc", c"/sys"] {
+        if hide(path).is_err() {
+            let how = DIR | OFlags::NOFOLLOW;
+            let Ok(point) = openat(CWD, path, how, Mode::empty()) else { continue };
+            let empty: OwnedFd = fs::tmpfs("0", "0", ATTR_NOSUID | ATTR_NODEV | ATTR_NOEXEC | ATTR_RDONLY)?;
+            attach(empty, point)?;
+        }
+    }
+    rustix::mount::mount_move(c".", c"/")?;
+    fchdir(root.fd())?;
+    chroot(c".")
+}
+
+fn hide(path: &std::ffi::CStr) -> Result<(), Errno> {
+    unmount(path, UnmountFlags::DETACH | UnmountFlags::NOFOLLOW)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn escapes_are_undone() {
+        assert_eq!(unescape("/a\\040b\\134"), b"/a b\\");
+        assert_eq!(unescape("/plain\\0"), b"/plain\\0");
+    }
+}
