@@ -9,7 +9,7 @@ use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 use zbus::wire::serialized::{Context, Data};
 use zbus::wire::{Endian, NATIVE_ENDIAN, to_bytes};
-use zbus::{ObjectPath, Signature, Type, Variant};
+use zbus::{ObjectPath, Type, Variant};
 
 /// How long systemd may take for an answer or a job.
 pub(super) const PATIENCE: Duration = Duration::from_secs(30);
@@ -304,25 +304,38 @@ fn encode<B>(
 where
     B: serde::Serialize + Type,
 {
-    let body_bytes = to_bytes(Context::new(NATIVE_ENDIAN, 0), body)?;
-    let mut fields: Vec<(u8, Variant<'_>)> = vec![
+    let fields: Vec<(u8, Variant<'_>)> = vec![
         (PATH, Variant::from(ObjectPath::try_from(path)?)),
         (INTERFACE, Variant::from(interface)),
         (MEMBER, Variant::from(member)),
         (DESTINATION, Variant::from(destination)),
     ];
-    let signature = B::SIGNATURE.to_string_no_parens();
-    if !signature.is_empty() {
-        let inner = Signature::try_from(signature.as_str()).map_err(zbus::Error::from)?;
-        fields.push((SIGNATURE, Variant::from(inner)));
-    }
+    message(CALL, serial, fields, body)
+}
+
+/// A message as bytes.
+fn message<B>(kind: u8, serial: u32, fields: Vec<(u8, Variant<'_>)>, body: &B) -> Result<Vec<u8>, Failed>
+where
+    B: serde::Serialize + Type,
+{
+    let context = Context::new(NATIVE_ENDIAN, 0);
+    let body = (to_bytes(context, body)?, B::SIGNATURE.to_string_no_parens());
+    let length = u32::try_from(body.0.len()).map_err(|_| unexpected("a body that is too long"))?;
     let endian = if cfg!(target_endian = "little") { b'l' } else { b'B' };
-    let length = u32::try_from(body_bytes.len()).map_err(|_| unexpected("a body that is too long"))?;
-    let header: Header<'_> = (endian, CALL, 0, 1, length, serial, fields);
-    let header = to_bytes(Context::new(NATIVE_ENDIAN, 0), &header)?;
-    let mut bytes = header.to_vec();
+    let header: Header<'_> = (endian, kind, 0, 1, length, serial, fields);
+    let mut bytes = to_bytes(context, &header)?.to_vec();
+    if !body.1.is_empty() {
+        // The types of a body are a list, which a signature as a value, always one type, can't say.
+        let count = u8::try_from(body.1.len()).map_err(|_| unexpected("a body of too many types"))?;
+        bytes.resize(bytes.len().next_multiple_of(8), 0);
+        bytes.extend([SIGNATURE, 1, b'g', 0, count]);
+        bytes.extend(body.1.bytes());
+        bytes.push(0);
+        let length = u32::try_from(bytes.len() - 16).map_err(|_| unexpected("too long a header"))?;
+        bytes[12..16].copy_from_slice(&length.to_ne_bytes());
+    }
     bytes.resize(bytes.len().next_multiple_of(8), 0);
-    bytes.extend_from_slice(&body_bytes);
+    bytes.extend_from_slice(&body.0);
     Ok(bytes)
 }
 
@@ -465,20 +478,8 @@ mod tests {
     }
 
     impl Bus {
-        fn send<B: serde::Serialize + Type>(
-            &mut self,
-            kind: u8,
-            mut fields: Vec<(u8, Variant<'_>)>,
-            body: &B,
-        ) {
-            let context = Context::new(NATIVE_ENDIAN, 0);
-            let body = (to_bytes(context, body).unwrap(), B::SIGNATURE.to_string_no_parens());
-            fields.push((SIGNATURE, Variant::from(Signature::try_from(body.1.as_str()).unwrap())));
-            let endian = if cfg!(target_endian = "little") { b'l' } else { b'B' };
-            let header: Header<'_> = (endian, kind, 0, 1, body.0.len() as u32, 1, fields);
-            let mut bytes = to_bytes(context, &header).unwrap().to_vec();
-            bytes.resize(bytes.len().next_multiple_of(8), 0);
-            bytes.extend_from_slice(&body.0);
+        fn send<B: serde::Serialize + Type>(&mut self, kind: u8, fields: Vec<(u8, Variant<'_>)>, body: &B) {
+            let bytes = message(kind, 1, fields, body).unwrap();
             self.stream.write_all(&bytes).unwrap();
         }
     }

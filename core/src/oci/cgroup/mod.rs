@@ -17,6 +17,8 @@ mod stats;
 mod systemd;
 #[cfg(test)]
 mod tests;
+#[cfg(test)]
+mod tests_systemd;
 mod values;
 
 #[allow(unused_imports, reason = "the verbs that name them come next")]

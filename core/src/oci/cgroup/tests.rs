@@ -8,13 +8,13 @@ use std::process::{Child, Command, Stdio};
 use std::sync::atomic::{AtomicU32, Ordering};
 
 /// A name of its own.
-fn name() -> String {
+pub(super) fn name() -> String {
     static NEXT: AtomicU32 = AtomicU32::new(0);
     format!("containers-unit-{}-{}", std::process::id(), NEXT.fetch_add(1, Ordering::Relaxed))
 }
 
 /// Whether cgroups can be made here; says why not.
-fn may() -> bool {
+pub(super) fn may() -> bool {
     let may = rustix::process::geteuid().is_root() && !crate::cgroup::hierarchy::visible().is_empty();
     if !may {
         println!("skipped: it needs root and cgroups");
@@ -22,7 +22,7 @@ fn may() -> bool {
     may
 }
 
-fn spec(path: &str, resources: &str) -> Spec {
+pub(super) fn spec(path: &str, resources: &str) -> Spec {
     let json = format!(
         r#"{{"ociVersion":"1.2.0","root":{{"path":"r"}},"process":{{"cwd":"/","args":["a"],
             "user":{{"uid":0,"gid":0}}}},"linux":{{"cgroupsPath":{path:?},"resources":{resources}}}}}"#
@@ -35,10 +35,10 @@ fn create(path: &str, resources: &str) -> Result<Cgroup> {
 }
 
 /// A shell in the cgroup that waits for a line before it runs its script.
-struct Member(Child);
+pub(super) struct Member(pub(super) Child);
 
 impl Member {
-    fn new(cgroup: &Cgroup, script: &str) -> Member {
+    pub(super) fn new(cgroup: &Cgroup, script: &str) -> Member {
         let mut shell = Command::new("sh");
         shell.args(["-c", &format!("read line; {script}")]);
         let child = shell.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::null()).spawn().unwrap();
@@ -47,11 +47,11 @@ impl Member {
         member
     }
 
-    fn go(&mut self) {
+    pub(super) fn go(&mut self) {
         self.0.stdin.as_mut().unwrap().write_all(b"go\n").unwrap();
     }
 
-    fn output(mut self) -> String {
+    pub(super) fn output(mut self) -> String {
         self.go();
         let mut text = String::new();
         self.0.stdout.take().unwrap().read_to_string(&mut text).unwrap();
