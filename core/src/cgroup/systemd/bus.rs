@@ -1,6 +1,7 @@
 //! A small blocking client of D-Bus: as much as calls to systemd need, without an executor or threads.
 
 use crate::{Error, ErrorKind, Result};
+use rustix::event::{PollFd, PollFlags};
 use std::io::{self, Read, Write};
 use std::os::linux::net::SocketAddrExt;
 use std::os::unix::ffi::OsStrExt;
@@ -141,7 +142,8 @@ impl Bus {
         self.stream.set_read_timeout(Some(PATIENCE))?;
         self.stream.set_write_timeout(Some(PATIENCE))?;
         // Without a name the kernel's word on who we are counts, which is right in user namespaces too.
-        self.stream.write_all(b"\0AUTH EXTERNAL\r\nDATA\r\n")?;
+        // All at once: systemd, when it reads the beginning of a call together with `BEGIN`, waits for more.
+        self.stream.write_all(b"\0AUTH EXTERNAL\r\nDATA\r\nBEGIN\r\n")?;
         for wanted in ["DATA", "OK"] {
             let line = self.line()?;
             if line.split(' ').next() != Some(wanted) {
@@ -149,7 +151,7 @@ impl Bus {
                 return Err(io::Error::new(io::ErrorKind::PermissionDenied, text));
             }
         }
-        self.stream.write_all(b"BEGIN\r\n")
+        Ok(())
     }
 
     fn line(&mut self) -> io::Result<String> {
@@ -220,15 +222,44 @@ impl Bus {
         }
     }
 
-    /// Waits for the end of a job: its result.
-    pub(super) fn wait(&mut self, job: &str) -> Result<String, Failed> {
+    /// Waits for the end of a job: its result, `None` where systemd has forgotten it without a word.
+    pub(super) fn wait(&mut self, job: &str) -> Result<Option<String>, Failed> {
         let end = Instant::now() + PATIENCE;
         loop {
             if let Some(ended) = self.ended.iter().find(|e| e.job == job) {
-                return Ok(ended.result.clone());
+                return Ok(Some(ended.result.clone()));
             }
-            let message = self.receive(end)?;
-            self.note(message);
+            if !self.is_silent()? {
+                let message = self.receive(end)?;
+                self.note(message);
+            } else if !self.has_job(job)? && self.ended.iter().all(|e| e.job != job) {
+                return Ok(None);
+            }
+            if Instant::now() > end {
+                return Err(io::Error::from(io::ErrorKind::TimedOut).into());
+            }
+        }
+    }
+
+    /// Whether nothing comes for a moment.
+    fn is_silent(&self) -> io::Result<bool> {
+        const MOMENT: rustix::time::Timespec = rustix::time::Timespec { tv_sec: 0, tv_nsec: 200_000_000 };
+        let mut poll = [PollFd::new(&self.stream, PollFlags::IN)];
+        match rustix::event::poll(&mut poll, Some(&MOMENT)) {
+            Ok(n) => Ok(n == 0),
+            Err(rustix::io::Errno::INTR) => Ok(true),
+            Err(e) => Err(e.into()),
+        }
+    }
+
+    /// Whether a job is still known.
+    fn has_job(&mut self, job: &str) -> Result<bool, Failed> {
+        let interface = "org.freedesktop.DBus.Properties";
+        let property = ("org.freedesktop.systemd1.Job", "State");
+        match self.call_at(SYSTEMD, job, interface, "Get", &property) {
+            Ok(_) => Ok(true),
+            Err(Failed::Refused { .. }) => Ok(false),
+            Err(e) => Err(e),
         }
     }
 
@@ -451,7 +482,7 @@ mod tests {
         assert_eq!((e.kind(), e.message()), (ErrorKind::InUse, "a try: text"));
         let answer = bus.call("Works", &("a", 1u32)).unwrap();
         assert_eq!(answer.read::<ObjectPath<'_>>().unwrap().as_str(), "/job/1");
-        assert_eq!(bus.wait("/job/1").unwrap(), "done");
+        assert_eq!(bus.wait("/job/1").unwrap().as_deref(), Some("done"));
         drop(bus);
         server.join().unwrap();
     }

@@ -48,14 +48,19 @@ impl Manager {
             started = self.start_transient(unit, properties);
         }
         let result = started.map_err(|e| e.into_error(&what))?;
-        if result != "done" {
+        let is_there = match result.as_deref() {
+            Some(result) => result == "done",
+            None => self.bus.call("GetUnit", &unit).is_ok(),
+        };
+        if !is_there {
             let _ = self.bus.call("ResetFailedUnit", &unit);
+            let result = result.unwrap_or_default();
             return Err(Error::new(ErrorKind::Io, format!("{what}: its job ended with {result:?}")));
         }
         Ok(())
     }
 
-    fn start_transient(&mut self, unit: &str, properties: &Properties) -> Result<String, Failed> {
+    fn start_transient(&mut self, unit: &str, properties: &Properties) -> Result<Option<String>, Failed> {
         let others: Vec<(&str, Properties)> = Vec::new();
         let answer = self.bus.call("StartTransientUnit", &(unit, "fail", properties, others))?;
         let job = answer.read::<ObjectPath<'_>>()?.as_str().to_owned();
