@@ -17,7 +17,9 @@ const MAX_DEPTH: usize = 100;
 /// Copies the contents of one directory into another, with owners and modes. Files, directories and links
 /// only: there is nothing else that belongs on a tmpfs volume.
 pub fn contents(from: &OwnedFd, to: &OwnedFd) -> Result<(), Errno> {
-    copy_dir(from, to, 0)
+    // A descriptor of a fresh mount is for paths alone.
+    let how = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::CLOEXEC;
+    copy_dir(from, &openat(to, c".", how, Mode::empty())?, 0)
 }
 
 fn copy_dir(from: &OwnedFd, to: &OwnedFd, depth: usize) -> Result<(), Errno> {

@@ -1,7 +1,5 @@
 //! Entries of `mounts` of an OCI configuration.
 
-#![allow(dead_code, reason = "the one-shot helper that prepares mounts comes next")]
-
 use super::mounts::{clone_tree, host_sysfs, is_kernel, mount_point};
 use super::root::{Root, attach};
 use super::{Child, cgroup_mount, copy};
@@ -26,8 +24,8 @@ const NEWUSER: u64 = libc::CLONE_NEWUSER as u64;
 /// Opens the binds that a container in a user namespace could not open itself, and gives mounts their id maps,
 /// which takes the rights of whoever mounted them. By the index of their step.
 pub fn prepare(plan: &Plan) -> Result<Vec<(usize, OwnedFd)>, Failure> {
-    let joined = plan.extra.iter().flat_map(|e| &e.join).find(|(flag, _)| *flag == NEWUSER);
-    let apart = plan.namespaces & NEWUSER != 0 || joined.is_some();
+    let joined = plan.extra.iter().flat_map(|e| &e.join).any(|(flag, _)| *flag == NEWUSER);
+    let apart = plan.namespaces & NEWUSER != 0 || joined;
     let mut ready = Vec::new();
     for (index, step) in plan.steps.iter().enumerate() {
         let Step::MountEntry(entry) = step else { continue };
@@ -35,13 +33,19 @@ pub fn prepare(plan: &Plan) -> Result<Vec<(usize, OwnedFd)>, Failure> {
         if !apart && entry.idmap.is_none() {
             continue;
         }
-        let tree = open_bind(plan, source, *recursive)?;
-        if let Some(map) = &entry.idmap {
-            show_through(&tree, map, plan, joined.map(|(_, path)| path), source)?;
-        }
-        ready.push((index, tree));
+        ready.push((index, open_entry(plan, entry, source, *recursive)?));
     }
     Ok(ready)
+}
+
+/// What a bind shows, with the owners that it is to show.
+fn open_entry(plan: &Plan, entry: &MountEntry, source: &Bytes, recursive: bool) -> Result<OwnedFd, Failure> {
+    let tree = open_bind(plan, source, recursive)?;
+    if let Some(map) = &entry.idmap {
+        let joined = plan.extra.iter().flat_map(|e| &e.join).find(|(flag, _)| *flag == NEWUSER);
+        show_through(&tree, map, plan, joined.map(|(_, path)| path), source)?;
+    }
+    Ok(tree)
 }
 
 /// A detached copy of what a bind shows. It gets nothing back from the container's side unless the
@@ -92,6 +96,10 @@ pub fn mount(child: &Child<'_>, root: &Root, index: usize, entry: &MountEntry) -
             let tree = match prepared {
                 Some(tree) => tree,
                 None => {
+                    // From here, another process namespace, the maps can't be written.
+                    if entry.idmap.is_some() {
+                        return Err(coded("internal", "idmap", target, "the mount was not prepared"));
+                    }
                     made = open_bind(child.plan, source, *recursive)?;
                     &made
                 }

@@ -9,7 +9,7 @@ use super::stdio::Ends;
 use super::timers::Timer;
 use crate::cgroup::Cgroup;
 use crate::child::report::{Report, Reporter};
-use crate::child::{Child, Scratch};
+use crate::child::{Child, Scratch, entries};
 use crate::failure::{Context, coded, failure};
 use crate::host::Host;
 use crate::launcher::userns;
@@ -174,6 +174,9 @@ impl Parent {
             if let Step::Overlay { overlay, .. } = step {
                 container.overlays.push((index, overlay::mount(overlay, ids)?));
             }
+        }
+        if plan.extra.is_some() {
+            container.overlays.extend(entries::prepare(plan)?);
         }
         Ok(())
     }
