@@ -1,12 +1,14 @@
 //! cgroups of containers, v1 and v2.
 
 use crate::failure::{Context, failure};
+use containers_protocol::Bytes;
 use containers_protocol::control::Failure;
 use containers_protocol::launch::CgroupBase;
 use containers_protocol::plan::{CgroupPlan, CgroupWrite};
 use rustix::fd::{AsFd, BorrowedFd, OwnedFd};
 use rustix::fs::{AtFlags, CWD, Mode, OFlags, mkdirat, openat, unlinkat};
 use rustix::io::Errno;
+use serde::{Deserialize, Serialize};
 use std::ffi::OsStr;
 use std::os::unix::ffi::OsStrExt;
 use std::path::Path;
@@ -32,6 +34,17 @@ pub struct Cgroup {
     v2: bool,
 }
 
+/// A cgroup on its way to another process, without its descriptors.
+#[derive(Serialize, Deserialize)]
+pub struct CgroupFacts {
+    name: String,
+    /// Controllers and parents of the directories.
+    dirs: Vec<(String, Bytes)>,
+    tasks: usize,
+    oom: bool,
+    v2: bool,
+}
+
 const DIR: OFlags = OFlags::RDONLY.union(OFlags::DIRECTORY).union(OFlags::CLOEXEC);
 
 impl Cgroup {
@@ -45,6 +58,32 @@ impl Cgroup {
             return Err(e);
         }
         Ok((cgroup, warnings))
+    }
+
+    /// What to send: this, and descriptors.
+    pub fn pack<'a>(&'a self, fds: &mut Vec<BorrowedFd<'a>>) -> CgroupFacts {
+        let facts = self.pack_dirs(fds);
+        fds.extend(self.tasks.iter().chain(&self.oom).map(AsFd::as_fd));
+        CgroupFacts { tasks: self.tasks.len(), oom: self.oom.is_some(), ..facts }
+    }
+
+    /// As [`Cgroup::pack`], but only what removing it needs.
+    pub fn pack_dirs<'a>(&'a self, fds: &mut Vec<BorrowedFd<'a>>) -> CgroupFacts {
+        fds.extend(self.dirs.iter().map(|d| d.fd.as_fd()));
+        let dirs = self.dirs.iter().map(|d| (d.controller.clone(), Bytes(d.parent.clone())));
+        CgroupFacts { name: self.name.clone(), dirs: dirs.collect(), tasks: 0, oom: false, v2: self.v2 }
+    }
+
+    /// What was received; `None`: descriptors are missing.
+    pub fn unpack(facts: CgroupFacts, fds: &mut impl Iterator<Item = OwnedFd>) -> Option<Cgroup> {
+        let dirs = facts.dirs.into_iter();
+        let dir = |(controller, parent): (String, Bytes)| {
+            Some(Dir { controller, parent: parent.0, fd: fds.next()? })
+        };
+        let dirs: Vec<Dir> = dirs.map(dir).collect::<Option<_>>()?;
+        let tasks = (0..facts.tasks).map(|_| fds.next()).collect::<Option<_>>()?;
+        let oom = if facts.oom { Some(fds.next()?) } else { None };
+        Some(Cgroup { name: facts.name, dirs, tasks, oom, v2: facts.v2 })
     }
 
     /// Its name below the folders of the runtime.

@@ -21,6 +21,7 @@ pub mod tty;
 pub mod user;
 
 use crate::failure::{Context, failure};
+use crate::parent::ReadyFile;
 use crate::place::{Corner, Place};
 use crate::sys::{process, security};
 use containers_protocol::control::Failure;
@@ -64,6 +65,10 @@ pub struct Child<'a> {
     pub stdio: [RawFd; 3],
     /// Descriptors of the start message that gates wait on.
     pub fds: &'a [OwnedFd],
+    /// A network namespace that is ready, its loopback interface up.
+    pub network: Option<BorrowedFd<'a>>,
+    /// What is ready for `File` steps, in order.
+    pub files: &'a [ReadyFile],
     /// v1: `tasks` files to enter.
     pub tasks: &'a [OwnedFd],
     /// Program and arguments.
@@ -113,6 +118,9 @@ impl Child<'_> {
 
     fn prepare(&self, scratch: &mut Scratch, reporter: &mut Reporter) -> Result<(), Failure> {
         enter_cgroups(self.tasks)?;
+        if let Some(network) = self.network {
+            process::setns(network, libc::CLONE_NEWNET as u64).during("network")?;
+        }
         if self.cgroup_namespace {
             process::unshare(libc::CLONE_NEWCGROUP as u64).during("cgroup")?;
         }

@@ -24,13 +24,15 @@ struct Progress {
     proc: Option<OwnedFd>,
     /// The tmpfs of `File` steps, and how many there were.
     files: Option<(OwnedFd, usize)>,
+    /// How many files that were ready have been used.
+    ready: usize,
 }
 
 impl Child<'_> {
     /// Mounts the root and carries out the steps; afterwards the root is `/`.
     pub(super) fn run_steps(&self, _reporter: &mut Reporter) -> Result<Root, Failure> {
         let root = self.enter_root()?;
-        let mut progress = Progress { root, proc: None, files: None };
+        let mut progress = Progress { root, proc: None, files: None, ready: 0 };
         for (at, step) in self.plan.steps.iter().enumerate() {
             if !self.covered.contains(&at) {
                 self.step(at, step, &mut progress)?;
@@ -104,6 +106,7 @@ impl Child<'_> {
             Step::Hostname(name) => rustix::system::sethostname(&name.0).at("hostname", &name.0),
             Step::Domainname(name) => process::set_domain_name(&name.0).at("domainname", &name.0),
             Step::Sysctl { key, value } => sysctl(p, key, value),
+            Step::Loopback if self.network.is_some() => Ok(()),
             Step::Loopback => net::loopback_up().during("loopback"),
             Step::Gate { fd } => self.gate(*fd),
             Step::Hook(hook) => {
@@ -114,6 +117,12 @@ impl Child<'_> {
 
     /// A file of the container's own tmpfs, mounted at a path.
     fn file(&self, p: &mut Progress, path: &[u8], content: &[u8], mode: u32) -> Result<(), Failure> {
+        if let Some(ready) = self.files.get(p.ready) {
+            p.ready += 1;
+            write_all(&ready.content, content).at("file", path)?;
+            let target = p.root.file(path).at("file", path)?;
+            return attach(&ready.tree, &target).at("file", path);
+        }
         if p.files.is_none() {
             let attr = ATTR_NOSUID | ATTR_NODEV | ATTR_NOEXEC;
             let tmpfs = fs::tmpfs("755", "1m", attr).at("file", path)?;

@@ -22,15 +22,76 @@ const BUDGET: usize = 200;
 /// How often a cgroup that is still busy is tried.
 const TRIES: u32 = 200;
 
+/// cgroups to remove.
+#[derive(Default)]
+pub struct Leftovers {
+    fresh: Vec<Cgroup>,
+    /// Those that were busy, and how often.
+    busy: Vec<(Cgroup, u32)>,
+}
+
+impl Leftovers {
+    /// More of them.
+    pub fn extend(&mut self, cgroups: impl IntoIterator<Item = Cgroup>) {
+        self.fresh.extend(cgroups);
+    }
+
+    /// Whether there are none.
+    pub fn is_empty(&self) -> bool {
+        self.fresh.is_empty() && self.busy.is_empty()
+    }
+
+    /// Tries one for the first time; false: there is none.
+    pub fn remove_one(&mut self) -> bool {
+        let Some(mut cgroup) = self.fresh.pop() else { return false };
+        if cgroup.remove() == Err(Errno::BUSY) {
+            cgroup.kill();
+            self.busy.push((cgroup, 0));
+        }
+        true
+    }
+
+    /// Takes up again what was busy.
+    pub fn retry(&mut self) {
+        for (mut cgroup, tries) in std::mem::take(&mut self.busy) {
+            match cgroup.remove() {
+                Err(Errno::BUSY) if tries < TRIES => {
+                    cgroup.kill();
+                    self.busy.push((cgroup, tries + 1));
+                }
+                // Given up: the next open of the runtime finds it without an owner.
+                _ => {}
+            }
+        }
+    }
+
+    /// Removes those of a name now, because they are about to be made anew.
+    fn finish(&mut self, name: &str) {
+        let busy = std::mem::take(&mut self.busy).into_iter().map(|(cgroup, _)| cgroup);
+        let all = std::mem::take(&mut self.fresh).into_iter().chain(busy);
+        let (mut named, others): (Vec<_>, Vec<_>) = all.partition(|cgroup| cgroup.name() == name);
+        self.fresh = others;
+        for cgroup in &mut named {
+            for _ in 0..TRIES {
+                match cgroup.remove() {
+                    Err(Errno::BUSY) => cgroup.kill(),
+                    _ => break,
+                }
+                std::thread::sleep(Duration::from_millis(1));
+            }
+        }
+    }
+}
+
 /// Work that is left.
 #[derive(Default)]
 pub struct Cleanup {
     /// cgroups to remove.
-    pub cgroups: Vec<Cgroup>,
+    pub cgroups: Leftovers,
     /// Trees to delete.
     pub paths: VecDeque<Vec<u8>>,
-    /// cgroups that were busy, and how often.
-    busy: Vec<(Cgroup, u32)>,
+    /// Answers that the janitor owes about work of its own.
+    pub elsewhere: usize,
     /// Processes that delete.
     workers: Vec<Worker>,
     /// Who waits for all of it.
@@ -54,50 +115,21 @@ pub struct Worker {
 impl Cleanup {
     /// Whether something can be done now.
     pub fn has_work(&self) -> bool {
-        !self.cgroups.is_empty() || !self.paths.is_empty() || (!self.settling.is_empty() && !self.has_any())
+        !self.cgroups.fresh.is_empty()
+            || !self.paths.is_empty()
+            || (!self.settling.is_empty() && !self.has_any())
     }
 
     /// Whether anything is left.
     pub fn has_any(&self) -> bool {
-        !self.cgroups.is_empty()
-            || !self.paths.is_empty()
-            || !self.busy.is_empty()
-            || !self.workers.is_empty()
+        !self.cgroups.is_empty() || !self.paths.is_empty() || !self.workers.is_empty() || self.elsewhere > 0
     }
 
     /// Removes the cgroups of a name now, because they are about to be made anew.
     pub fn finish_cgroup(&mut self, name: &str) {
-        let busy = std::mem::take(&mut self.busy).into_iter().map(|(cgroup, _)| cgroup);
-        let all = std::mem::take(&mut self.cgroups).into_iter().chain(busy);
-        let (mut ours, others): (Vec<_>, Vec<_>) = all.partition(|cgroup| cgroup.name() == name);
-        self.cgroups = others;
-        for cgroup in &mut ours {
-            for _ in 0..TRIES {
-                match cgroup.remove() {
-                    Err(Errno::BUSY) => cgroup.kill(),
-                    _ => break,
-                }
-                std::thread::sleep(Duration::from_millis(1));
-            }
-        }
+        self.cgroups.finish(name);
     }
 
-    /// Takes up again what was busy.
-    pub fn retry(&mut self) {
-        for (mut cgroup, tries) in std::mem::take(&mut self.busy) {
-            match cgroup.remove() {
-                Err(Errno::BUSY) if tries < TRIES => {
-                    cgroup.kill();
-                    self.busy.push((cgroup, tries + 1));
-                }
-                // Given up: the next open of the runtime finds it without an owner.
-                _ => {}
-            }
-        }
-    }
-}
-
-impl Cleanup {
     /// Registers a process that works on the side.
     pub fn add_worker(&mut self, worker: Worker) {
         self.workers.push(worker);
@@ -107,19 +139,15 @@ impl Cleanup {
 impl Parent {
     /// Does one piece of work.
     pub(super) fn clean_some(&mut self) {
-        if let Some(mut cgroup) = self.cleanup.cgroups.pop() {
-            if cgroup.remove() == Err(Errno::BUSY) {
-                cgroup.kill();
-                self.cleanup.busy.push((cgroup, 0));
-                self.timers.after(Duration::from_millis(5), Timer::Cleanup);
-            }
-        } else if let Some(path) = self.cleanup.paths.pop_front() {
+        if !self.cleanup.cgroups.remove_one()
+            && let Some(path) = self.cleanup.paths.pop_front()
+        {
             let mut budget = BUDGET;
             if remove::tree(&path, &mut budget) == Ok(Progress::Unfinished) {
                 self.delete_aside(vec![path], None);
             }
         }
-        if !self.cleanup.busy.is_empty() {
+        if !self.cleanup.cgroups.is_empty() {
             self.timers.cancel(Timer::Cleanup);
             self.timers.after(Duration::from_millis(5), Timer::Cleanup);
         }
@@ -190,6 +218,7 @@ impl Parent {
 
     /// Answers when nothing is left to clean up.
     pub(super) fn settle(&mut self, answer: OwnedFd) {
+        self.settle_janitor();
         self.cleanup.settling.push(answer);
     }
 }

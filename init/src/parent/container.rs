@@ -222,13 +222,14 @@ impl Parent {
     /// Hands everything that is left of a container to the clean-up.
     pub(super) fn discard(&mut self, container: Container) {
         let attached = !self.is_monitor();
+        let mut left = None;
         if let Some(cgroup) = container.cgroup {
             if container.paused {
                 cgroup.remove_freezer(&self.host.cgroups);
             }
-            self.cleanup.cgroups.push(cgroup);
+            left = Some(cgroup);
         }
-        drop(container.hold);
+        self.put_away(left, container.hold);
         if let Some(root) = container.root {
             self.cleanup.paths.extend(self.spares.take_back(root));
         }

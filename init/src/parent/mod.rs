@@ -6,6 +6,7 @@ mod connections;
 mod container;
 mod exec;
 mod health;
+mod janitor;
 mod kernel_paths;
 mod log;
 mod monitor;
@@ -27,6 +28,8 @@ use containers_protocol::control::{Event, ExitRecord, Failure};
 use containers_protocol::launch::{Ready, Request};
 use containers_protocol::{control, wire};
 use exec::Further;
+use janitor::Janitor;
+pub use janitor::ReadyFile;
 use kernel_paths::KernelPaths;
 use poller::{IN, Poller, Source, Token};
 use rustix::event::epoll::EventFlags;
@@ -86,6 +89,7 @@ pub struct Parent {
     ended: VecDeque<(String, ExitRecord)>,
     cleanup: Cleanup,
     spares: Spares,
+    janitor: Janitor,
     kernel_paths: KernelPaths,
     next_id: u64,
     stop: bool,
@@ -123,6 +127,7 @@ impl Parent {
             ended: VecDeque::new(),
             cleanup: Cleanup::default(),
             spares: Spares::new(),
+            janitor: Janitor::default(),
             kernel_paths: KernelPaths::default(),
             next_id: 1,
             stop: false,
@@ -186,6 +191,7 @@ impl Parent {
             Source::Worker(id) => self.worker_ended(id),
             Source::WorkerClient(id) => self.worker_abandoned(id),
             Source::Orphan(id) => self.reap_orphan(id),
+            Source::Janitor => self.janitor_ready(),
         }
     }
 
@@ -195,7 +201,7 @@ impl Parent {
             Timer::ExecDeadline(id) | Timer::ExecTimeout(id) => self.exec_too_long(id),
             Timer::Restart(id) => self.restart(id),
             Timer::Health(id) => self.check_health(id),
-            Timer::Cleanup => self.cleanup.retry(),
+            Timer::Cleanup => self.cleanup.cgroups.retry(),
             Timer::Farewell => self.stop = true,
         }
     }
@@ -249,7 +255,7 @@ impl Parent {
     fn idle_work(&mut self) {
         if !self.cleanup.has_work() && !self.is_monitor() {
             let host = Rc::clone(&self.host);
-            self.cleanup.cgroups.extend(self.spares.prepare(&host));
+            self.spares.prepare(&host);
         } else {
             self.clean_some();
         }
@@ -274,11 +280,10 @@ impl Parent {
         for connection in std::mem::take(&mut self.connections).into_values() {
             self.cleanup.paths.extend(connection.delete);
         }
-        let (cgroup, pools) = self.spares.give_up();
-        self.cleanup.cgroups.extend(cgroup);
-        self.cleanup.paths.extend(pools);
+        self.cleanup.paths.extend(self.spares.give_up());
+        self.end_janitor(deadline);
         while self.cleanup.has_any() && std::time::Instant::now() < deadline {
-            self.cleanup.retry();
+            self.cleanup.cgroups.retry();
             self.clean_some();
             for (source, flags) in self.poller.wait(Some(std::time::Duration::from_millis(1))) {
                 if matches!(source, Source::Worker(_)) {

@@ -40,6 +40,8 @@ pub enum Source {
     WorkerClient(u64),
     /// A child has ended that has but to be reaped.
     Orphan(u64),
+    /// The janitor has something to say, or is gone.
+    Janitor,
 }
 
 /// A registration.

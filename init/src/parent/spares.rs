@@ -1,11 +1,10 @@
-//! What is kept ready for containers to come: root file systems, `/dev`, cgroups.
+//! What is kept ready for containers to come: root file systems and `/dev`.
 //!
 //! A mount is used again only when nothing of one container can be seen by the next: all its processes are
 //! gone, and no inode of what it could write has changed. Everything else is made anew, after an answer when
 //! there is time, else when it is needed.
 
 use super::stamps::{Stamps, times_are_fine};
-use crate::cgroup::Cgroup;
 use crate::child::dev;
 use crate::child::mounts::clone_tree;
 use crate::child::root::{Root, attach};
@@ -15,7 +14,7 @@ use crate::host::Host;
 use crate::overlay::{self, Ids};
 use containers_protocol::Bytes;
 use containers_protocol::control::Failure;
-use containers_protocol::plan::{CgroupPlan, Overlay, Plan, Step};
+use containers_protocol::plan::{Overlay, Plan, Step};
 use rustix::fd::{AsFd, BorrowedFd, OwnedFd};
 use rustix::fs::{CWD, Mode, OFlags, mkdirat, openat};
 use rustix::io::Errno;
@@ -135,21 +134,12 @@ struct SpareDev {
     kept: Kept,
 }
 
-/// A cgroup made ahead.
-struct SpareCgroup {
-    plan: CgroupPlan,
-    cgroup: Cgroup,
-    warnings: Vec<String>,
-}
-
 /// The spares.
 pub struct Spares {
     roots: Vec<SpareRoot>,
     devs: Vec<SpareDev>,
-    cgroup: Option<SpareCgroup>,
     /// What the last container had, and is not there again yet.
     wanted_root: Option<Rc<RootKey>>,
-    wanted_cgroup: Option<CgroupPlan>,
     /// Folders of our own, to be deleted at the end.
     pools: Vec<Vec<u8>>,
     count: u64,
@@ -164,9 +154,7 @@ impl Spares {
         Spares {
             roots: Vec::new(),
             devs: Vec::new(),
-            cgroup: None,
             wanted_root: None,
-            wanted_cgroup: None,
             pools: Vec::new(),
             count: 0,
             fine_times: times_are_fine(),
@@ -288,50 +276,32 @@ impl Spares {
         }
     }
 
-    /// A cgroup with these limits, if one is ready.
-    pub fn cgroup(&mut self, plan: &CgroupPlan) -> Option<(Cgroup, Vec<String>)> {
-        if self.cgroup.as_ref().is_none_or(|c| c.plan != *plan) {
-            self.wanted_cgroup = Some(plan.clone());
-            return None;
-        }
-        self.wanted_cgroup = Some(plan.clone());
-        self.cgroup.take().map(|c| (c.cgroup, c.warnings))
-    }
-
     /// Whether there is something to prepare.
     pub fn has_work(&self) -> bool {
-        self.wanted_root.is_some() || self.wanted_cgroup.is_some()
+        self.wanted_root.is_some()
     }
 
-    /// Prepares one thing. Returns a cgroup that is not wanted any more.
-    pub fn prepare(&mut self, host: &Host) -> Option<Cgroup> {
-        if let Some(plan) = self.wanted_cgroup.take() {
-            if self.cgroup.as_ref().is_some_and(|c| c.plan == plan) {
-                return None;
-            }
-            self.count += 1;
-            let name = format!("{}-{}", host.cgroup_prefix, self.count);
-            // A failure shows, with its reason, when the limits are really asked for.
-            let made = Cgroup::make(&host.cgroups, &name, &plan).ok();
-            let old = self.cgroup.take();
-            self.cgroup = made.map(|(cgroup, warnings)| SpareCgroup { plan, cgroup, warnings });
-            return old.map(|c| c.cgroup);
-        }
+    /// Whether this kernel clones trees that are attached nowhere.
+    pub fn clones(&self) -> bool {
+        self.clones
+    }
+
+    /// Prepares what the last container had.
+    pub fn prepare(&mut self, host: &Host) {
         if let Some(key) = self.wanted_root.take()
             && let Some(pool) = key.overlay.pool.clone()
             && let Ok(spare) = self.make_root(&pool.0, key, host)
         {
             self.roots.push(spare);
         }
-        None
     }
 
-    /// Gives everything up: the cgroup, and the folders to delete.
-    pub fn give_up(&mut self) -> (Option<Cgroup>, Vec<Vec<u8>>) {
+    /// Gives everything up. Returns the folders to delete.
+    pub fn give_up(&mut self) -> Vec<Vec<u8>> {
         self.roots.clear();
         self.devs.clear();
-        (self.wanted_root, self.wanted_cgroup) = (None, None);
-        (self.cgroup.take().map(|c| c.cgroup), std::mem::take(&mut self.pools))
+        self.wanted_root = None;
+        std::mem::take(&mut self.pools)
     }
 }
 

@@ -2,6 +2,7 @@
 
 use super::Parent;
 use super::container::{Container, Running, Starting, unix_nanos};
+use super::janitor::Kit;
 use super::kernel_paths::PathKind;
 use super::poller::{IN, Source};
 use super::spares;
@@ -17,7 +18,7 @@ use crate::overlay::{self, Ids, Mapped};
 use crate::place::Corner;
 use crate::sys::process::{self, CStrings, Forked};
 use containers_protocol::control::{Event, Failure, Started};
-use containers_protocol::plan::{IdMap, Plan, Restart, Rootfs, Stdio, Step};
+use containers_protocol::plan::{CgroupPlan, IdMap, Plan, Restart, Rootfs, Stdio, Step};
 use containers_protocol::wire;
 use rustix::fd::{AsFd, AsRawFd, OwnedFd, RawFd};
 use rustix::io::Errno;
@@ -31,13 +32,11 @@ const NEWNS: u64 = libc::CLONE_NEWNS as u64;
 const NEWUSER: u64 = libc::CLONE_NEWUSER as u64;
 const NEWPID: u64 = libc::CLONE_NEWPID as u64;
 const NEWCGROUP: u64 = libc::CLONE_NEWCGROUP as u64;
+const NEWNET: u64 = libc::CLONE_NEWNET as u64;
 
 /// All `CLONE_NEW*` flags that a plan may have.
-pub const NAMESPACES: u64 = NEWNS
-    | NEWUSER
-    | NEWPID
-    | NEWCGROUP
-    | (libc::CLONE_NEWUTS | libc::CLONE_NEWIPC | libc::CLONE_NEWNET) as u64;
+pub const NAMESPACES: u64 =
+    NEWNS | NEWUSER | NEWPID | NEWCGROUP | NEWNET | (libc::CLONE_NEWUTS | libc::CLONE_NEWIPC) as u64;
 
 /// How the child is made.
 #[derive(Clone, Copy)]
@@ -113,43 +112,46 @@ impl Parent {
 
     /// Starts a container that is registered.
     pub(super) fn start(&mut self, id: u64, fds: &[OwnedFd]) -> Result<(), Failure> {
-        let attached = !self.is_monitor();
-        let Some(container) = self.containers.get_mut(&id) else { return Ok(()) };
+        let Some(container) = self.containers.get(&id) else { return Ok(()) };
         let plan = Rc::clone(&container.plan);
         check(&plan)?;
         let mut started = Started { at: unix_nanos(), ..Started::default() };
-        if let (Some(wanted), None) = (&plan.cgroup, &container.cgroup) {
-            // Whoever finds the cgroup of an attached container sees whether its launcher lives.
-            let name = match attached {
-                true => format!("{}-{}", self.host.cgroup_prefix, plan.id),
-                false => plan.id.clone(),
-            };
-            // One that was here before, started again.
-            self.cleanup.finish_cgroup(&name);
-            let ready = self.spares.cgroup(wanted);
-            let (cgroup, warnings) = match ready {
-                Some(ready) => ready,
-                None => Cgroup::make(&self.host.cgroups, &name, wanted)?,
+        let mut kit = Kit::default();
+        if container.cgroup.is_none() {
+            kit = self.take_kit(&plan);
+            let (cgroup, warnings) = match (&plan.cgroup, kit.cgroup.take()) {
+                (_, Some((cgroup, warnings))) => (Some(cgroup), warnings),
+                (Some(wanted), None) => self.make_cgroup(&plan.id, wanted)?,
+                (None, None) => (None, Vec::new()),
             };
             started.warnings = warnings;
-            container.cgroup = Some(cgroup);
+            if let Some(container) = self.containers.get_mut(&id) {
+                container.cgroup = cgroup;
+            }
         }
-        if let Some(cgroup) = &container.cgroup {
-            started.cgroups = cgroup.paths();
-        }
+        let Some(container) = self.containers.get_mut(&id) else { return Ok(()) };
+        started.cgroups = container.cgroup.as_ref().map(Cgroup::paths).unwrap_or_default();
         container.started = Some(started);
         self.mount_overlays(id, &plan)?;
         let Some(container) = self.containers.get_mut(&id) else { return Ok(()) };
         if let (Stdio::Parent { stdin, .. }, None) = (&plan.stdio, plan.process.tty) {
             container.ends = Some(Ends::pipes(*stdin).during("stdio")?);
         }
-        let spawned = self.spawn(id, &plan, fds);
+        let spawned = self.spawn(id, &plan, fds, &kit);
         if let Some(container) = self.containers.get_mut(&id)
             && let Some(ends) = &mut container.ends
         {
             ends.close_child();
         }
         spawned
+    }
+
+    /// Makes the cgroup of a container. Those of attached ones carry the launcher's name.
+    fn make_cgroup(&mut self, id: &str, plan: &CgroupPlan) -> Result<(Option<Cgroup>, Vec<String>), Failure> {
+        let name = if self.is_monitor() { id.to_owned() } else { self.cgroup_name() };
+        // One that was here before, started again.
+        self.cleanup.finish_cgroup(&name);
+        Cgroup::make(&self.host.cgroups, &name, plan).map(|(cgroup, warnings)| (Some(cgroup), warnings))
     }
 
     /// Mounts the root and further overlays, attached nowhere.
@@ -182,7 +184,7 @@ impl Parent {
     }
 
     /// Makes the child.
-    fn spawn(&mut self, id: u64, plan: &Rc<Plan>, fds: &[OwnedFd]) -> Result<(), Failure> {
+    fn spawn(&mut self, id: u64, plan: &Rc<Plan>, fds: &[OwnedFd], kit: &Kit) -> Result<(), Failure> {
         let Some(container) = self.containers.get_mut(&id) else { return Ok(()) };
         let shape = Shape::of(plan, &self.host);
         let host = Rc::clone(&self.host);
@@ -216,6 +218,8 @@ impl Parent {
             read_only: read_only.as_deref(),
             stdio: stdio_of(plan, fds, container.ends.as_ref())?,
             fds,
+            network: kit.network.as_ref().map(AsFd::as_fd),
+            files: &kit.files,
             tasks: container.cgroup.as_ref().map_or(&[], |c| &c.tasks),
             args: &args,
             parent: self.me.as_fd(),
@@ -223,7 +227,8 @@ impl Parent {
             nofile: host.nofile,
             cgroup_namespace: plan.namespaces & NEWCGROUP != 0,
         };
-        let flags = plan.namespaces & NAMESPACES & !NEWCGROUP;
+        let ready = if kit.network.is_some() { NEWNET } else { 0 };
+        let flags = plan.namespaces & NAMESPACES & !NEWCGROUP & !ready;
         let into = container.cgroup.as_ref().and_then(Cgroup::clone_into);
         let mut scratch = Scratch { env, failure: None, executing: false };
         if shape.shared {

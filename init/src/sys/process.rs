@@ -114,7 +114,7 @@ impl Drop for Stack {
 }
 
 /// A child that shares the caller's memory and runs `body` on `stack` while the caller is stopped, until the
-/// child executes a program or ends (with what `body` returns). Descriptors are a copy.
+/// child executes a program or ends (with what `body` returns). Descriptors are a copy, without `CLONE_FILES`.
 ///
 /// What `body` changes in memory stays changed: it must leave nothing half done, and free what it
 /// allocates.
