@@ -165,9 +165,13 @@ impl Base {
         Ok(Base { small: small?, own, place: Place::Base(Paths::at_root()?) })
     }
 
-    /// Runs something in the small namespace.
-    pub fn within<T>(&self, run: impl FnOnce() -> Result<T, Errno>) -> Result<T, Errno> {
-        process::setns(&self.small, libc::CLONE_NEWNS as u64)?;
+    /// Runs something in the small namespace, or in a copy of it.
+    pub fn within<T>(
+        &self,
+        copy: Option<&OwnedFd>,
+        run: impl FnOnce() -> Result<T, Errno>,
+    ) -> Result<T, Errno> {
+        process::setns(copy.unwrap_or(&self.small), libc::CLONE_NEWNS as u64)?;
         let done = run();
         process::setns(&self.own, libc::CLONE_NEWNS as u64)?;
         done

@@ -65,8 +65,8 @@ pub struct Child<'a> {
     pub stdio: [RawFd; 3],
     /// Descriptors of the start message that gates wait on.
     pub fds: &'a [OwnedFd],
-    /// A network namespace that is ready, its loopback interface up.
-    pub network: Option<BorrowedFd<'a>>,
+    /// Namespaces that are ready, with their flags; a network namespace has its loopback interface up.
+    pub namespaces: &'a [(u64, OwnedFd)],
     /// What is ready for `File` steps, in order.
     pub files: &'a [ReadyFile],
     /// v1: `tasks` files to enter.
@@ -118,8 +118,8 @@ impl Child<'_> {
 
     fn prepare(&self, scratch: &mut Scratch, reporter: &mut Reporter) -> Result<(), Failure> {
         enter_cgroups(self.tasks)?;
-        if let Some(network) = self.network {
-            process::setns(network, libc::CLONE_NEWNET as u64).during("network")?;
+        for (flag, namespace) in self.namespaces {
+            process::setns(namespace, *flag).during("namespace")?;
         }
         if self.cgroup_namespace {
             process::unshare(libc::CLONE_NEWCGROUP as u64).during("cgroup")?;

@@ -41,6 +41,11 @@ impl Child<'_> {
         Ok(progress.root)
     }
 
+    /// Whether it is in a network namespace that was made ready.
+    fn has_network(&self) -> bool {
+        self.namespaces.iter().any(|(flag, _)| *flag == libc::CLONE_NEWNET as u64)
+    }
+
     /// Attaches the root file system in this mount namespace and makes it the current directory.
     fn enter_root(&self) -> Result<Root, Failure> {
         if let (Some(extra), Rootfs::Dir { path }) = (&self.plan.extra, &self.plan.rootfs) {
@@ -106,7 +111,7 @@ impl Child<'_> {
             Step::Hostname(name) => rustix::system::sethostname(&name.0).at("hostname", &name.0),
             Step::Domainname(name) => process::set_domain_name(&name.0).at("domainname", &name.0),
             Step::Sysctl { key, value } => sysctl(p, key, value),
-            Step::Loopback if self.network.is_some() => Ok(()),
+            Step::Loopback if self.has_network() => Ok(()),
             Step::Loopback => net::loopback_up().during("loopback"),
             Step::Gate { fd } => self.gate(*fd),
             Step::Hook(hook) => {

@@ -281,11 +281,6 @@ impl Spares {
         self.wanted_root.is_some()
     }
 
-    /// Whether this kernel clones trees that are attached nowhere.
-    pub fn clones(&self) -> bool {
-        self.clones
-    }
-
     /// Prepares what the last container had.
     pub fn prepare(&mut self, host: &Host) {
         if let Some(key) = self.wanted_root.take()

@@ -32,11 +32,13 @@ const NEWNS: u64 = libc::CLONE_NEWNS as u64;
 const NEWUSER: u64 = libc::CLONE_NEWUSER as u64;
 const NEWPID: u64 = libc::CLONE_NEWPID as u64;
 const NEWCGROUP: u64 = libc::CLONE_NEWCGROUP as u64;
-const NEWNET: u64 = libc::CLONE_NEWNET as u64;
 
 /// All `CLONE_NEW*` flags that a plan may have.
-pub const NAMESPACES: u64 =
-    NEWNS | NEWUSER | NEWPID | NEWCGROUP | NEWNET | (libc::CLONE_NEWUTS | libc::CLONE_NEWIPC) as u64;
+pub const NAMESPACES: u64 = NEWNS
+    | NEWUSER
+    | NEWPID
+    | NEWCGROUP
+    | (libc::CLONE_NEWUTS | libc::CLONE_NEWIPC | libc::CLONE_NEWNET) as u64;
 
 /// How the child is made.
 #[derive(Clone, Copy)]
@@ -118,7 +120,7 @@ impl Parent {
         let mut started = Started { at: unix_nanos(), ..Started::default() };
         let mut kit = Kit::default();
         if container.cgroup.is_none() {
-            kit = self.take_kit(&plan);
+            kit = self.take_kit(&plan, Shape::of(&plan, &self.host).base);
             let (cgroup, warnings) = match (&plan.cgroup, kit.cgroup.take()) {
                 (_, Some((cgroup, warnings))) => (Some(cgroup), warnings),
                 (Some(wanted), None) => self.make_cgroup(&plan.id, wanted)?,
@@ -137,7 +139,7 @@ impl Parent {
         if let (Stdio::Parent { stdin, .. }, None) = (&plan.stdio, plan.process.tty) {
             container.ends = Some(Ends::pipes(*stdin).during("stdio")?);
         }
-        let spawned = self.spawn(id, &plan, fds, &kit);
+        let spawned = self.spawn(id, &plan, fds, kit);
         if let Some(container) = self.containers.get_mut(&id)
             && let Some(ends) = &mut container.ends
         {
@@ -184,7 +186,7 @@ impl Parent {
     }
 
     /// Makes the child.
-    fn spawn(&mut self, id: u64, plan: &Rc<Plan>, fds: &[OwnedFd], kit: &Kit) -> Result<(), Failure> {
+    fn spawn(&mut self, id: u64, plan: &Rc<Plan>, fds: &[OwnedFd], kit: Kit) -> Result<(), Failure> {
         let Some(container) = self.containers.get_mut(&id) else { return Ok(()) };
         let shape = Shape::of(plan, &self.host);
         let host = Rc::clone(&self.host);
@@ -218,7 +220,7 @@ impl Parent {
             read_only: read_only.as_deref(),
             stdio: stdio_of(plan, fds, container.ends.as_ref())?,
             fds,
-            network: kit.network.as_ref().map(AsFd::as_fd),
+            namespaces: &kit.namespaces,
             files: &kit.files,
             tasks: container.cgroup.as_ref().map_or(&[], |c| &c.tasks),
             args: &args,
@@ -227,8 +229,7 @@ impl Parent {
             nofile: host.nofile,
             cgroup_namespace: plan.namespaces & NEWCGROUP != 0,
         };
-        let ready = if kit.network.is_some() { NEWNET } else { 0 };
-        let flags = plan.namespaces & NAMESPACES & !NEWCGROUP & !ready;
+        let flags = plan.namespaces & NAMESPACES & !NEWCGROUP & !kit.flags();
         let into = container.cgroup.as_ref().and_then(Cgroup::clone_into);
         let mut scratch = Scratch { env, failure: None, executing: false };
         if shape.shared {
@@ -242,11 +243,14 @@ impl Parent {
                 127
             };
             let made = match (&host.base, shape.base) {
-                (Some(base), true) => base.within(|| process::vfork(flags, into, stack, &mut body)),
+                (Some(base), true) => {
+                    base.within(kit.mounts.as_ref(), || process::vfork(flags, into, stack, &mut body))
+                }
                 _ => process::vfork(flags, into, stack, &mut body),
             };
             let (pid, pidfd) = made.during("clone")?;
             drop(reporter);
+            container.hold = kit.mounts;
             return self.spawned_shared(id, pid, pidfd, scratch, report);
         }
         let (mut reporter, report) = Reporter::pair().during("clone")?;
@@ -281,7 +285,9 @@ impl Parent {
             let message = wire::recv(&report).at("tty", b"")?;
             container.master = message.and_then(|m| m.fds.into_iter().next());
         }
-        container.hold = process::mount_namespace(&pidfd).ok();
+        if container.hold.is_none() {
+            container.hold = process::mount_namespace(&pidfd).ok();
+        }
         let token = self.poller.add(&pidfd, Source::Exit(id), IN);
         if let Some(started) = &mut container.started {
             started.pid = pid;

@@ -1,10 +1,12 @@
-//! What a container of the usual kind needs and nobody has used yet: a cgroup, a network namespace, files.
+//! What a container of the usual kind needs and nobody has used yet: a cgroup, namespaces, files.
 
 use crate::cgroup::{Cgroup, CgroupFacts};
 use crate::child::mounts::clone_tree;
+use crate::child::root::attach;
 use crate::failure::Context;
 use crate::fs;
 use crate::host::Host;
+use crate::place::Base;
 use crate::sys::process::{self, Stack};
 use crate::sys::{mount, net};
 use containers_protocol::control::Failure;
@@ -13,34 +15,45 @@ use rustix::fd::{AsFd, BorrowedFd, OwnedFd};
 use rustix::fs::{CWD, Mode, OFlags, openat};
 use rustix::io::Errno;
 use serde::{Deserialize, Serialize};
+use std::ffi::CStr;
+
+const NEWNET: u64 = libc::CLONE_NEWNET as u64;
+const NEWIPC: u64 = libc::CLONE_NEWIPC as u64;
 
 /// What makes one kit as good as another.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct KitKey {
     cgroup: Option<CgroupPlan>,
-    /// A network namespace with its loopback interface up.
-    network: bool,
+    /// `CLONE_NEWNET` (with its loopback interface up), `CLONE_NEWIPC`.
+    namespaces: u64,
+    /// A mount namespace with nothing but the launcher's corner.
+    mounts: bool,
     /// Modes of the files of `File` steps, in order.
     files: Vec<u32>,
 }
 
 impl KitKey {
-    /// What can be ready for a plan; `None`: nothing. `clones`: the kernel clones detached trees.
-    pub fn of(plan: &Plan, clones: bool) -> Option<KitKey> {
-        let new = |flag: libc::c_int| plan.namespaces & flag as u64 != 0;
+    /// What can be ready for a plan; `None`: nothing. `base`: its mount namespace begins with the small one.
+    pub fn of(plan: &Plan, base: bool) -> Option<KitKey> {
+        let new = |flag: u64| plan.namespaces & flag != 0;
+        let loopback = plan.steps.iter().any(|step| matches!(step, Step::Loopback));
         // What a container's own user namespace is to rule must be made inside it.
-        let ours = !new(libc::CLONE_NEWUSER);
+        let namespaces = match new(libc::CLONE_NEWUSER as u64) {
+            true => 0,
+            false if loopback => plan.namespaces & (NEWNET | NEWIPC),
+            false => plan.namespaces & NEWIPC,
+        };
         let modes = plan.steps.iter().filter_map(|step| match step {
             Step::File { mode, .. } => Some(*mode),
             _ => None,
         });
-        let loopback = plan.steps.iter().any(|step| matches!(step, Step::Loopback));
         let key = KitKey {
             cgroup: plan.cgroup.clone(),
-            network: ours && loopback && new(libc::CLONE_NEWNET),
-            files: modes.filter(|_| ours && clones).collect(),
+            namespaces,
+            mounts: base,
+            files: modes.filter(|_| base).collect(),
         };
-        (key.cgroup.is_some() || key.network || !key.files.is_empty()).then_some(key)
+        (key.cgroup.is_some() || key.namespaces != 0 || key.mounts).then_some(key)
     }
 }
 
@@ -57,8 +70,10 @@ pub struct ReadyFile {
 pub struct Kit {
     /// Its cgroup, and which defaults can't be had.
     pub cgroup: Option<(Cgroup, Vec<String>)>,
-    /// Its network namespace.
-    pub network: Option<OwnedFd>,
+    /// Namespaces to enter, with their `CLONE_NEW*` flags.
+    pub namespaces: Vec<(u64, OwnedFd)>,
+    /// Its mount namespace.
+    pub mounts: Option<OwnedFd>,
     /// For its `File` steps, in order.
     pub files: Vec<ReadyFile>,
 }
@@ -67,7 +82,8 @@ pub struct Kit {
 #[derive(Serialize, Deserialize)]
 pub struct KitFacts {
     cgroup: Option<(CgroupFacts, Vec<String>)>,
-    network: bool,
+    namespaces: Vec<u64>,
+    mounts: bool,
     files: usize,
 }
 
@@ -76,30 +92,75 @@ impl Kit {
     pub fn make(key: &KitKey, name: &str, host: &Host, stack: &mut Stack) -> Result<Kit, Failure> {
         let cgroup = key.cgroup.as_ref().map(|plan| Cgroup::make(&host.cgroups, name, plan)).transpose()?;
         let mut kit = Kit { cgroup, ..Kit::default() };
-        let rest = (|| {
-            if key.network {
-                kit.network = Some(network(stack).during("network")?);
-            }
-            kit.files = files(&key.files).during("file")?;
-            Ok(())
-        })();
-        match (rest, &mut kit.cgroup) {
+        match (kit.fill(key, host, stack), &mut kit.cgroup) {
             (Ok(()), _) => Ok(kit),
+            (Err(failed), None) => Err(failed),
             (Err(failed), Some((cgroup, _))) => {
                 let _ = cgroup.remove();
                 Err(failed)
             }
-            (Err(failed), None) => Err(failed),
         }
+    }
+
+    /// Adds all but the cgroup.
+    fn fill(&mut self, key: &KitKey, host: &Host, stack: &mut Stack) -> Result<(), Failure> {
+        let files = files(&key.files).during("file")?;
+        let base = host.base.as_ref().filter(|_| key.mounts);
+        if key.namespaces == 0 && base.is_none() {
+            return Ok(());
+        }
+        let mut made = Err(Errno::IO);
+        let flags = key.namespaces | libc::CLONE_FILES as u64;
+        let (_, pidfd) = process::vfork(flags, None, stack, &mut || {
+            made = self.gather(key.namespaces, base, files.as_ref());
+            0
+        })
+        .during("clone")?;
+        process::reap(&pidfd, false).during("clone")?;
+        made.during("namespace")
+    }
+
+    /// Runs in a process that is in the new namespaces already, and shares memory and descriptors with us.
+    fn gather(
+        &mut self,
+        namespaces: u64,
+        base: Option<&Base>,
+        tmpfs: Option<&(OwnedFd, Vec<OwnedFd>)>,
+    ) -> Result<(), Errno> {
+        let how = OFlags::RDONLY | OFlags::CLOEXEC;
+        let all = openat(CWD, c"/proc/self/ns", how | OFlags::DIRECTORY, Mode::empty())?;
+        let own = |name: &CStr| openat(&all, name, how, Mode::empty());
+        if namespaces & NEWNET != 0 {
+            net::loopback_up()?;
+            self.namespaces.push((NEWNET, own(c"net")?));
+        }
+        if namespaces & NEWIPC != 0 {
+            self.namespaces.push((NEWIPC, own(c"ipc")?));
+        }
+        let Some(base) = base else { return Ok(()) };
+        process::setns(&base.small, libc::CLONE_NEWNS as u64)?;
+        process::unshare(libc::CLONE_NEWNS as u64)?;
+        self.mounts = Some(own(c"mnt")?);
+        let Some((tmpfs, contents)) = tmpfs else { return Ok(()) };
+        // Attached, it goes with the namespace: no descriptor closes for good and waits for that.
+        let at = openat(CWD, base.place.files_point(), OFlags::PATH | OFlags::CLOEXEC, Mode::empty())?;
+        attach(tmpfs, at)?;
+        for (index, content) in contents.iter().enumerate() {
+            let tree = clone_tree(tmpfs, index.to_string().as_bytes(), false)?;
+            let content = rustix::io::fcntl_dupfd_cloexec(content, 3)?;
+            self.files.push(ReadyFile { content, tree });
+        }
+        Ok(())
     }
 
     /// What to send.
     pub fn pack(&self) -> (KitFacts, Vec<BorrowedFd<'_>>) {
         let mut fds = Vec::new();
         let cgroup = self.cgroup.as_ref().map(|(cgroup, warnings)| (cgroup.pack(&mut fds), warnings.clone()));
-        fds.extend(self.network.as_ref().map(AsFd::as_fd));
+        fds.extend(self.namespaces.iter().map(|(_, fd)| fd).chain(&self.mounts).map(AsFd::as_fd));
         fds.extend(self.files.iter().flat_map(|file| [file.content.as_fd(), file.tree.as_fd()]));
-        (KitFacts { cgroup, network: self.network.is_some(), files: self.files.len() }, fds)
+        let namespaces = self.namespaces.iter().map(|(flag, _)| *flag).collect();
+        (KitFacts { cgroup, namespaces, mounts: self.mounts.is_some(), files: self.files.len() }, fds)
     }
 
     /// What was received; `None`: descriptors are missing.
@@ -109,37 +170,31 @@ impl Kit {
             Some((cgroup, warnings)) => Some((Cgroup::unpack(cgroup, &mut fds)?, warnings)),
             None => None,
         };
-        let network = if facts.network { Some(fds.next()?) } else { None };
+        let namespaces = facts.namespaces.into_iter().map(|flag| Some((flag, fds.next()?)));
+        let namespaces = namespaces.collect::<Option<_>>()?;
+        let mounts = if facts.mounts { Some(fds.next()?) } else { None };
         let file = |_| Some(ReadyFile { content: fds.next()?, tree: fds.next()? });
         let files = (0..facts.files).map(file).collect::<Option<_>>()?;
-        Some(Kit { cgroup, network, files })
+        Some(Kit { cgroup, namespaces, mounts, files })
+    }
+
+    /// Namespaces that need not be made.
+    pub fn flags(&self) -> u64 {
+        let mounts = if self.mounts.is_some() { libc::CLONE_NEWNS as u64 } else { 0 };
+        self.namespaces.iter().fold(mounts, |all, (flag, _)| all | flag)
     }
 }
 
-/// A network namespace that nobody is in, its loopback interface up.
-fn network(stack: &mut Stack) -> Result<OwnedFd, Errno> {
-    let mut made = Err(Errno::IO);
-    let flags = (libc::CLONE_NEWNET | libc::CLONE_FILES) as u64;
-    let (_, pidfd) = process::vfork(flags, None, stack, &mut || {
-        let how = OFlags::RDONLY | OFlags::CLOEXEC;
-        made = net::loopback_up().and_then(|()| openat(CWD, c"/proc/self/ns/net", how, Mode::empty()));
-        0
-    })?;
-    process::reap(&pidfd, false)?;
-    made
-}
-
-/// Empty files on a tmpfs of their own.
-fn files(modes: &[u32]) -> Result<Vec<ReadyFile>, Errno> {
+/// A tmpfs with empty files, detached; and the files, to be written.
+fn files(modes: &[u32]) -> Result<Option<(OwnedFd, Vec<OwnedFd>)>, Errno> {
     if modes.is_empty() {
-        return Ok(Vec::new());
+        return Ok(None);
     }
     let tmpfs = fs::tmpfs("755", "1m", mount::ATTR_NOSUID | mount::ATTR_NODEV | mount::ATTR_NOEXEC)?;
     let make = |(index, mode): (usize, &u32)| {
-        let name = index.to_string();
         let how = OFlags::CREATE | OFlags::EXCL | OFlags::WRONLY | OFlags::CLOEXEC;
-        let content = openat(&tmpfs, &name, how, Mode::from_raw_mode(*mode))?;
-        Ok(ReadyFile { content, tree: clone_tree(&tmpfs, name.as_bytes(), false)? })
+        openat(&tmpfs, index.to_string(), how, Mode::from_raw_mode(*mode))
     };
-    modes.iter().enumerate().map(make).collect()
+    let contents = modes.iter().enumerate().map(make).collect::<Result<_, Errno>>()?;
+    Ok(Some((tmpfs, contents)))
 }

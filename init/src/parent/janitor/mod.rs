@@ -63,11 +63,11 @@ impl Janitor {
 
 impl Parent {
     /// What is ready for a plan. More is ordered, to be there for the next.
-    pub(super) fn take_kit(&mut self, plan: &Plan) -> Kit {
+    pub(super) fn take_kit(&mut self, plan: &Plan, base: bool) -> Kit {
         if self.is_monitor() {
             return Kit::default();
         }
-        let Some(key) = KitKey::of(plan, self.spares.clones()) else { return Kit::default() };
+        let Some(key) = KitKey::of(plan, base) else { return Kit::default() };
         if self.janitor.ordered.contains(&key) {
             self.janitor_ready();
         }
@@ -106,6 +106,7 @@ impl Parent {
         match process::fork(0, None)? {
             Forked::Child => {
                 let mut keep = vec![0, 1, 2, theirs.as_raw_fd(), self.me.as_raw_fd()];
+                keep.extend(self.host.base.as_ref().map(|base| base.small.as_raw_fd()));
                 let code = match process::close_all_but(&mut keep) {
                     Ok(()) => errands::serve(&theirs, self.me.as_fd(), &self.host),
                     Err(_) => 1,
