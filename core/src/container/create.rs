@@ -193,6 +193,7 @@ impl Shared {
             id_maps: spec.own_userns.then(sandbox::idmap::auto),
             stdio,
             keep: self.keep(&spec),
+            rootless: self.rt.rootless,
             cgroup2: self.rt.cgroups.version == "v2",
         };
         Ok((sandbox::build(&self.rt.cache, request)?, waiting))

@@ -169,6 +169,9 @@ fn mounts(spec: &Spec) -> Vec<Value> {
         UserMount::Tmpfs { target, read_only, .. } => json!({
             "Type": "tmpfs", "Source": "", "Destination": target, "Mode": "", "RW": !read_only,
         }),
+        UserMount::Volume { target, .. } => json!({
+            "Type": "volume", "Source": "", "Destination": target, "Mode": "", "RW": true,
+        }),
     };
     spec.mounts.iter().map(one).collect()
 }

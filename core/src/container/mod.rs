@@ -42,10 +42,13 @@ use std::path::Path;
 
 /// Makes the folders of a container's writable layers, if they are on disk.
 fn make_writable(spec: &Spec, rootfs: &RootfsParts, dir: &Path) -> Result<()> {
-    if spec.in_memory || spec.read_only {
+    if spec.layer_in_memory() {
         return Ok(());
     }
     private_dir(dir)?;
+    if spec.read_only {
+        return Ok(());
+    }
     let at = |target: &String| crate::sandbox::extra_writable(dir, target);
     rootfs.overlays.iter().try_for_each(|(target, _)| private_dir(&at(target)))
 }

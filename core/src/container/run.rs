@@ -137,6 +137,7 @@ async fn start(
             id_maps: spec.own_userns.then(sandbox::idmap::auto),
             stdio: Stdio::Direct(stdio),
             keep: Keep { delete, ..Keep::default() },
+            rootless: rt.rootless,
             cgroup2: rt.cgroups.version == "v2",
         },
     )?;

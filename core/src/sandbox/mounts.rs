@@ -55,10 +55,23 @@ pub(super) fn defaults(spec: &Spec, cache: &Cache, cgroup2: bool, steps: &mut Ve
     }
 }
 
+/// Folders that the image declares as volumes. They come before anything else is mounted: what the kernel's
+/// file systems cover stays covered. Until there are volumes, they lie in the container's writable layer and
+/// go with it.
+pub(super) fn volumes(spec: &Spec, steps: &mut Vec<Step>) {
+    for mount in &spec.mounts {
+        if let UserMount::Volume { target, below } = mount {
+            steps.push(Step::Volume { path: target.as_str().into(), later: *below });
+        }
+    }
+}
+
 /// The caller's mounts, in their order.
 pub(super) fn users(spec: &Spec, steps: &mut Vec<Step>) {
     for mount in &spec.mounts {
         steps.push(match mount {
+            UserMount::Volume { below: false, .. } => continue,
+            UserMount::Volume { target, .. } => Step::AttachVolume(target.as_str().into()),
             UserMount::Bind { source, identity, target, read_only, recursive, propagation, flags } => {
                 Step::Bind(Bind {
                     source: source.as_str().into(),

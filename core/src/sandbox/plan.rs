@@ -36,6 +36,8 @@ pub(crate) struct Request<'a> {
     pub(crate) id_maps: Option<IdMaps>,
     pub(crate) stdio: Stdio,
     pub(crate) keep: Keep,
+    /// The launcher lives in a user namespace.
+    pub(crate) rootless: bool,
     /// cgroup v2 is mounted on the machine.
     pub(crate) cgroup2: bool,
 }
@@ -79,7 +81,7 @@ pub(crate) fn build(cache: &Cache, request: Request<'_>) -> Result<Plan> {
 /// Layers below a writable one. A read-only root needs a writable layer too, because mount points may be
 /// missing in the image: a small one in memory, which is closed before the command runs.
 fn overlay(request: &Request<'_>, lowers: Vec<PathBuf>, writable: &Path) -> Overlay {
-    let in_memory = request.spec.in_memory || request.spec.read_only;
+    let in_memory = request.spec.layer_in_memory();
     Overlay {
         lower: lowers.into_iter().map(Bytes::from).collect(),
         writable: (!in_memory).then(|| Bytes::from(writable)),
@@ -105,7 +107,10 @@ fn steps(cache: &Cache, request: &Request<'_>, hostname: &str) -> Result<Vec<Ste
     if !request.rootfs.hidden.is_empty() {
         steps.push(Step::Mask(request.rootfs.hidden.iter().map(|p| Bytes::from(p.as_path())).collect()));
     }
+    mounts::volumes(spec, &mut steps);
     mounts::defaults(spec, cache, request.cgroup2, &mut steps);
+    // While nothing lies over the new procfs, it can be written through without a second one.
+    sysctls(spec, request.rootless, &mut steps);
     devices::steps(spec, &mut steps)?;
     files::steps(spec, hostname, &mut steps);
     mounts::users(spec, &mut steps);
@@ -120,11 +125,25 @@ fn steps(cache: &Cache, request: &Request<'_>, hostname: &str) -> Result<Vec<Ste
     if spec.network == Network::None {
         steps.push(Step::Loopback);
     }
+    steps.push(Step::PivotRoot { readonly: spec.read_only, how: Leave::Pivot, propagation: 0 });
+    Ok(steps)
+}
+
+/// Sysctls of the container's own namespaces: docker's defaults of a network namespace, and the caller's.
+fn sysctls(spec: &Spec, rootless: bool, steps: &mut Vec<Step>) {
+    if spec.network == Network::None {
+        let mut defaults = vec![("net.ipv4.ip_unprivileged_port_start", "0")];
+        if !rootless && !spec.own_userns {
+            // A user namespace has not got all of the groups.
+            defaults.push(("net.ipv4.ping_group_range", "0 2147483647"));
+        }
+        defaults.retain(|(key, _)| !spec.sysctls.iter().any(|(asked, _)| asked == key));
+        let owned = |(key, value): (&str, &str)| (key.to_owned(), value.to_owned());
+        steps.push(Step::DefaultSysctls(defaults.into_iter().map(owned).collect()));
+    }
     for (key, value) in &spec.sysctls {
         steps.push(Step::Sysctl { key: key.clone(), value: value.clone() });
     }
-    steps.push(Step::PivotRoot { readonly: spec.read_only, how: Leave::Pivot, propagation: 0 });
-    Ok(steps)
 }
 
 /// The folder of the writable layer of a further overlay.

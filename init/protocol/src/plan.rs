@@ -174,6 +174,20 @@ pub enum Step {
         /// `1`.
         value: String,
     },
+    /// Sysctls that nobody asked for: a kernel that does not have one, or does not let it be written, is
+    /// fine.
+    DefaultSysctls(Vec<(String, String)>),
+    /// A folder of the root file system that stays writable when the root becomes read-only (an image's
+    /// `VOLUME`); made when it is missing.
+    Volume {
+        /// Where.
+        path: Bytes,
+        /// Inside a mount of the caller's: what the image has there is kept at hand here, and attached by
+        /// [`Step::AttachVolume`] with the same path.
+        later: bool,
+    },
+    /// Attaches a volume that was kept at hand.
+    AttachVolume(Bytes),
     /// Bring the loopback interface up.
     Loopback,
     /// Wait until one byte or end of file arrives on the descriptor `fd` of the start message (OCI
@@ -203,7 +217,8 @@ impl Step {
             Step::PivotRoot { .. } => "pivot_root",
             Step::Hostname(_) => "hostname",
             Step::Domainname(_) => "domainname",
-            Step::Sysctl { .. } => "sysctl",
+            Step::Sysctl { .. } | Step::DefaultSysctls(_) => "sysctl",
+            Step::Volume { .. } | Step::AttachVolume(_) => "volume",
             Step::Loopback => "loopback",
             Step::Gate { .. } => "gate",
             Step::Hook(_) => "hook",

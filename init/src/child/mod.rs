@@ -286,10 +286,19 @@ fn enter_cwd(f: &Finish<'_>) -> Result<(), Failure> {
     Ok(())
 }
 
+/// Makes the working directory while that can still be done.
+fn make_cwd(root: &Root, cwd: &[u8]) -> Result<(), Failure> {
+    match root.dir(cwd) {
+        // What is wrong with it is said when it is entered.
+        Ok(_) | Err(Errno::NOTDIR | Errno::LOOP | Errno::NAMETOOLONG | Errno::XDEV | Errno::ROFS) => Ok(()),
+        Err(e) => Err(bad_cwd(cwd, e)),
+    }
+}
+
 fn bad_cwd(cwd: &[u8], errno: Errno) -> Failure {
     let mut f = failure("cwd", cwd, errno);
     f.code = match errno {
-        Errno::NOENT => "path_not_found".into(),
+        Errno::NOENT | Errno::ROFS => "path_not_found".into(),
         Errno::NOTDIR | Errno::LOOP | Errno::NAMETOOLONG | Errno::XDEV => "invalid_argument".into(),
         _ => String::new(),
     };

@@ -25,8 +25,8 @@ pub(super) fn mount_point(root: &Root, target: &[u8], fstype: &str) -> Result<Ow
     if strict || is_kernel(target) { root.real_dir(target) } else { root.dir(target) }
 }
 
-/// [`containers_protocol::plan::Step::Mount`].
-pub fn mount(child: &Child<'_>, root: &Root, m: &Mount) -> Result<(), Failure> {
+/// [`containers_protocol::plan::Step::Mount`]. Gives the mount.
+pub fn mount(child: &Child<'_>, root: &Root, m: &Mount) -> Result<OwnedFd, Failure> {
     let target = mount_point(root, &m.target.0, &m.fstype).at("mount", &m.target.0)?;
     let made = fs::new_mount(&m.fstype, &m.options, m.attr);
     let made = match made {
@@ -38,7 +38,8 @@ pub fn mount(child: &Child<'_>, root: &Root, m: &Mount) -> Result<(), Failure> {
         let from = root.open(&m.target.0, OFlags::RDONLY | OFlags::DIRECTORY).at("mount", &m.target.0)?;
         copy::contents(&from, &made).at("copy_up", &m.target.0)?;
     }
-    attach(&made, &target).at("mount", &m.target.0)
+    attach(&made, &target).at("mount", &m.target.0)?;
+    Ok(made)
 }
 
 /// A user namespace without a network namespace of its own may not mount sysfs: it gets the host's, which

@@ -12,7 +12,7 @@ use crate::sys::{net, process};
 use containers_protocol::control::Failure;
 use containers_protocol::plan::{Rootfs, Step};
 use rustix::fd::{AsFd, OwnedFd};
-use rustix::fs::{CWD, Mode, OFlags, ResolveFlags, openat, openat2};
+use rustix::fs::{CWD, Mode, OFlags, ResolveFlags, fstat, openat, openat2};
 use rustix::io::Errno;
 use rustix::mount::{UnmountFlags, unmount};
 use rustix::process::{chdir, chroot, fchdir, pivot_root};
@@ -26,13 +26,15 @@ struct Progress {
     files: Option<(OwnedFd, usize)>,
     /// How many files that were ready have been used.
     ready: usize,
+    /// Volumes that are attached inside later mounts.
+    volumes: Vec<(Vec<u8>, OwnedFd)>,
 }
 
 impl Child<'_> {
     /// Mounts the root and carries out the steps; afterwards the root is `/`.
     pub(super) fn run_steps(&self, _reporter: &mut Reporter) -> Result<Root, Failure> {
         let root = self.enter_root()?;
-        let mut progress = Progress { root, proc: None, files: None, ready: 0 };
+        let mut progress = Progress { root, proc: None, files: None, ready: 0, volumes: Vec::new() };
         for (at, step) in self.plan.steps.iter().enumerate() {
             if !self.covered.contains(&at) {
                 self.step(at, step, &mut progress)?;
@@ -75,7 +77,13 @@ impl Child<'_> {
 
     fn step(&self, index: usize, step: &Step, p: &mut Progress) -> Result<(), Failure> {
         match step {
-            Step::Mount(m) => mounts::mount(self, &p.root, m),
+            Step::Mount(m) => {
+                let made = mounts::mount(self, &p.root, m)?;
+                if m.fstype == "proc" {
+                    p.proc = Some(made);
+                }
+                Ok(())
+            }
             Step::Bind(b) => mounts::bind_mount(&p.root, b),
             Step::MountEntry(entry) => entries::mount(self, &p.root, index, entry),
             Step::Overlay { target, overlay } => {
@@ -110,7 +118,15 @@ impl Child<'_> {
             Step::PivotRoot { readonly, .. } => self.pivot(&p.root, *readonly),
             Step::Hostname(name) => rustix::system::sethostname(&name.0).at("hostname", &name.0),
             Step::Domainname(name) => process::set_domain_name(&name.0).at("domainname", &name.0),
-            Step::Sysctl { key, value } => sysctl(p, key, value),
+            Step::Sysctl { key, value } => sysctl(p, key, value).at("sysctl", key.as_bytes()),
+            Step::DefaultSysctls(all) => {
+                all.iter().try_for_each(|(key, value)| match sysctl(p, key, value) {
+                    Err(Errno::NOENT | Errno::ACCESS | Errno::PERM | Errno::ROFS) => Ok(()),
+                    other => other.at("sysctl", key.as_bytes()),
+                })
+            }
+            Step::Volume { path, later } => volume(p, &path.0, *later),
+            Step::AttachVolume(path) => attach_volume(p, &path.0),
             Step::Loopback if self.has_network() => Ok(()),
             Step::Loopback => net::loopback_up().during("loopback"),
             Step::Gate { fd } => self.gate(*fd),
@@ -152,6 +168,9 @@ impl Child<'_> {
     /// Leaves the old root for the new one.
     fn pivot(&self, root: &Root, readonly: bool) -> Result<(), Failure> {
         if readonly {
+            if self.process.create_cwd {
+                super::make_cwd(root, &self.process.cwd.0)?;
+            }
             setattr(root.fd(), c"", 0, ATTR_RDONLY, 0, 0).during("pivot_root")?;
         }
         fchdir(root.fd()).during("pivot_root")?;
@@ -181,12 +200,36 @@ impl Child<'_> {
 }
 
 /// Writes a sysctl through a procfs of our own.
-fn sysctl(p: &mut Progress, key: &str, value: &str) -> Result<(), Failure> {
+fn sysctl(p: &mut Progress, key: &str, value: &str) -> Result<(), Errno> {
     let path = format!("sys/{}", sysctl_path(key));
-    let proc = private_proc(&mut p.proc).at("sysctl", key.as_bytes())?;
+    let proc = private_proc(&mut p.proc)?;
     let how = ResolveFlags::BENEATH | ResolveFlags::NO_SYMLINKS | ResolveFlags::NO_XDEV;
     let file = openat2(proc, path, OFlags::WRONLY | OFlags::CLOEXEC, Mode::empty(), how);
-    write_all(&file.at("sysctl", key.as_bytes())?, value.as_bytes()).at("sysctl", key.as_bytes())
+    write_all(&file?, value.as_bytes())
+}
+
+/// Makes a volume's folder, and a mount of its own for it that the root's becoming read-only leaves alone.
+fn volume(p: &mut Progress, path: &[u8], later: bool) -> Result<(), Failure> {
+    let folder = p.root.dir(path).at("volume", path)?;
+    let (at, root) = (fstat(&folder).at("volume", path)?, fstat(p.root.fd()).at("volume", path)?);
+    if (at.st_dev, at.st_ino) == (root.st_dev, root.st_ino) {
+        let text = "a volume can't take the place of the root file system";
+        return Err(coded("invalid_argument", "volume", path, text));
+    }
+    let tree = mounts::clone_tree(&folder, b"", false).at("volume", path)?;
+    if later {
+        p.volumes.push((path.to_vec(), tree));
+        return Ok(());
+    }
+    attach(&tree, &folder).at("volume", path)
+}
+
+/// Attaches a volume inside a mount of the caller's, over no link that may be in it.
+fn attach_volume(p: &Progress, path: &[u8]) -> Result<(), Failure> {
+    let Some((_, tree)) = p.volumes.iter().find(|(at, _)| at == path) else {
+        return Err(coded("internal", "volume", path, "the volume was not prepared"));
+    };
+    attach(tree, p.root.real_dir(path).at("volume", path)?).at("volume", path)
 }
 
 /// The file of a sysctl: dots separate, or slashes do, and then dots are part of names.
@@ -208,7 +251,8 @@ fn sysctl_path(key: &str) -> String {
     }
 }
 
-/// A procfs that nothing of the image is mounted on.
+/// A procfs that nothing of the image is mounted on: the container's, until something is, or one attached
+/// nowhere.
 fn private_proc(slot: &mut Option<OwnedFd>) -> Result<&OwnedFd, Errno> {
     if slot.is_none() {
         *slot = Some(extra::procfs()?);

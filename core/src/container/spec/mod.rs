@@ -118,10 +118,17 @@ impl Spec {
             network,
             dns: settings::dns(options)?,
             extra_hosts: settings::extra_hosts(options)?,
-            mounts: mounts::mounts(options)?,
+            mounts: mounts::mounts(options, image)?,
             restart: settings::restart(options)?,
             health: settings::health(options)?,
         })
+    }
+
+    /// Whether its writable layer is in memory. A read-only root needs one only for mount points, unless the
+    /// image has volumes, which are part of it.
+    pub(crate) fn layer_in_memory(&self) -> bool {
+        let volumes = || self.mounts.iter().any(|m| matches!(m, UserMount::Volume { .. }));
+        self.in_memory || (self.read_only && !volumes())
     }
 
     /// Whether it could make device nodes of the machine.

@@ -2,7 +2,7 @@
 
 use super::parse::{bad, size, unsupported};
 use crate::container::{CreateOptions, MountSpec, SizeSpec};
-use crate::{Error, ErrorKind, Result};
+use crate::{Error, ErrorKind, ImageConfig, Result};
 use std::os::unix::fs::MetadataExt;
 use std::path::Path;
 
@@ -37,13 +37,22 @@ pub(crate) enum UserMount {
         /// Names of flags such as `exec` or `nosuid`.
         flags: Vec<String>,
     },
+    /// A folder that the image declares as a volume, in the container's writable layer.
+    Volume {
+        /// In the container.
+        target: String,
+        /// It is inside another mount.
+        below: bool,
+    },
 }
 
 impl UserMount {
     /// Where it goes.
     pub(crate) fn target(&self) -> &str {
         match self {
-            UserMount::Bind { target, .. } | UserMount::Tmpfs { target, .. } => target,
+            UserMount::Bind { target, .. }
+            | UserMount::Tmpfs { target, .. }
+            | UserMount::Volume { target, .. } => target,
         }
     }
 }
@@ -64,7 +73,7 @@ pub(crate) struct DeviceSpec {
 }
 
 /// All mounts of a container, those nearer to the root first.
-pub(crate) fn mounts(options: &CreateOptions) -> Result<Vec<UserMount>> {
+pub(crate) fn mounts(options: &CreateOptions, image: &ImageConfig) -> Result<Vec<UserMount>> {
     let mut all = Vec::new();
     for (path, flags) in &options.tmpfs {
         all.push(tmpfs(path, flags)?);
@@ -75,6 +84,7 @@ pub(crate) fn mounts(options: &CreateOptions) -> Result<Vec<UserMount>> {
     for mount in &options.mounts {
         all.push(long_form(mount)?);
     }
+    image_volumes(image, &mut all)?;
     // A mount must come before one inside it, in whatever order they were named.
     all.sort_by_key(|m| m.target().matches('/').count());
     for (i, mount) in all.iter().enumerate() {
@@ -83,6 +93,26 @@ pub(crate) fn mounts(options: &CreateOptions) -> Result<Vec<UserMount>> {
         }
     }
     Ok(all)
+}
+
+/// What the image declares as volumes, where the caller mounts nothing.
+fn image_volumes(image: &ImageConfig, all: &mut Vec<UserMount>) -> Result<()> {
+    let mounts = all.len();
+    for path in &image.volumes {
+        let target = target(path, "volumes").map_err(|e| {
+            Error::new(ErrorKind::InvalidArgument, format!("the image's volume: {}", e.message()))
+                .with_context("field", "volumes")
+        })?;
+        let inside = |outer: &str| target.strip_prefix(outer).is_some_and(|rest| rest.starts_with('/'));
+        // What is there is the kernel's and not the image's.
+        let kernel = ["/proc", "/sys", "/dev"].iter().any(|k| target == *k || inside(k));
+        if kernel || all.iter().any(|m| m.target() == target) {
+            continue;
+        }
+        let below = all[..mounts].iter().any(|m| inside(m.target()));
+        all.push(UserMount::Volume { target, below });
+    }
+    Ok(())
 }
 
 /// A path in the container, without `.`, doubled and trailing slashes.
