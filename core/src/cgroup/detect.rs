@@ -1,6 +1,7 @@
 //! What cgroups this machine has, and which of them are ours to use.
 
 use super::hierarchy::{self, Hierarchy, WANTED, place};
+use super::scope::Wanted;
 use containers_protocol::Bytes;
 use containers_protocol::launch::CgroupBase;
 use std::collections::BTreeMap;
@@ -22,16 +23,19 @@ pub(crate) struct Cgroups {
     pub(crate) controllers: Vec<String>,
     /// Why there are fewer than one would like.
     pub(crate) warning: Option<String>,
+    /// Nothing is delegated to us, but there is systemd to ask: what it needs.
+    pub(super) scope: Option<Wanted>,
 }
 
 impl Cgroups {
     /// Nothing can be had, and why.
-    fn none(warning: impl Into<String>) -> Cgroups {
+    pub(super) fn none(warning: impl Into<String>) -> Cgroups {
         Cgroups {
             base: CgroupBase::None,
             version: "none",
             controllers: Vec::new(),
             warning: Some(warning.into()),
+            scope: None,
         }
     }
 
@@ -149,7 +153,7 @@ fn prepare_v1(hierarchies: &[&Hierarchy], own: &BTreeMap<String, String>, root_h
         return Cgroups::none(refused.unwrap_or_else(|| "no cgroup controller is mounted".into()));
     }
     let controllers = base.iter().map(|(c, _)| c.clone()).collect();
-    Cgroups { base: CgroupBase::V1(base), version: "v1", controllers, warning: refused }
+    Cgroups { base: CgroupBase::V1(base), version: "v1", controllers, warning: refused, scope: None }
 }
 
 /// Makes the folders of our own, down from one that exists.
@@ -182,38 +186,27 @@ fn make_v1(folder: &Path, cpuset: bool) -> io::Result<()> {
 
 fn prepare_v2(h: &Hierarchy, own: &BTreeMap<String, String>, root_hash: &str) -> Cgroups {
     let own = place(h, own.get("").map_or("/", String::as_str));
-    // A group with processes can't give controllers to children, except the root: so the sub-groups of
-    // containers go beside our own one where that is ours, as systemd delegates it.
-    let mut reasons = Vec::new();
-    for parent in own.ancestors().take_while(|p| p.starts_with(&h.mount)) {
-        match make_v2(parent, root_hash) {
-            Ok((folder, controllers)) => {
-                let wanted = ["memory", "pids", "cpu"];
-                let missing: Vec<&str> =
-                    wanted.into_iter().filter(|w| !controllers.iter().any(|c| c == w)).collect();
-                let warning = (!missing.is_empty())
-                    .then(|| format!("no cgroup controller {} in {}", missing.join(", "), parent.display()));
-                let mut controllers = controllers;
-                controllers.push("freezer".to_owned());
-                return Cgroups {
-                    base: CgroupBase::V2(Bytes::from(folder)),
-                    version: "v2",
-                    controllers,
-                    warning,
-                };
-            }
-            Err(e) => reasons.push(format!("{}: {e}", parent.display())),
-        }
+    let wanted = Wanted { mount: h.mount.clone(), own, root_hash: root_hash.to_owned() };
+    if !super::systemd::is_running() {
+        return wanted.beside();
     }
-    Cgroups::none(format!(
-        "no cgroup is delegated to this process, so limits can't be set ({}); start it with `systemd-run --user \
-         --scope -p Delegate=yes` or as root",
-        reasons.first().map_or("", String::as_str)
-    ))
+    // What systemd has delegated to us is ours; all else is its own, so it is asked.
+    let ours = wanted.delegated().and_then(|top| wanted.below(&top).ok());
+    ours.unwrap_or_else(|| Cgroups { scope: Some(wanted), ..Cgroups::none("no cgroup was made yet") })
+}
+
+/// Our folder in a group, as what containers use.
+pub(super) fn found(parent: &Path, folder: PathBuf, mut controllers: Vec<String>) -> Cgroups {
+    let wanted = ["memory", "pids", "cpu"];
+    let missing: Vec<&str> = wanted.into_iter().filter(|w| !controllers.iter().any(|c| c == w)).collect();
+    let warning = (!missing.is_empty())
+        .then(|| format!("no cgroup controller {} in {}", missing.join(", "), parent.display()));
+    controllers.push("freezer".to_owned());
+    Cgroups { base: CgroupBase::V2(Bytes::from(folder)), version: "v2", controllers, warning, scope: None }
 }
 
 /// Makes our folder in a group and enables the controllers in it.
-fn make_v2(parent: &Path, root_hash: &str) -> io::Result<(PathBuf, Vec<String>)> {
+pub(super) fn make_v2(parent: &Path, root_hash: &str) -> io::Result<(PathBuf, Vec<String>)> {
     let ours = parent.join(FOLDER);
     let folder = ours.join(root_hash);
     let made_here = !ours.is_dir();

@@ -187,6 +187,7 @@ mod tests {
             version,
             controllers: controllers.iter().map(|c| (*c).to_owned()).collect(),
             warning: None,
+            scope: None,
         }
     }
 

@@ -4,6 +4,7 @@ pub(crate) mod convert;
 mod detect;
 pub(crate) mod hierarchy;
 mod limits;
+mod scope;
 pub(crate) mod systemd;
 
 pub(crate) use detect::Cgroups;

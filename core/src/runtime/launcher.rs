@@ -2,9 +2,10 @@
 
 use super::helper;
 use super::paths::{self, at};
+use crate::cgroup::Cgroups;
 use crate::executor::{readable, timeout_at, writable};
 use crate::{Error, ErrorKind, Result};
-use containers_protocol::launch::{CgroupBase, Ready, Request, SOCKET, Setup};
+use containers_protocol::launch::{Ready, Request, SOCKET, Setup};
 use containers_protocol::plan::IdMaps;
 use containers_protocol::wire;
 use rustix::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd};
@@ -41,7 +42,7 @@ impl Launcher {
         root: &Path,
         run_root: &Path,
         id_maps: Option<IdMaps>,
-        cgroup: CgroupBase,
+        cgroups: &mut Cgroups,
     ) -> Result<Launcher> {
         let place = Place::new(run_root)?;
         let exe = helper::executable(root)?;
@@ -52,8 +53,9 @@ impl Launcher {
             crate::sys::spawn::spawn(exe.as_fd(), &["containers", "launcher"], theirs.as_fd(), SOCKET);
         let first = first.map_err(spawn_failed)?;
         drop((theirs, exe));
+        let cgroup = (!cgroups.wants_scope()).then(|| cgroups.base.clone());
         let setup = Setup { run_dir: place.dir.clone().into(), id_maps: id_maps.clone(), cgroup };
-        let ready = set_up(&ours, &setup, &place).await;
+        let ready = set_up(&ours, &setup, &place, cgroups).await;
         crate::sys::spawn::reap(first);
         let pid = ready?;
         let process = open_process(pid)?;
@@ -201,11 +203,26 @@ fn open_process(pid: i32) -> Result<OwnedFd> {
 }
 
 /// Sends [`Setup`] and waits for [`Ready`]; the launcher's process id.
-async fn set_up(socket: &OwnedFd, setup: &Setup, place: &Place) -> Result<i32> {
+async fn set_up(socket: &OwnedFd, setup: &Setup, place: &Place, cgroups: &mut Cgroups) -> Result<i32> {
     let host = rustix::process::pidfd_open(rustix::process::getpid(), rustix::process::PidfdFlags::empty())
         .map_err(|e| Error::io("can't open a descriptor of this process", e.into()))?;
     let fds = [place.lock.as_fd(), host.as_fd(), place.listener.as_fd()];
-    wire::send_postcard(socket, setup, &fds).map_err(|e| Error::io("the helper program ended early", e))?;
+    let early = |e| Error::io("the helper program ended early", e);
+    wire::send_postcard(socket, setup, &fds).map_err(early)?;
+    loop {
+        match answer(socket).await? {
+            Ready::Born { pid } => {
+                cgroups.adopt(pid, &place.name);
+                wire::send_postcard(socket, &cgroups.base, &[]).map_err(early)?;
+            }
+            Ready::Ready { pid } => return Ok(pid),
+            Ready::Failed(failure) => return Err(crate::container::failure::describe_setup(failure)),
+        }
+    }
+}
+
+/// One answer of a fresh helper.
+async fn answer(socket: &OwnedFd) -> Result<Ready> {
     let deadline = Instant::now() + START;
     match timeout_at(Some(deadline), readable(socket)).await {
         Ok(done) => done.map_err(|e| Error::io("can't wait for the helper program", e))?,
@@ -215,11 +232,8 @@ async fn set_up(socket: &OwnedFd, setup: &Setup, place: &Place) -> Result<i32> {
     let Some(message) = message else {
         return Err(Error::new(ErrorKind::Internal, "the helper program ended before it was ready"));
     };
-    match wire::from_postcard(&message.payload) {
-        Ok(Ready::Ready { pid }) => Ok(pid),
-        Ok(Ready::Failed(failure)) => Err(crate::container::failure::describe_setup(failure)),
-        Err(e) => Err(Error::new(ErrorKind::Internal, "the helper program answered nonsense").with_source(e)),
-    }
+    wire::from_postcard(&message.payload)
+        .map_err(|e| Error::new(ErrorKind::Internal, "the helper program answered nonsense").with_source(e))
 }
 
 /// A launcher's folder with its lock and control socket; removed again unless kept.

@@ -111,22 +111,23 @@ async fn open(root: &Path, rootless: Option<bool>, uid: u32, gid: u32) -> Result
     let run_root = paths::run_root(&root, uid)?;
     let db = Arc::new(Db::open(&root.join("db.sqlite"))?);
     let hash = run_root.file_name().unwrap_or_default().to_string_lossy().into_owned();
-    let cgroups = Cgroups::prepare(&hash);
+    let mut cgroups = Cgroups::prepare(&hash);
     let trash = repair::repair(&root, &run_root, &db, &cgroups)?;
-    let mut warnings: Vec<String> = cgroups.warning.iter().cloned().collect();
+    let mut warnings = Vec::new();
     let id_maps = rootless.then(|| {
         let found = idmap::rootless(uid, gid);
         warnings.extend(found.warning);
         found.maps
     });
     let cache = crate::sandbox::Cache::new(id_maps.as_ref());
-    let launcher = match Launcher::start(&root, &run_root, id_maps, cgroups.base.clone()).await {
+    let launcher = match Launcher::start(&root, &run_root, id_maps, &mut cgroups).await {
         Ok(launcher) => launcher,
         Err(e) => {
             cgroups.release();
             return Err(e);
         }
     };
+    warnings.extend(cgroups.warning.iter().cloned());
     if !trash.is_empty() {
         // Nobody waits for it; what can't be deleted is found again by the next open.
         let paths = trash.into_iter().map(Into::into).collect();

@@ -21,8 +21,9 @@ pub struct Setup {
     pub run_dir: Bytes,
     /// Enter a user namespace with these maps (rootless); `None`: none.
     pub id_maps: Option<IdMaps>,
-    /// Where containers are accounted.
-    pub cgroup: CgroupBase,
+    /// Where containers are accounted; `None`: the library first has a cgroup made for the launcher. It is told the
+    /// launcher's process by [`Ready::Born`], and sends a [`CgroupBase`] when it is done.
+    pub cgroup: Option<CgroupBase>,
 }
 
 /// Where the cgroups of containers are made.
@@ -39,6 +40,11 @@ pub enum CgroupBase {
 /// The launcher's answer to [`Setup`], and the library's requests after it.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub enum Ready {
+    /// It is there, and waits for its cgroup.
+    Born {
+        /// Its process id.
+        pid: i32,
+    },
     /// It serves.
     Ready {
         /// Its process id.

@@ -9,7 +9,7 @@ use crate::place::{self, Base, Place};
 use crate::sys::process::{self, Forked};
 use crate::sys::security;
 use containers_protocol::control::Failure;
-use containers_protocol::launch::{Ready, SOCKET, Setup};
+use containers_protocol::launch::{CgroupBase, Ready, SOCKET, Setup};
 use containers_protocol::wire;
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use rustix::fd::OwnedFd;
@@ -126,11 +126,13 @@ fn detach(setup: &Setup, sock: &OwnedFd) -> Result<Role, Failure> {
 
 /// The launcher's life.
 fn serve(setup: Setup, fds: SetupFds, sock: OwnedFd) -> i32 {
-    let host = match prepare(&setup) {
+    let pid = rustix::process::getpid().as_raw_nonzero().get();
+    let prepared = cgroup(setup.cgroup.clone(), pid, &sock).and_then(|base| prepare(&setup, base));
+    let host = match prepared {
         Ok(host) => host,
         Err(failed) => return refuse(&sock, failed),
     };
-    let pid = rustix::process::getpid().as_raw_nonzero().get();
+    let base = host.cgroups.clone();
     let ready = Ready::Ready { pid };
     // Keep the owner lock for as long as this process lives.
     let SetupFds { _lock, host: library, listener } = fds;
@@ -143,7 +145,7 @@ fn serve(setup: Setup, fds: SetupFds, sock: OwnedFd) -> i32 {
         return 1;
     }
     parent.run();
-    crate::cgroup::release(&setup.cgroup);
+    crate::cgroup::release(&base);
     // Last: until then, whoever opens the root finds what is left by this folder.
     let _ = unmount([&setup.run_dir.0, &b"/ns"[..]].concat(), UnmountFlags::DETACH);
     let _ = crate::remove::tree(&setup.run_dir.0, &mut usize::MAX.clone());
@@ -154,8 +156,19 @@ fn serve(setup: Setup, fds: SetupFds, sock: OwnedFd) -> i32 {
     0
 }
 
+/// Where cgroups are made. The library may want to have one made for this process first.
+fn cgroup(given: Option<CgroupBase>, pid: i32, sock: &OwnedFd) -> Result<CgroupBase, Failure> {
+    if let Some(base) = given {
+        return Ok(base);
+    }
+    wire::send_postcard(sock, &Ready::Born { pid }, &[]).during("setup")?;
+    let message = wire::recv(sock).during("setup")?;
+    let message = message.ok_or_else(|| failure("setup", b"cgroup", Errno::PIPE))?;
+    wire::from_postcard(&message.payload).during("setup")
+}
+
 /// Makes this process fit for starting containers.
-fn prepare(setup: &Setup) -> Result<Host, Failure> {
+fn prepare(setup: &Setup, cgroups: CgroupBase) -> Result<Host, Failure> {
     let rootless = setup.id_maps.is_some();
     // In all of its ids, and in no group of whoever started it; a rootless one is that already.
     userns::become_root()?;
@@ -180,7 +193,7 @@ fn prepare(setup: &Setup) -> Result<Host, Failure> {
     Ok(Host {
         rootless,
         overflow_uid: overflow_uid(),
-        cgroups: setup.cgroup.clone(),
+        cgroups,
         cgroup_prefix: name_of(&setup.run_dir.0),
         place: Place::Own(paths),
         base,

@@ -407,7 +407,9 @@ fn addresses(user: bool) -> Vec<(SocketAddr, bool)> {
     let mut all = Vec::new();
     let mut add = |address: Option<SocketAddr>, own| all.extend(address.map(|a| (a, own)));
     if user {
-        let folder = std::env::var_os("XDG_RUNTIME_DIR").filter(|f| !f.is_empty()).map(PathBuf::from);
+        let usual = || PathBuf::from(format!("/run/user/{}", rustix::process::getuid().as_raw()));
+        let folder = std::env::var_os("XDG_RUNTIME_DIR").filter(|f| !f.is_empty());
+        let folder = Some(folder.map_or_else(usual, PathBuf::from));
         add(folder.as_ref().and_then(|f| path(f.join("systemd/private"))), true);
         let bus = variable("DBUS_SESSION_BUS_ADDRESS");
         bus.iter().flat_map(|list| list.split(';')).for_each(|one| add(parse_address(one), false));

@@ -1,0 +1,100 @@
+//! A delegated subtree on v2: what is ours already, or a transient scope of systemd that only the launcher enters.
+
+use super::Cgroups;
+use super::detect::{found, make_v2};
+use super::systemd::{self, Manager};
+use crate::{Error, ErrorKind, Result};
+use std::fs;
+use std::path::{Path, PathBuf};
+
+/// The launcher's own cgroup in the scope: one with processes can't have children with controllers.
+const LEAF: &str = "launcher";
+
+/// What is needed to look for a subtree.
+#[derive(Clone, Debug)]
+pub(super) struct Wanted {
+    pub(super) mount: PathBuf,
+    /// The cgroup of this process.
+    pub(super) own: PathBuf,
+    pub(super) root_hash: String,
+}
+
+impl Wanted {
+    /// The nearest cgroup above us that systemd has delegated; not where that is a manager of a user, which is asked.
+    pub(super) fn delegated(&self) -> Option<PathBuf> {
+        let above = self.own.ancestors().take_while(|p| p.starts_with(&self.mount));
+        let nearest = above.into_iter().find(|p| is_delegated(p))?;
+        let name = nearest.file_name()?.to_str()?;
+        (!(name.starts_with("user@") && name.ends_with(".service"))).then(|| nearest.to_owned())
+    }
+
+    /// The first cgroup in which children can have controllers, from our own up to `top`. A group with processes
+    /// can't, except the root.
+    pub(super) fn below(&self, top: &Path) -> Result<Cgroups, String> {
+        let mut reason = None;
+        for parent in self.own.ancestors().take_while(|p| p.starts_with(top)) {
+            match make_v2(parent, &self.root_hash) {
+                Ok((folder, controllers)) => return Ok(found(parent, folder, controllers)),
+                Err(e) => reason = reason.or(Some(format!("{}: {e}", parent.display()))),
+            }
+        }
+        Err(reason.unwrap_or_default())
+    }
+
+    /// Without systemd: wherever we may.
+    pub(super) fn beside(&self) -> Cgroups {
+        self.below(&self.mount).unwrap_or_else(|reason| {
+            Cgroups::none(format!(
+                "no cgroup is delegated to this process, so limits can't be set ({reason}); start it with \
+                 `systemd-run --user --scope -p Delegate=yes` or as root"
+            ))
+        })
+    }
+
+    /// Has systemd make a scope for the launcher, and our folder in it.
+    fn scope(&self, pid: i32, launcher: &str) -> Result<Cgroups> {
+        let user = !rustix::process::geteuid().is_root();
+        let unit =
+            format!("embedded-containers-{}-{}.scope", self.root_hash, launcher.trim_start_matches("l-"));
+        let properties = systemd::scope("containers of an embedded runtime", pid.cast_unsigned());
+        Manager::connect(user)?.start(&unit, &properties)?;
+        let failed = |what: &str, e| Error::io(format!("the scope {unit} can't be used: {what}"), e);
+        let text = fs::read_to_string(format!("/proc/{pid}/cgroup")).map_err(|e| failed("where it is", e))?;
+        let own = super::hierarchy::parse_own(&text);
+        let path = own.get("").filter(|p| p.ends_with(&unit)).ok_or_else(|| {
+            Error::new(ErrorKind::Internal, format!("systemd has not moved the launcher into {unit}"))
+        })?;
+        let scope = self.mount.join(path.trim_start_matches('/'));
+        let leaf = scope.join(LEAF);
+        fs::create_dir(&leaf).map_err(|e| failed("its sub-cgroups", e))?;
+        fs::write(leaf.join("cgroup.procs"), pid.to_string()).map_err(|e| failed("moving in it", e))?;
+        let (folder, controllers) = make_v2(&scope, &self.root_hash).map_err(|e| failed("controllers", e))?;
+        Ok(found(&scope, folder, controllers))
+    }
+}
+
+impl Cgroups {
+    /// Whether [`adopt`](Cgroups::adopt) has to be called with the launcher's process before it is used.
+    pub(crate) fn wants_scope(&self) -> bool {
+        self.scope.is_some()
+    }
+
+    /// Gives a launcher, and so its containers, a subtree of their own. Where that can't be had, there is a warning.
+    pub(crate) fn adopt(&mut self, pid: i32, launcher: &str) {
+        let Some(wanted) = self.scope.take() else { return };
+        *self = wanted.scope(pid, launcher).unwrap_or_else(|e| {
+            let mut other = wanted.beside();
+            let why = format!("systemd gave no cgroup: {e}");
+            other.warning = Some(other.warning.map_or(why.clone(), |w| format!("{w}; {why}")));
+            other
+        });
+    }
+}
+
+/// systemd marks what it delegates.
+fn is_delegated(dir: &Path) -> bool {
+    let mut value = [0u8; 8];
+    ["trusted.delegate", "user.delegate"]
+        .iter()
+        .any(|name| rustix::fs::getxattr(dir, *name, &mut value).is_ok_and(|n| value[..n] == *b"1"))
+}
