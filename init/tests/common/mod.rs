@@ -244,7 +244,7 @@ impl Launcher {
                 first.main = Some(main);
                 first
             }
-            (Ready::Failed(failed), _) => panic!("{failed:?}"),
+            (other, _) => panic!("{other:?}"),
         }
     }
 
@@ -267,7 +267,7 @@ impl Launcher {
         let lock = OwnedFd::from(std::fs::File::create(self.run_dir().join("lock")).unwrap());
         let listener = listener(&self.control());
         let setup =
-            Setup { run_dir: self.run_dir().as_path().into(), id_maps, cgroup: self.cgroups.0.clone() };
+            Setup { run_dir: self.run_dir().as_path().into(), id_maps, cgroup: Some(self.cgroups.0.clone()) };
         wire::send_postcard(&ours, &setup, &[lock.as_fd(), host.as_fd(), listener.as_fd()]).unwrap();
         assert!(readable(&ours, LIMIT));
         let message = wire::recv(&ours).unwrap().expect("the helper ended");
