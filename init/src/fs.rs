@@ -58,7 +58,7 @@ fn said(config: &OwnedFd) -> String {
     while let Ok(n @ 1..) = rustix::io::read(config, &mut line) {
         // Each begins with its level.
         let text = String::from_utf8_lossy(&line[..n]);
-        let text = text.trim_end().trim_start_matches(|c| matches!(c, 'e' | 'w' | 'i')).trim_start();
+        let text = text.trim_end().trim_start_matches(['e', 'w', 'i']).trim_start();
         if !all.is_empty() {
             all.push_str("; ");
         }

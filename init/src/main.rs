@@ -12,6 +12,8 @@ mod failure;
 mod fs;
 mod host;
 mod launcher;
+#[allow(dead_code, reason = "the one-shot helper comes next")]
+mod netlink;
 mod overlay;
 mod parent;
 mod place;

@@ -13,6 +13,8 @@ pub mod extra;
 pub mod join;
 mod leave;
 pub mod mounts;
+#[allow(dead_code, reason = "the one-shot helper comes next")]
+pub mod net_devices;
 mod pid1;
 pub mod report;
 pub mod root;

@@ -22,7 +22,7 @@ impl Spaces {
     }
 
     /// Whether it gets a new one of this type.
-    pub(super) fn new(&self, flag: i32) -> bool {
+    pub(super) fn fresh(&self, flag: i32) -> bool {
         self.new & flag as u64 != 0
     }
 }
@@ -82,7 +82,7 @@ fn mappings(linux: &Linux, spaces: &Spaces, user: bool) -> Result<()> {
     {
         let mappings = mappings.as_deref().unwrap_or_default();
         ensure(mappings.is_empty() || user, field, "mappings need a user namespace")?;
-        if spaces.new(libc::CLONE_NEWUSER) {
+        if spaces.fresh(libc::CLONE_NEWUSER) {
             ensure(!mappings.is_empty(), field, "a new user namespace needs mappings")?;
         }
         ids::check(mappings, field)?;
@@ -99,7 +99,7 @@ fn times(linux: &Linux, spaces: &Spaces) -> Result<()> {
             &*field,
             "nanoseconds are below one second",
         )?;
-        if !spaces.new(NEWTIME) {
+        if !spaces.fresh(NEWTIME) {
             return Err(wrong(field, "offsets need a new time namespace"));
         }
     }

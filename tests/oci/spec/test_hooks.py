@@ -1,0 +1,101 @@
+"""`hooks`: order, state on standard input, places, timeouts, failures."""
+
+import json
+import os
+import uuid
+
+import pytest
+
+ORDER = ["prestart", "createRuntime", "createContainer", "startContainer", "poststart", "poststop"]
+
+
+def hook(bundle, kind: str, script: str, **more) -> None:
+    """Adds a hook that is a shell script, of the container for `startContainer`, of the machine otherwise."""
+    shell = "/bin/sh"
+    entry = {"path": shell, "args": ["sh", "-c", script], "env": ["PATH=/bin:/usr/bin", f"KIND={kind}"], **more}
+    bundle.config.setdefault("hooks", {}).setdefault(kind, []).append(entry)
+
+
+@pytest.fixture
+def log(bundle):
+    """A file that is at the same path on the machine and in the container."""
+    at = bundle.path / "log"
+    at.write_text("")
+    at.chmod(0o666)
+    bundle.mount(str(at), "bind", at, options=["bind"])
+    return at
+
+
+def test_order_and_state(bundle, log):
+    for kind in ORDER:
+        hook(bundle, kind, f"printf '%s ' $KIND-1 >> {log}; cat >> {log}; echo >> {log}")
+        hook(bundle, kind, f"cat > /dev/null; echo $KIND-2 >> {log}")
+    bundle.config["annotations"] = {"a.b": "c"}
+    bundle.write()
+    identity = f"hooks-{uuid.uuid4().hex[:8]}"
+    bundle.process["args"] = ["sh", "-c", f"echo command >> {log}; sleep 1"]
+    done = bundle.run(identity=identity)
+    assert done.code == 0, done
+    lines = log.read_text().splitlines()
+    heads = [line.split()[0] for line in lines]
+    wanted = [f"{kind}-{i}" for kind in ORDER for i in (1, 2)]
+    assert [h for h in heads if h != "command"] == wanted
+    assert heads.index("command") > heads.index("startContainer-2")
+    states = {line.split()[0][:-2]: json.loads(line.split(" ", 1)[1]) for line in lines if "-1 " in line}
+    for kind, state in states.items():
+        assert state["id"] == identity and state["bundle"] == str(bundle.path), kind
+        assert state["ociVersion"] and state["annotations"] == {"a.b": "c"}, kind
+        status = {"startContainer": ("created",), "poststart": ("running",), "poststop": ("stopped",)}
+        assert state["status"] in status.get(kind, ("creating", "created")), (kind, state)
+        if kind != "poststop":
+            assert state["pid"] > 0, kind
+    assert states["createRuntime"]["pid"] > 1
+
+
+def test_places(bundle, log):
+    for kind in ("createRuntime", "createContainer", "startContainer"):
+        script = f"echo $KIND $(readlink /proc/self/ns/mnt) $(readlink /proc/self/ns/net) >> {log}"
+        hook(bundle, kind, script)
+    bundle.sh(f"echo command $(readlink /proc/self/ns/mnt) $(readlink /proc/self/ns/net) >> {log}")
+    places = {line.split()[0]: line.split()[1:] for line in log.read_text().splitlines()}
+    own = [os.readlink("/proc/self/ns/mnt"), os.readlink("/proc/self/ns/net")]
+    assert places["createRuntime"][1] == own[1]
+    assert places["startContainer"] == places["command"] == places["createContainer"]
+    assert places["command"] != own
+
+
+@pytest.mark.parametrize("kind", ["prestart", "createRuntime", "createContainer", "startContainer"])
+def test_a_failing_hook_ends_the_start(bundle, log, kind):
+    hook(bundle, kind, "echo loud >&2; exit 3")
+    hook(bundle, kind, f"echo second >> {log}")
+    hook(bundle, "poststop", f"echo poststop >> {log}")
+    bundle.fails()
+    assert "second" not in log.read_text()
+
+
+@pytest.mark.parametrize("kind", ["createRuntime", "createContainer", "startContainer"])
+def test_a_slow_hook_is_killed(bundle, kind):
+    hook(bundle, kind, "sleep 30", timeout=1)
+    bundle.fails()
+
+
+def test_a_failing_poststop_hook_stops_nothing(bundle, log):
+    hook(bundle, "poststop", "exit 1")
+    hook(bundle, "poststop", f"echo second >> {log}")
+    bundle.sh("true")
+    assert log.read_text() == "second\n"
+
+
+def test_hooks_get_their_environment_alone(bundle, log):
+    hook(bundle, "createRuntime", f"env | cut -d= -f1 | sort | tr '\\n' ' ' >> {log}")
+    os.environ["SECRET_OF_THE_CALLER"] = "x"
+    try:
+        bundle.sh("true")
+    finally:
+        del os.environ["SECRET_OF_THE_CALLER"]
+    assert "SECRET_OF_THE_CALLER" not in log.read_text() and "KIND" in log.read_text()
+
+
+def test_a_hook_that_is_not_there_is_named(bundle):
+    bundle.config["hooks"] = {"createRuntime": [{"path": "/no/such/hook"}]}
+    bundle.fails("/no/such/hook")

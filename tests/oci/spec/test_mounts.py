@@ -1,0 +1,242 @@
+"""`mounts`, `root`, `linux.rootfsPropagation`, `linux.maskedPaths`, `linux.readonlyPaths`."""
+
+import os
+import subprocess
+from pathlib import Path
+
+import pytest
+
+
+def line_of(out: str, target: str) -> str:
+    """The line of mountinfo for a mount point: its options, optional fields, type and superblock options."""
+    for line in out.splitlines():
+        fields = line.split()
+        if len(fields) > 5 and fields[4] == target:
+            return " ".join(fields[5:])
+    return ""
+
+
+def mountinfo(bundle, target: str) -> str:
+    return line_of(bundle.sh("cat /proc/self/mountinfo"), target)
+
+
+@pytest.mark.parametrize(
+    ("option", "shown"),
+    [
+        ("ro", "ro"),
+        ("nosuid", "nosuid"),
+        ("nodev", "nodev"),
+        ("noexec", "noexec"),
+        ("noatime", "noatime"),
+        ("nodiratime", "nodiratime"),
+        ("nosymfollow", "nosymfollow"),
+        ("relatime", "relatime"),
+    ],
+)
+def test_attributes(bundle, option, shown):
+    bundle.mount("/plain", "tmpfs", options=[option])
+    bundle.mount("/deep", "bind", bundle.path, options=["rbind", f"r{option}"])
+    out = bundle.sh("cat /proc/self/mountinfo")
+    assert shown in line_of(out, "/plain").split()[0].split(",")
+    assert shown in line_of(out, "/deep").split()[0].split(",")
+
+
+def test_recursive_attributes_reach_mounts_below(bundle):
+    source = bundle.path / "source"
+    (source / "below").mkdir(parents=True)
+    subprocess.run(["mount", "-t", "tmpfs", "tmpfs", source / "below"], check=True)
+    try:
+        bundle.mount("/shallow", "bind", source, options=["rbind", "ro"])
+        bundle.mount("/deep", "bind", source, options=["rbind", "rro", "rnosuid"])
+        out = bundle.sh("cat /proc/self/mountinfo")
+    finally:
+        subprocess.run(["umount", source / "below"], check=True)
+    assert line_of(out, "/shallow").startswith("ro") and line_of(out, "/shallow/below").startswith("rw")
+    assert line_of(out, "/deep/below").startswith("ro,nosuid")
+
+
+@pytest.mark.parametrize("form", ["", "r"])
+@pytest.mark.parametrize(("name", "shown"), [("private", None), ("shared", "shared:"), ("unbindable", "unbindable")])
+def test_propagation(bundle, form, name, shown):
+    bundle.mount("/data", "bind", bundle.rootfs, options=["rbind", form + name])
+    line = mountinfo(bundle, "/data")
+    assert shown in line if shown else "shared:" not in line and "master:" not in line
+
+
+@pytest.mark.parametrize("propagation", ["shared", "rshared", "slave", "rslave", "private", "rprivate", "unbindable"])
+def test_root_propagation(bundle, propagation):
+    bundle.linux["rootfsPropagation"] = propagation
+    line = mountinfo(bundle, "/")
+    assert ("shared:" in line) == ("shared" in propagation)
+    assert ("unbindable" in line) == ("unbindable" in propagation)
+    out = subprocess.run(["findmnt", "-n", bundle.rootfs], capture_output=True, text=True).stdout
+    assert out == "", "nothing of it is seen outside"
+
+
+def test_file_systems(bundle):
+    bundle.mount("/sys", "sysfs", options=["ro", "nosuid"])
+    bundle.mount("/dev/mqueue", "mqueue")
+    bundle.mount("/ram", "ramfs")
+    out = bundle.sh("cat /proc/self/mountinfo; touch /sys/x 2>&1 || true")
+    assert " - sysfs " in line_of(out, "/sys") and " - mqueue " in line_of(out, "/dev/mqueue")
+    assert " - devpts " in line_of(out, "/dev/pts") and "size=65536k" in line_of(out, "/dev")
+    assert " - ramfs " in line_of(out, "/ram")
+
+
+def test_cgroup(bundle):
+    bundle.mount("/sys", "sysfs", options=["ro"])
+    bundle.mount("/sys/fs/cgroup", "cgroup", options=["nosuid", "noexec", "nodev", "relatime", "ro"])
+    out = bundle.sh("ls -A /sys/fs/cgroup; cat /proc/self/mountinfo; mkdir /sys/fs/cgroup/x 2>&1 || true")
+    lines = [line.split() for line in out.splitlines() if " /sys/fs/cgroup" in line and " - cgroup" in line]
+    assert lines and all(fields[3] == "/" for fields in lines), "only its own part is there"
+    assert all("ro" in fields[5].split(",") for fields in lines)
+    assert "Read-only" in out
+
+
+def test_copy_up(bundle):
+    (bundle.rootfs / "full/sub").mkdir(parents=True)
+    (bundle.rootfs / "full/sub/file").write_text("kept\n")
+    (bundle.rootfs / "full/sub/file").chmod(0o4711)
+    os.chown(bundle.rootfs / "full/sub/file", 5, 6)
+    bundle.mount("/full", "tmpfs", options=["tmpcopyup"])
+    assert bundle.sh("cat /full/sub/file; stat -c %a:%u:%g /full/sub/file; rm /full/sub/file") == "kept\n4711:5:6\n"
+    assert (bundle.rootfs / "full/sub/file").exists()
+
+
+def test_binds_of_files_and_relative_sources(bundle):
+    (bundle.path / "file").write_text("text")
+    bundle.mount("/made/on/the/way", "bind", "file", options=["bind", "ro"])
+    assert bundle.sh("cat /made/on/the/way; echo x 2>/dev/null >/made/on/the/way || echo closed") == "textclosed\n"
+
+
+def test_id_mapped_mounts(bundle):
+    source = bundle.path / "source"
+    source.mkdir()
+    maps = [{"containerID": 0, "hostID": 7000, "size": 100}]
+    bundle.mount("/mapped", "bind", source, options=["bind"], uidMappings=maps, gidMappings=maps)
+    assert bundle.sh("stat -c %u:%g /mapped") == "7000:7000\n"
+
+
+def test_mounts_come_in_order(bundle):
+    bundle.mount("/a", "tmpfs")
+    bundle.mount("/a/b", "tmpfs", options=["ro"])
+    bundle.mount("/a/b", "tmpfs", options=["size=4k"])
+    assert "size=4k" in bundle.sh("tail -1 /proc/self/mountinfo")
+
+
+def test_read_only_root(bundle):
+    bundle.config["root"]["readonly"] = True
+    assert "Read-only" in bundle.sh("touch /x 2>&1 || true")
+
+
+def test_no_pivot(bundle):
+    assert bundle.sh("ls /proc/1/root/etc", "--no-pivot") == "group\npasswd\n"
+
+
+def test_masked_and_read_only_paths(bundle):
+    (bundle.rootfs / "secret").write_text("s")
+    (bundle.rootfs / "secrets").mkdir()
+    (bundle.rootfs / "secrets/one").write_text("s")
+    bundle.linux["maskedPaths"] = ["/secret", "/secrets", "/proc/kcore", "/no/such"]
+    bundle.linux["readonlyPaths"] = ["/proc/sys", "/etc", "/no/such"]
+    script = (
+        "cat /secret; ls -A /secrets; for f in /etc /secrets; do touch $f/x 2>&1; done; true"
+    )
+    out = bundle.sh(script)
+    assert out.count("\n") == out.count("Read-only") == 2, out
+
+
+def test_masked_links_are_errors(bundle):
+    bundle.linux["maskedPaths"] = ["/proc/self"]
+    bundle.fails("/proc/self")
+
+
+def test_links_of_the_image_lead_nowhere_else(bundle):
+    outside = bundle.path / "outside"
+    outside.mkdir()
+    for name, target in [("proc", "etc"), ("dev", outside), ("sys", "/")]:
+        at = bundle.rootfs / name
+        at.rmdir()
+        at.symlink_to(target)
+        bundle.config["mounts"] = [m for m in bundle.config["mounts"] if m["destination"] == "/proc"]
+        if name == "sys":
+            bundle.mount("/sys", "sysfs")
+        bundle.fails()
+        at.unlink()
+        at.mkdir()
+    (bundle.rootfs / "escape").symlink_to(outside)
+    bundle.config["mounts"].append({"destination": "/dev", "type": "tmpfs", "source": "tmpfs"})
+    bundle.mount("/escape/new", "tmpfs")
+    bundle.sh("true")
+    assert list(outside.iterdir()) == []
+
+
+def test_bad_sources_are_named(bundle):
+    bundle.mount("/x", "bind", "/no/such/source", options=["bind"])
+    bundle.fails("/no/such/source")
+    bundle.config["mounts"].pop()
+    bundle.mount("/x", "tmpfs", options=["colour=red"])
+    bundle.fails("/x", "colour")
+    bundle.config["mounts"].pop()
+    bundle.mount("/x", "nosuchfs")
+    bundle.fails("nosuchfs")
+
+
+def test_devices(bundle):
+    bundle.linux["devices"] = [
+        {"path": "/dev/mine", "type": "c", "major": 1, "minor": 5, "fileMode": 0o640, "uid": 3, "gid": 4},
+        {"path": "/dev/deep/fifo", "type": "p"},
+    ]
+    out = bundle.sh("stat -c '%n %a %u:%g %t:%T' /dev/mine /dev/deep/fifo; ls -l /dev; head -c1 /dev/zero | wc -c")
+    assert "/dev/mine 640 3:4 1:5" in out and "/dev/deep/fifo 666 0:0 0:0" in out
+    for name in ("null", "zero", "full", "random", "urandom", "tty"):
+        assert f" {name}\n" in out
+    for link in ("fd -> /proc/self/fd", "stdin -> /proc/self/fd/0", "ptmx -> pts/ptmx"):
+        assert link in out
+
+
+def test_a_device_that_is_something_else_is_an_error(bundle):
+    bundle.config["mounts"] = [m for m in bundle.config["mounts"] if not m["destination"].startswith("/dev")]
+    (bundle.rootfs / "dev/mine").write_text("")
+    bundle.linux["devices"] = [{"path": "/dev/mine", "type": "c", "major": 1, "minor": 5}]
+    bundle.fails("/dev/mine")
+    assert (bundle.rootfs / "dev/mine").is_file()
+
+
+def test_the_hosts_dev_is_left_alone(bundle):
+    dev = bundle.path / "dev"
+    dev.mkdir()
+    subprocess.run(["mknod", dev / "null", "c", "1", "3"], check=True)
+    bundle.config["mounts"] = [m for m in bundle.config["mounts"] if not m["destination"].startswith("/dev")]
+    bundle.mount("/dev", "bind", dev, options=["rbind"])
+    bundle.sh("true")
+    assert sorted(p.name for p in dev.iterdir()) == ["null"]
+
+
+def test_a_swapped_target_is_no_way_out(bundle):
+    """Somebody swaps a folder for a link while mounts are made below it."""
+    outside = bundle.path / "outside"
+    (outside / "sub").mkdir(parents=True)
+    swap = bundle.rootfs / "swap"
+    swap.mkdir()
+    script = f"""
+import os
+from pathlib import Path
+a, b = Path({str(swap)!r}), Path({str(bundle.rootfs / "other")!r})
+b.symlink_to({str(outside)!r})
+while True:
+    os.rename(a, str(a) + ".x"); os.rename(b, a); os.rename(str(a) + ".x", b)
+    os.rename(a, str(a) + ".x"); os.rename(b, a); os.rename(str(a) + ".x", b)
+"""
+    bundle.mount("/swap/sub", "tmpfs")
+    bundle.mount("/swap/new", "bind", "/etc/hostname", options=["bind"])
+    racer = subprocess.Popen(["python3", "-c", script])
+    try:
+        for _ in range(15):
+            bundle.process["args"] = ["true"]
+            bundle.run()
+            assert sorted(p.name for p in outside.iterdir()) == ["sub"] and not any((outside / "sub").iterdir())
+            assert str(outside) not in Path("/proc/self/mountinfo").read_text()
+    finally:
+        racer.kill()
+        racer.wait()
