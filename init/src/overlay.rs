@@ -140,13 +140,14 @@ pub fn mount(overlay: &Overlay, ids: Ids<'_>) -> Result<OwnedFd, Failure> {
             return assemble(overlay, &lower, Some(dir.as_raw_fd()), ids).at("overlay", first);
         }
     }
-    let ready = || assemble(overlay, &lower, writable, ids);
-    let made = if old::attaches() { Err(Errno::INVAL) } else { ready() };
+    let attaches = old::attaches() && !loose.is_empty();
+    let made = if attaches { Err(Errno::INVAL) } else { assemble(overlay, &lower, writable, ids) };
     if made.as_ref().err() != Some(&Errno::INVAL) || loose.is_empty() {
         return made.at("overlay", first);
     }
+    let (lower, _open) = old::by_descriptors(&lower).at("overlay", first)?;
     let _attached = old::Attached::new(&loose, first).at("overlay", first)?;
-    ready().inspect(|_| old::attach_from_now()).at("overlay", first)
+    assemble(overlay, &lower, writable, ids).inspect(|_| old::attach_from_now()).at("overlay", first)
 }
 
 /// Configures and makes the mount of layers that are ready.

@@ -235,28 +235,25 @@ fn limits_name_their_option() {
         return;
     }
     let attack = Attack::new();
-    let with = |option: Option<&str>, controller: &str, value: &str| {
+    let with = |option: Option<&str>, write: CgroupWrite| {
         let mut plan = attack.plan("true");
-        plan.cgroup.as_mut().unwrap().writes.push(CgroupWrite {
-            controller: controller.into(),
-            file: "memory.limit_in_bytes".into(),
-            value: value.into(),
-            option: option.map(str::to_owned),
-        });
+        plan.cgroup.as_mut().unwrap().writes.push(CgroupWrite { option: option.map(str::to_owned), ..write });
         plan
     };
-    let failed = attack.launcher.run(&with(Some("mem_limit"), "memory", "nonsense")).unwrap_err();
+    let memory = plans::limit("memory", plans::MEMORY_FILES, "nonsense", None);
+    let missing = plans::limit("nosuch", ["nosuch.limit"; 2], "1", None);
+    let failed = attack.launcher.run(&with(Some("mem_limit"), memory.clone())).unwrap_err();
     assert_eq!(
         (failed.code.as_str(), failed.step.as_str(), failed.path.as_str()),
         ("invalid_argument", "cgroup", "mem_limit")
     );
-    let failed = attack.launcher.run(&with(Some("cpus"), "nosuch", "1")).unwrap_err();
+    let failed = attack.launcher.run(&with(Some("cpus"), missing)).unwrap_err();
     assert_eq!((failed.code.as_str(), failed.path.as_str()), ("unsupported", "cpus"));
-    let plan = with(None, "memory", "nonsense");
+    let plan = with(None, memory.clone());
     let (_out, out_w) = common::pipe();
     let owner = attack.launcher.start(&plan, &[out_w.as_fd(), out_w.as_fd()]);
     let warnings = owner.started().warnings;
-    assert!(warnings.len() == 1 && warnings[0].contains("memory.limit_in_bytes"), "{warnings:?}");
+    assert!(warnings.len() == 1 && warnings[0].contains(&memory.file), "{warnings:?}");
     owner.exited();
     attack.launcher.settle();
     assert!(attack.launcher.cgroups.children().is_empty());

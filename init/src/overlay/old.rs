@@ -60,6 +60,15 @@ impl Drop for FdFolder {
     }
 }
 
+/// The same folders by names that stay right when something is attached over them.
+pub fn by_descriptors(lower: &[Vec<u8>]) -> Result<(Vec<Vec<u8>>, Vec<OwnedFd>), Errno> {
+    let how = OFlags::PATH | OFlags::DIRECTORY | OFlags::CLOEXEC;
+    let open: Vec<OwnedFd> =
+        lower.iter().map(|path| open(path.as_slice(), how, Mode::empty())).collect::<Result<_, _>>()?;
+    let names = open.iter().map(|fd| format!("/proc/self/fd/{}", fd.as_raw_fd()).into_bytes()).collect();
+    Ok((names, open))
+}
+
 static ATTACHES: AtomicBool = AtomicBool::new(false);
 
 /// Whether trees that are attached nowhere are known to be refused as layers.

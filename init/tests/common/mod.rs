@@ -162,6 +162,10 @@ impl Cgroups {
         for line in text.lines() {
             let mut fields = line.splitn(3, ':').skip(1);
             let (Some(controller), Some(own)) = (fields.next(), fields.next()) else { continue };
+            if is_v2() {
+                let folder = v2_folder(own, &name).expect("a test needs a cgroup of its own");
+                return Cgroups(CgroupBase::V2(folder.as_path().into()));
+            }
             if ["memory", "pids", "freezer"].contains(&controller) {
                 let path = PathBuf::from(format!("/sys/fs/cgroup/{controller}{own}")).join(&name);
                 if std::fs::create_dir(&path).is_ok() {
@@ -170,6 +174,15 @@ impl Cgroups {
             }
         }
         Cgroups(if found.is_empty() { CgroupBase::None } else { CgroupBase::V1(found) })
+    }
+
+    /// The folders that tests and the helper make others in.
+    fn folders(&self) -> Vec<&Path> {
+        match &self.0 {
+            CgroupBase::None => Vec::new(),
+            CgroupBase::V1(found) => found.iter().map(|(_, path)| path.as_path()).collect(),
+            CgroupBase::V2(folder) => vec![folder.as_path()],
+        }
     }
 
     pub fn none() -> Cgroups {
@@ -185,9 +198,8 @@ impl Cgroups {
 
     /// All folders in it.
     pub fn all(&self) -> Vec<PathBuf> {
-        let CgroupBase::V1(found) = &self.0 else { return Vec::new() };
-        let entries =
-            found.iter().flat_map(|(_, path)| std::fs::read_dir(path.as_path()).into_iter().flatten());
+        let folders = self.folders();
+        let entries = folders.iter().flat_map(|path| std::fs::read_dir(path).into_iter().flatten());
         entries.flatten().filter(|e| e.file_type().unwrap().is_dir()).map(|e| e.path()).collect()
     }
 }
@@ -197,12 +209,25 @@ impl Drop for Cgroups {
         for child in self.all() {
             let _ = std::fs::remove_dir(child);
         }
-        if let CgroupBase::V1(found) = &self.0 {
-            for (_, path) in found {
-                let _ = std::fs::remove_dir(path.as_path());
-            }
+        for folder in self.folders() {
+            let _ = std::fs::remove_dir(folder);
         }
     }
+}
+
+/// Whether the machine has cgroup v2 alone.
+pub fn is_v2() -> bool {
+    Path::new("/sys/fs/cgroup/cgroup.controllers").exists()
+}
+
+/// A group in the nearest one at or above `own` that can give it controllers, ready to give them on.
+fn v2_folder(own: &str, name: &str) -> Option<PathBuf> {
+    let own = PathBuf::from(format!("/sys/fs/cgroup{own}"));
+    let give = |folder: &Path| std::fs::write(folder.join("cgroup.subtree_control"), "+memory +pids").is_ok();
+    let parents = own.ancestors().take_while(|folder| folder.starts_with("/sys/fs/cgroup"));
+    let folder = parents.filter(|folder| give(folder)).map(|folder| folder.join(name)).next()?;
+    std::fs::create_dir(&folder).ok()?;
+    give(&folder).then_some(folder)
 }
 
 /// A launcher.

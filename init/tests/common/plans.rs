@@ -88,18 +88,26 @@ pub fn steps() -> Vec<Step> {
     ]
 }
 
+/// What limits memory, v1 and v2.
+pub const MEMORY_FILES: [&str; 2] = ["memory.limit_in_bytes", "memory.max"];
+
+/// A value for a cgroup file that has a name on v1 and one on v2.
+pub fn limit(controller: &str, files: [&str; 2], value: &str, option: Option<&str>) -> CgroupWrite {
+    let v2 = super::is_v2();
+    CgroupWrite {
+        controller: if v2 { String::new() } else { controller.into() },
+        file: files[usize::from(v2)].into(),
+        value: value.into(),
+        option: option.map(str::to_owned),
+    }
+}
+
 /// A container over a root file system, its writable layer below `scratch`, output to descriptors 0 and 1.
 pub fn plan(rootfs: &Path, scratch: &Path, args: &[&str]) -> Plan {
     static COUNT: std::sync::atomic::AtomicU32 = std::sync::atomic::AtomicU32::new(1);
     let n = COUNT.fetch_add(1, std::sync::atomic::Ordering::Relaxed);
     let writable = scratch.join(format!("writable-{n}"));
     std::fs::create_dir_all(&writable).unwrap();
-    let limit = |controller: &str, file: &str, value: &str| CgroupWrite {
-        controller: controller.into(),
-        file: file.into(),
-        value: value.into(),
-        option: None,
-    };
     Plan {
         id: format!("{n:064x}"),
         namespaces: NAMESPACES,
@@ -113,8 +121,8 @@ pub fn plan(rootfs: &Path, scratch: &Path, args: &[&str]) -> Plan {
         }),
         cgroup: Some(CgroupPlan {
             writes: vec![
-                limit("memory", "memory.limit_in_bytes", "268435456"),
-                limit("pids", "pids.max", "2048"),
+                limit("memory", MEMORY_FILES, "268435456", None),
+                limit("pids", ["pids.max", "pids.max"], "2048", None),
             ],
             watch_oom: true,
         }),
