@@ -1,0 +1,76 @@
+"""The tests that run in the machines, both at once."""
+
+from __future__ import annotations
+
+import json
+import os
+import shlex
+import signal
+import subprocess
+import sys
+import threading
+import time
+from pathlib import Path
+
+from machine import TREE, die_with_parent
+
+GUEST_PART = "tests/vm/guest/suite"
+# Built once, by whoever comes first; the other suites use the same programs.
+BUILD = "cargo test --release --no-run --message-format=json -p containers -p containers-init".split()
+CLI = "cargo build --release --quiet -p containers-cli".split()
+LIMIT = 480
+KINDS = ["plain", "systemd"]
+
+
+def programs() -> dict[str, str]:
+    """Test programs by name, e.g. `containers/lifetime`, built if need be."""
+    subprocess.run(CLI, cwd=TREE, check=True)
+    built = subprocess.run(BUILD, cwd=TREE, check=True, stdout=subprocess.PIPE, text=True).stdout
+    found = {}
+    for line in built.splitlines():
+        message = json.loads(line)
+        if message.get("reason") == "compiler-artifact" and message.get("executable") and message["profile"]["test"]:
+            package = Path(message["manifest_path"]).parent.name
+            target = message["target"]
+            kind = "unit" if set(target["kind"]) & {"lib", "bin"} else target["name"]
+            found[f"{package}/{kind}"] = os.path.relpath(message["executable"], TREE)
+    return found
+
+
+def run() -> int:
+    """Runs the suite; 0: all passed."""
+    settings = "".join(f"PROGRAM_{name.replace('/', '_')}={shlex.quote(path)}\n" for name, path in programs().items())
+    failed = []
+    machines = []
+    for kind in KINDS:
+        command = [
+            *(str(Path(__file__).parent / "run"), f"--{kind}", "--limit", str(LIMIT)),
+            *("--", f"{settings}. {GUEST_PART}"),
+        ]
+        process = subprocess.Popen(
+            command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, preexec_fn=end_with_parent
+        )
+        reader = threading.Thread(target=show, args=(kind, process), daemon=True)
+        reader.start()
+        machines.append((kind, process, reader))
+    start = time.monotonic()
+    for kind, process, reader in machines:
+        code = process.wait()
+        reader.join()
+        print(f"{kind}: {'passed' if code == 0 else f'failed ({code})'} after {time.monotonic() - start:.0f} s")
+        if code != 0:
+            failed.append(kind)
+    return 1 if failed else 0
+
+
+def show(kind: str, process: subprocess.Popen[str]) -> None:
+    """What a machine says, as it comes."""
+    assert process.stdout
+    for line in process.stdout:
+        sys.stdout.write(f"{kind}: {line}")
+        sys.stdout.flush()
+
+
+def end_with_parent() -> None:
+    """In the child: it cleans up when we are gone."""
+    die_with_parent(signal.SIGTERM)
