@@ -2,7 +2,7 @@
 
 use super::extra::Labels;
 use super::user::Identity;
-use crate::failure::{Context, failure};
+use crate::failure::{Context, coded, failure};
 use crate::sys::security;
 use containers_protocol::control::Failure;
 use containers_protocol::plan::{CapSets, ProcessPlan};
@@ -45,7 +45,13 @@ fn seccomp(process: &ProcessPlan) -> Result<(), Failure> {
     if process.seccomp.0.is_empty() {
         return Ok(());
     }
-    security::seccomp(&process.seccomp.0).during("seccomp")
+    let extra = process.extra.as_deref();
+    if extra.is_some_and(|extra| extra.seccomp_notify) {
+        let detail = "this build hands no listener of a seccomp filter (SCMP_ACT_NOTIFY) out";
+        return Err(coded("unsupported", "seccomp", b"", detail));
+    }
+    let flags = extra.map_or(0, |extra| extra.seccomp_flags);
+    security::seccomp(&process.seccomp.0, flags).during("seccomp")
 }
 
 fn drop_bounding(mut set: u64) -> Result<(), Failure> {

@@ -121,8 +121,9 @@ pub fn with_fs_ids<T>(uid: u32, gid: u32, run: impl FnOnce() -> T) -> Result<T, 
     done
 }
 
-/// Installs a seccomp program: whole `struct sock_filter`s in native order.
-pub fn seccomp(program: &[u8]) -> Result<(), Errno> {
+/// Installs a seccomp program: whole `struct sock_filter`s in native order. `flags` are those of the kernel that
+/// make no descriptor.
+pub fn seccomp(program: &[u8], flags: u32) -> Result<(), Errno> {
     const ENTRY: usize = size_of::<libc::sock_filter>();
     let len = u16::try_from(program.len() / ENTRY).map_err(|_| Errno::INVAL)?;
     if !program.len().is_multiple_of(ENTRY) || len == 0 {
@@ -131,7 +132,7 @@ pub fn seccomp(program: &[u8]) -> Result<(), Errno> {
     let fprog = libc::sock_fprog { len, filter: program.as_ptr() as *mut libc::sock_filter };
     // SAFETY: `fprog` names `len` whole entries inside `program`, which the kernel copies byte by byte (no
     // alignment is needed) and never writes, in spite of the type.
-    let ret = unsafe { libc::syscall(libc::SYS_seccomp, libc::SECCOMP_SET_MODE_FILTER, 0, &fprog) };
+    let ret = unsafe { libc::syscall(libc::SYS_seccomp, libc::SECCOMP_SET_MODE_FILTER, flags, &fprog) };
     check(ret).map(drop)
 }
 

@@ -1,9 +1,9 @@
 //! System call filters: profiles in docker's or OCI's JSON become a classic BPF program.
 //!
 //! The kernel runs a filter for every call number when it is attached, so a program is a balanced tree of
-//! comparisons: ten steps for a call instead of some hundred. Only calls of the machine's own kind pass:
-//! anything else (32-bit calls on a 64-bit kernel, x32) kills the process, whatever the profile says of them,
-//! because `socketcall` and `ipc` hide their arguments from filters.
+//! comparisons: ten steps for a call instead of some hundred. Calls of another kind than the machine's own
+//! (32-bit calls on a 64-bit kernel, x32) kill the process unless the profile lists that kind, which the default
+//! one does not: `socketcall` and `ipc` hide their arguments from filters.
 
 mod compile;
 mod emit;
@@ -18,7 +18,22 @@ mod interpreter;
 mod tests;
 
 pub(crate) use compile::{Target, compile};
-pub(crate) use profile::Profile;
+pub(crate) use profile::{Action, Condition, Profile, Rule, Scope, Test, Unknown};
+pub(crate) use syscalls::Arch;
+
+/// The kernel's flags for attaching a filter, `SECCOMP_FILTER_FLAG_*`.
+pub(crate) mod flags {
+    /// Attach it to all threads.
+    pub(crate) const TSYNC: u32 = 1 << 0;
+    /// Note what is refused in the audit log.
+    pub(crate) const LOG: u32 = 1 << 1;
+    /// Leave speculation as it is.
+    pub(crate) const SPEC_ALLOW: u32 = 1 << 2;
+    /// Make a descriptor on which another process reads of calls.
+    pub(crate) const NEW_LISTENER: u32 = 1 << 3;
+    /// Once it has read of a call, only a fatal signal ends the wait.
+    pub(crate) const WAIT_KILLABLE_RECV: u32 = 1 << 5;
+}
 
 use std::borrow::Cow;
 use std::fmt;
@@ -66,6 +81,17 @@ impl From<ProfileError> for crate::Error {
             .with_context("field", "seccomp_profile");
         if e.path.is_empty() { error } else { error.with_context("path", e.path) }
     }
+}
+
+/// What a program answers to a call, for tests.
+#[cfg(test)]
+pub(crate) fn answer(program: &[u8], arch: Arch, name: &str, args: [u64; 6]) -> u32 {
+    let syscalls::Lookup::Number(number) = syscalls::lookup(name, arch) else {
+        panic!("{name} is no call on {arch:?}")
+    };
+    let program = interpreter::read(program);
+    interpreter::verify(&program);
+    interpreter::run(&program, &interpreter::Call { arch: arch.audit(), number, args }).0
 }
 
 /// The profile of containers that ask for none.

@@ -2,6 +2,7 @@
 
 use super::ProfileError;
 use super::profile::{Action, CAPABILITIES, Condition, Profile, Rule, Scope, Test};
+use super::syscalls::Arch;
 use serde_json::Value;
 
 type Result<T> = std::result::Result<T, ProfileError>;
@@ -61,39 +62,44 @@ pub(super) fn profile(value: &Value) -> Result<Profile> {
         .field("defaultAction")?
         .ok_or_else(|| ProfileError::invalid("defaultAction", "a profile needs this field"))?;
     let default = action(&default, errno(&root, "defaultErrnoRet", "defaultErrno")?)?;
-    machines(&root)?;
+    let machines = machines(&root)?;
     flags(&root)?;
     if let Some(listener) = root.field("listenerPath")? {
         return Err(ProfileError::unsupported(listener.path, NO_LISTENER));
     }
     let rules = root.list("syscalls")?.iter().map(rule).collect::<Result<_>>()?;
-    Ok(Profile { default, rules })
+    Ok(Profile { machines, rules, ..Profile::new(default) })
 }
 
 const NO_LISTENER: &str =
     "deciding calls in another process (SCMP_ACT_NOTIFY) is not built; use SCMP_ACT_ERRNO";
 
-/// Programs are for the machine's own calls only, so these lists change nothing; misspelt ones are errors.
-fn machines(root: &Node<'_>) -> Result<()> {
+/// The kinds of calls that may be made beside the machine's own; misspelt ones are errors.
+fn machines(root: &Node<'_>) -> Result<Vec<Arch>> {
     let map = root.list("archMap")?;
     let plain = root.list("architectures")?;
     if let (Some(_), Some(second)) = (map.first(), plain.first()) {
         return Err(second.invalid("`archMap` and `architectures` exclude each other"));
     }
+    let mut machines = Vec::new();
     for entry in &map {
-        let main = entry.field("architecture")?;
-        for name in main.iter().chain(&entry.list("subArchitectures")?) {
-            machine(name)?;
+        let main = entry.field("architecture")?.map(|name| machine(&name)).transpose()?.flatten();
+        let others = entry.list("subArchitectures")?.iter().map(machine).collect::<Result<Vec<_>>>()?;
+        if main.is_some() && main == Arch::native() {
+            machines.extend(others.into_iter().flatten());
         }
     }
-    plain.iter().try_for_each(machine)
+    for name in &plain {
+        machines.extend(machine(name)?);
+    }
+    Ok(machines)
 }
 
-fn machine(name: &Node<'_>) -> Result<()> {
+fn machine(name: &Node<'_>) -> Result<Option<Arch>> {
     const KNOWN: &str = " X86 X86_64 X32 ARM AARCH64 MIPS MIPS64 MIPS64N32 MIPSEL MIPSEL64 MIPSEL64N32 PPC PPC64 \
                          PPC64LE S390 S390X PARISC PARISC64 RISCV64 LOONGARCH64 M68K SH SHEB NATIVE ";
     match name.string()?.strip_prefix("SCMP_ARCH_") {
-        Some(word) if !word.contains(' ') && KNOWN.contains(&format!(" {word} ")) => Ok(()),
+        Some(word) if !word.contains(' ') && KNOWN.contains(&format!(" {word} ")) => Ok(Arch::of_scmp(word)),
         _ => Err(name.invalid("no such machine; names look like SCMP_ARCH_X86_64")),
     }
 }

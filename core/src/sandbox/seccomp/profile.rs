@@ -1,14 +1,52 @@
 //! What a profile says, free of its notation.
 
 use super::ProfileError;
+use super::syscalls::{Arch, is_known};
 
 /// A system call profile, as docker and OCI write it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Profile {
     /// What happens to a call that no rule names.
-    pub(super) default: Action,
+    pub(crate) default: Action,
+    /// Further kinds of calls that may be made, beside the machine's own.
+    pub(crate) machines: Vec<Arch>,
+    /// `SECCOMP_FILTER_FLAG_*`.
+    pub(crate) flags: u32,
+    /// What becomes of a rule about a call that this version does not know.
+    pub(crate) unknown: Unknown,
     /// Rules, in the order of the file. Which one decides is told at [`super::select`].
-    pub(super) rules: Vec<Rule>,
+    pub(crate) rules: Vec<Rule>,
+}
+
+/// What becomes of a name that is no call.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) enum Unknown {
+    /// It is an error if the call would be refused: leaving that out is not safe.
+    #[default]
+    Refuse,
+    /// It is passed over, as OCI runtimes do.
+    PassOver,
+}
+
+impl Profile {
+    /// A profile without rules.
+    pub(crate) fn new(default: Action) -> Profile {
+        let (machines, rules) = (Vec::new(), Vec::new());
+        Profile { default, machines, flags: 0, unknown: Unknown::default(), rules }
+    }
+
+    /// Where rules name calls that this version does not know, and the names.
+    pub(crate) fn unknown_names(&self) -> impl Iterator<Item = (String, &str)> {
+        self.rules.iter().flat_map(|rule| {
+            let unknown = rule.names.iter().enumerate().filter(|(_, name)| !is_known(name));
+            unknown.map(|(i, name)| (format!("{}.names[{i}]", rule.path), name.as_str()))
+        })
+    }
+
+    /// Whether some calls are decided by another process.
+    pub(crate) fn notifies(&self) -> bool {
+        self.default == Action::Notify || self.rules.iter().any(|rule| rule.action == Action::Notify)
+    }
 }
 
 impl Profile {
@@ -22,25 +60,25 @@ impl Profile {
 
 /// One entry of `syscalls`.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) struct Rule {
+pub(crate) struct Rule {
     /// Where it stands: `syscalls[n]`.
-    pub(super) path: String,
+    pub(crate) path: String,
     /// The calls it is about.
-    pub(super) names: Vec<String>,
+    pub(crate) names: Vec<String>,
     /// What happens to them.
-    pub(super) action: Action,
+    pub(crate) action: Action,
     /// Conditions on arguments. On different arguments all must hold; several on one argument are
     /// alternatives, each alone, as runc and crun have it.
-    pub(super) args: Vec<Condition>,
+    pub(crate) args: Vec<Condition>,
     /// The rule counts only where all of this holds.
-    pub(super) includes: Scope,
+    pub(crate) includes: Scope,
     /// The rule does not count where any of this holds.
-    pub(super) excludes: Scope,
+    pub(crate) excludes: Scope,
 }
 
 /// Where a rule counts.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub(super) struct Scope {
+pub(crate) struct Scope {
     /// Capabilities, bit n being capability n.
     pub(super) caps: u64,
     /// Go's names of machines: `amd64`, `arm64`.
@@ -51,7 +89,7 @@ pub(super) struct Scope {
 
 /// What happens to a call.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub(super) enum Action {
+pub(crate) enum Action {
     /// The process dies of `SIGSYS`.
     KillProcess,
     /// The thread dies.
@@ -60,6 +98,8 @@ pub(super) enum Action {
     Trap,
     /// The call fails with this number; 0: it succeeds without having been made.
     Errno(u16),
+    /// Another process decides, which reads of the call from the filter's descriptor.
+    Notify,
     /// A tracer decides and is told this number; without a tracer the call fails with `ENOSYS`.
     Trace(u16),
     /// The call is made and noted in the audit log.
@@ -76,6 +116,7 @@ impl Action {
             Action::KillThread => 0,
             Action::Trap => 0x0003_0000,
             Action::Errno(errno) => 0x0005_0000 | u32::from(errno),
+            Action::Notify => 0x7fc0_0000,
             Action::Trace(message) => 0x7ff0_0000 | u32::from(message),
             Action::Log => 0x7ffc_0000,
             Action::Allow => 0x7fff_0000,
@@ -95,16 +136,16 @@ impl Action {
 
 /// A condition on one argument of a call. Arguments are compared as unsigned 64-bit numbers.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub(super) struct Condition {
+pub(crate) struct Condition {
     /// Which argument, from 0 to 5.
-    pub(super) index: u8,
+    pub(crate) index: u8,
     /// What must be true of it.
-    pub(super) test: Test,
+    pub(crate) test: Test,
 }
 
 /// A comparison with an argument.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub(super) enum Test {
+pub(crate) enum Test {
     /// It is not this.
     Ne(u64),
     /// It is below.

@@ -6,8 +6,8 @@
 
 use super::ProfileError;
 use super::compile::Target;
-use super::profile::{Action, Condition, Profile, Rule, Scope};
-use super::syscalls::{Lookup, lookup};
+use super::profile::{Action, Condition, Profile, Rule, Scope, Test, Unknown};
+use super::syscalls::{ARM_PRIVATE, Arch, Lookup, collective, lookup};
 use std::collections::BTreeMap;
 
 /// What decides a call.
@@ -34,33 +34,59 @@ pub(super) struct Selection {
     pub(super) newest: Option<u32>,
 }
 
+/// What a rule says of one call.
+type Saying = (Vec<Condition>, Action);
+
 /// Sorts the rules of a profile out for one target.
 pub(super) fn select(profile: &Profile, target: &Target) -> Result<Selection, ProfileError> {
-    let mut rules: BTreeMap<u32, Vec<&Rule>> = BTreeMap::new();
+    let mut sayings: BTreeMap<u32, Vec<Saying>> = BTreeMap::new();
     let mut newest = None;
     for rule in &profile.rules {
         let counts = counts(rule, target);
         for (i, name) in rule.names.iter().enumerate() {
             match lookup(name, target.arch) {
                 Lookup::Number(number) => {
-                    newest = newest.max(Some(number));
+                    if number < target.arch.first() + ARM_PRIVATE {
+                        newest = newest.max(Some(number));
+                    }
                     if counts {
-                        rules.entry(number).or_default().push(rule);
+                        let all = alternatives(&rule.args).into_iter().map(|args| (args, rule.action));
+                        sayings.entry(number).or_default().extend(all);
                     }
                 }
                 Lookup::Elsewhere => {}
-                // leaving out what would be allowed is safe, leaving out what would be refused is not
-                Lookup::Unknown if profile.default.strictness() <= rule.action.strictness() => {}
-                Lookup::Unknown => {
-                    let message =
-                        format!("no such system call: {name}; a rule that refuses it can't be kept");
-                    return Err(ProfileError::invalid(format!("{}.names[{i}]", rule.path), message));
+                Lookup::Unknown => unknown(profile, rule, i)?,
+            }
+            if counts && target.arch == Arch::X86 {
+                if let Some((number, saying)) = through_collective(profile, rule, name) {
+                    sayings.entry(number).or_default().push(saying);
                 }
             }
         }
     }
-    let calls = rules.into_iter().map(|(number, rules)| (number, decide(&rules, profile.default))).collect();
+    let calls = sayings.into_iter().map(|(number, all)| (number, decide(all, profile.default))).collect();
     Ok(Selection { calls, newest })
+}
+
+fn unknown(profile: &Profile, rule: &Rule, at: usize) -> Result<(), ProfileError> {
+    // leaving out what would be allowed is safe, leaving out what would be refused is not
+    if profile.unknown == Unknown::PassOver || profile.default.strictness() <= rule.action.strictness() {
+        return Ok(());
+    }
+    let message = format!("no such system call: {}; a rule that refuses it can't be kept", rule.names[at]);
+    Err(ProfileError::invalid(format!("{}.names[{at}]", rule.path), message))
+}
+
+/// What a rule about a call of 32-bit x86 means for the collective that can make the call too, whose filter
+/// can't see the call's own arguments: a rule that looks at them counts for all if it is stricter than the
+/// default, else not at all.
+fn through_collective(profile: &Profile, rule: &Rule, name: &str) -> Option<(u32, Saying)> {
+    let (collective, mask, value) = collective(name)?;
+    if !rule.args.is_empty() && rule.action.strictness() >= profile.default.strictness() {
+        return None;
+    }
+    let Lookup::Number(number) = lookup(collective, Arch::X86) else { return None };
+    Some((number, (vec![Condition { index: 0, test: Test::Masked { mask, value } }], rule.action)))
 }
 
 fn counts(rule: &Rule, target: &Target) -> bool {
@@ -74,15 +100,15 @@ fn counts(rule: &Rule, target: &Target) -> bool {
         && unwanted.min_kernel.is_none_or(|version| target.kernel < version)
 }
 
-fn decide(rules: &[&Rule], default: Action) -> Decision {
-    let unconditional = rules.iter().filter(|rule| rule.args.is_empty()).map(|rule| rule.action);
-    let otherwise = unconditional.min_by_key(|action| action.strictness()).unwrap_or(default);
-    let mut checks: Vec<(Vec<Condition>, Action)> = Vec::new();
-    for rule in rules.iter().filter(|rule| !rule.args.is_empty()) {
-        for all in alternatives(&rule.args) {
-            if !checks.contains(&(all.clone(), rule.action)) {
-                checks.push((all, rule.action));
-            }
+fn decide(all: Vec<Saying>, default: Action) -> Decision {
+    let (general, special): (Vec<Saying>, Vec<Saying>) =
+        all.into_iter().partition(|(args, _)| args.is_empty());
+    let otherwise =
+        general.iter().map(|(_, action)| *action).min_by_key(|action| action.strictness()).unwrap_or(default);
+    let mut checks: Vec<Saying> = Vec::new();
+    for saying in special {
+        if !checks.contains(&saying) {
+            checks.push(saying);
         }
     }
     checks.sort_by_key(|(_, action)| action.strictness());
