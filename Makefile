@@ -21,7 +21,7 @@ demo: build
 lint: build
 	scripts/lint.sh
 
-test: setup
+test: build
 	scripts/test.sh
 
 bench: build

@@ -24,10 +24,15 @@ suite() {
   echo "== $name took $(($(date +%s) - started)) s"
 }
 
-# Lint, C, Python, Node, the command line and the leak check join here once each has passed from a fresh clone;
-# until then they are run by hand (scripts/lint.sh, bindings-c/tests/run.sh, pytest, npm test, tests/cli).
-suite rust cargo test --release -p containers --lib --quiet
-suite conformance cargo test --release -p containers --test conformance --quiet
+# pytest keeps what it makes below TMPDIR, and nothing of it after a success.
+tests() { python -m pytest -q -p no:cacheprovider -o tmp_path_retention_policy=failed "$@"; }
+
+suite lint scripts/lint.sh
+suite rust cargo test --release --workspace --quiet
+suite python tests bindings-python/tests
+suite node sh -c 'cd bindings-node && npm test --silent'
+suite cli tests tests/cli
+suite leaks python3 tests/leaks/leaks.py diff "$inventory"
 
 rm -rf "$scratch"
 if [ -n "$failed" ]; then

@@ -57,9 +57,7 @@ def cli(tmp_path: Path) -> Iterator[Cli]:
 def registry() -> Iterator[dict[str, str]]:
     """A registry with small images; the keys are those that tests/registry/start.py prints."""
     start = REPOSITORY / "tests/registry/start.py"
-    process = subprocess.Popen(
-        [sys.executable, str(start)], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
-    )
+    process = subprocess.Popen([sys.executable, str(start)], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
     assert process.stdout and process.stdin
     values = {}
     for line in process.stdout:

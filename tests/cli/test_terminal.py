@@ -40,7 +40,6 @@ class Terminal:
             time.sleep(0.05)
         return screen
 
-
     def prompt(self, text: str, seconds: float = 20) -> None:
         """Waits until the last line is a prompt: not the command line in which it was set."""
         deadline = time.monotonic() + seconds

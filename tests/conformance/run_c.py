@@ -218,10 +218,22 @@ class Case:
         return self.program.ask(verb, fields)
 
     def shell(self, script):
-        done = subprocess.run(["sh", "-e", "-c", script], cwd=self.tmp, env={**os.environ, "TMP": self.tmp},
-                              capture_output=True, check=False)
-        return Answer([("exit_code", str(done.returncode).encode()), ("signal", b"0"), ("oom_killed", b"0"),
-                       ("stdout", done.stdout), ("stderr", done.stderr)])
+        done = subprocess.run(
+            ["sh", "-e", "-c", script],
+            cwd=self.tmp,
+            env={**os.environ, "TMP": self.tmp},
+            capture_output=True,
+            check=False,
+        )
+        return Answer(
+            [
+                ("exit_code", str(done.returncode).encode()),
+                ("signal", b"0"),
+                ("oom_killed", b"0"),
+                ("stdout", done.stdout),
+                ("stderr", done.stderr),
+            ]
+        )
 
     def read_until(self, step):
         name, stream = step.get("on", "p"), step["stream"]
@@ -341,7 +353,7 @@ def with_variables(value, variables):
 
 def has(need, info):
     if need.startswith("cgroup-"):
-        controller = need[len("cgroup-"):]
+        controller = need[len("cgroup-") :]
         return controller in info["cgroup_controllers"] or (controller, info["cgroup_version"]) == ("freezer", "v2")
     return {
         "root": not info["rootless"],

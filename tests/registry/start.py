@@ -31,7 +31,6 @@ import ctypes
 import hashlib
 import json
 import os
-import platform
 import selectors
 import shutil
 import signal
@@ -89,10 +88,28 @@ class Registry:
         return f"localhost:{self.port}"
 
     def certificate(self):
-        run("openssl", "req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:prime256v1", "-nodes", "-days", "2",
-            "-subj", "/CN=localhost", "-addext", "subjectAltName=DNS:localhost,IP:127.0.0.1", "-addext",
+        run(
+            "openssl",
+            "req",
+            "-x509",
+            "-newkey",
+            "ec",
+            "-pkeyopt",
+            "ec_paramgen_curve:prime256v1",
+            "-nodes",
+            "-days",
+            "2",
+            "-subj",
+            "/CN=localhost",
+            "-addext",
+            "subjectAltName=DNS:localhost,IP:127.0.0.1",
+            "-addext",
             "basicConstraints=critical,CA:TRUE",
-            "-keyout", f"{self.folder}/key.pem", "-out", f"{self.folder}/ca.crt")
+            "-keyout",
+            f"{self.folder}/key.pem",
+            "-out",
+            f"{self.folder}/ca.crt",
+        )
         self.context = ssl.create_default_context(cafile=f"{self.folder}/ca.crt")
 
     def start(self):
@@ -117,8 +134,14 @@ class Registry:
             json.dump(config, f)  # JSON is YAML
         self.log = f"{self.folder}/registry.log"
         with open(self.log, "ab") as log:
-            self.process = subprocess.Popen(["docker-registry", "serve", path], stdin=subprocess.DEVNULL, stdout=log,
-                                            stderr=log, preexec_fn=die_with_parent, start_new_session=True)
+            self.process = subprocess.Popen(
+                ["docker-registry", "serve", path],
+                stdin=subprocess.DEVNULL,
+                stdout=log,
+                stderr=log,
+                preexec_fn=die_with_parent,
+                start_new_session=True,
+            )
 
     def wait_until_ready(self):
         for _ in range(600):
@@ -141,8 +164,9 @@ class Registry:
             request.add_header("Content-Type", content_type)
         else:
             request.add_header("Accept", f"{MANIFEST}, {INDEX}")
-        opener = urllib.request.build_opener(urllib.request.ProxyHandler({}),
-                                             urllib.request.HTTPSHandler(context=self.context))
+        opener = urllib.request.build_opener(
+            urllib.request.ProxyHandler({}), urllib.request.HTTPSHandler(context=self.context)
+        )
         with opener.open(request, timeout=30) as answer:
             return answer.read()
 
@@ -176,7 +200,7 @@ def root_file_systems(folder):
         os.chmod(f"{second}/{name}", mode)
     files = {
         "etc/passwd": "root:x:0:0:root:/root:/bin/sh\ndaemon:x:1:1:daemon:/usr/sbin:/bin/false\n"
-                      "app:x:1000:1000:app:/home/app:/bin/sh\nnobody:x:65534:65534:nobody:/nonexistent:/bin/false\n",
+        "app:x:1000:1000:app:/home/app:/bin/sh\nnobody:x:65534:65534:nobody:/nonexistent:/bin/false\n",
         "etc/group": "root:x:0:\ndaemon:x:1:\nusers:x:100:app\napp:x:1000:\nnogroup:x:65534:\n",
         "etc/motd": "hello from busybox\n",
     }
@@ -197,17 +221,41 @@ def make_layout(folder):
     for tree in [f"{first}/bin", f"{second}"]:
         target = "/bin" if tree.endswith("/bin") else "/"
         run("umoci", "insert", *rootless, "--image", f"{layout}:oci", tree, target)
-    run("umoci", "config", "--image", f"{layout}:oci", "--config.cmd", "sh", "--config.env",
-        "PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin", "--config.env", "HOME=/root")
+    run(
+        "umoci",
+        "config",
+        "--image",
+        f"{layout}:oci",
+        "--config.cmd",
+        "sh",
+        "--config.env",
+        "PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin",
+        "--config.env",
+        "HOME=/root",
+    )
     return layout
 
 
 def push(registry, layout, wanted):
     def copy(source, tag, *options):
         credentials = ["--dest-creds", registry.auth] if registry.auth else []
-        run("skopeo", "copy", "--quiet", "--insecure-policy", "--dest-tls-verify=false", *credentials, *options,
-            f"oci:{layout}:{source}", f"docker://{registry.host}/busybox:{tag}",
-            env={**os.environ, "NO_PROXY": "localhost", "no_proxy": "localhost", "XDG_DATA_HOME": f"{registry.folder}/cache"})
+        run(
+            "skopeo",
+            "copy",
+            "--quiet",
+            "--insecure-policy",
+            "--dest-tls-verify=false",
+            *credentials,
+            *options,
+            f"oci:{layout}:{source}",
+            f"docker://{registry.host}/busybox:{tag}",
+            env={
+                **os.environ,
+                "NO_PROXY": "localhost",
+                "no_proxy": "localhost",
+                "XDG_DATA_HOME": f"{registry.folder}/cache",
+            },
+        )
 
     if "zstd" in wanted:  # first, for skopeo compresses nothing anew whose layers are there already
         copy("oci", "zstd", "--dest-compress", "--dest-compress-format", "zstd")
@@ -215,10 +263,34 @@ def push(registry, layout, wanted):
     if "schema2" in wanted:
         copy("oci", "schema2", "--format", "v2s2")
     if "configured" in wanted:
-        run("umoci", "config", "--image", f"{layout}:oci", "--tag", "configured", "--config.entrypoint", "echo",
-            "--config.entrypoint", "entry", "--config.cmd", "default", "--config.env", "COLOUR=blue", "--config.user", "app",
-            "--config.workingdir", "/home/app", "--config.label", "purpose=test", "--config.exposedports", "80/tcp",
-            "--config.volume", "/data", "--config.stopsignal", "SIGINT")
+        run(
+            "umoci",
+            "config",
+            "--image",
+            f"{layout}:oci",
+            "--tag",
+            "configured",
+            "--config.entrypoint",
+            "echo",
+            "--config.entrypoint",
+            "entry",
+            "--config.cmd",
+            "default",
+            "--config.env",
+            "COLOUR=blue",
+            "--config.user",
+            "app",
+            "--config.workingdir",
+            "/home/app",
+            "--config.label",
+            "purpose=test",
+            "--config.exposedports",
+            "80/tcp",
+            "--config.volume",
+            "/data",
+            "--config.stopsignal",
+            "SIGINT",
+        )
         copy("configured", "configured")
     if "index" in wanted:
         push_index(registry)
@@ -253,8 +325,11 @@ def blob(registry, data):
     """Uploads a blob in one request; its descriptor."""
     import http.client
 
-    connection = (http.client.HTTPSConnection(registry.host, context=registry.context) if registry.tls
-                  else http.client.HTTPConnection(registry.host))
+    connection = (
+        http.client.HTTPSConnection(registry.host, context=registry.context)
+        if registry.tls
+        else http.client.HTTPConnection(registry.host)
+    )
     headers = {"Content-Length": "0"}
     if registry.auth:
         headers["Authorization"] = "Basic " + base64.b64encode(registry.auth.encode()).decode()
