@@ -2,7 +2,8 @@
 //!
 //! The library starts it with one socket, as descriptor 3. It becomes a launcher: a small process of one
 //! thread that starts containers for one open runtime and is their parent. Monitors, which are the parents
-//! of detached containers, and the processes that unpack layers are forked from it.
+//! of detached containers, and the processes that unpack layers are forked from it. For `containers-oci` it
+//! makes one process and ends.
 
 #![deny(unsafe_code)]
 
@@ -14,6 +15,7 @@ mod host;
 mod launcher;
 #[allow(dead_code, reason = "the one-shot helper comes next")]
 mod netlink;
+mod oneshot;
 mod overlay;
 mod parent;
 mod place;
@@ -23,5 +25,8 @@ mod sys;
 mod unpack;
 
 fn main() {
-    launcher::main()
+    match std::env::args_os().nth(1) {
+        Some(arg) if arg == containers_protocol::oneshot::ARGUMENT => oneshot::main(),
+        _ => launcher::main(),
+    }
 }

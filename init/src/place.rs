@@ -128,9 +128,16 @@ pub fn make(rootless: bool) -> Result<OwnedFd, Errno> {
 pub fn attach_own(corner: &OwnedFd, at: &[u8], rootless: bool) -> Result<Paths, Errno> {
     let point = openat(CWD, at, OFlags::PATH | OFlags::DIRECTORY | OFlags::CLOEXEC, Mode::empty())?;
     crate::child::root::attach(corner, &point)?;
+    finish_own(corner, at, rootless)
+}
+
+/// Makes a corner read-only that has been attached at a folder.
+pub fn finish_own(corner: &OwnedFd, at: &[u8], rootless: bool) -> Result<Paths, Errno> {
     let paths = Paths::below(at)?;
     if rootless {
-        crate::sys::mount::bind(c"/dev/null", &paths.null, false)?;
+        let null = crate::child::mounts::clone_tree(CWD, b"/dev/null", false)?;
+        let over = openat(corner, c"null", OFlags::PATH | OFlags::CLOEXEC, Mode::empty())?;
+        crate::child::root::attach(&null, &over)?;
     }
     setattr(corner, c"", 0, ATTR_RDONLY, 0, libc::MS_PRIVATE)?;
     Ok(paths)

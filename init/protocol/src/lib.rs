@@ -12,6 +12,7 @@ pub mod control;
 pub mod extra;
 pub mod launch;
 pub mod log;
+pub mod oneshot;
 pub mod plan;
 pub mod run_folder;
 pub mod unpack;

@@ -191,7 +191,8 @@ pub enum Step {
     /// Bring the loopback interface up.
     Loopback,
     /// Wait until one byte or end of file arrives on the descriptor `fd` of the start message (OCI
-    /// `start`); end of file means: do not start.
+    /// `start`); end of file means: do not start. What comes after it is done with the identity of the
+    /// command, right before it is executed; hooks alone may.
     Gate {
         /// Index in the start message's descriptors.
         fd: u32,
@@ -288,12 +289,31 @@ pub struct Hook {
     pub args: Vec<Bytes>,
     /// Environment.
     pub env: Vec<Bytes>,
-    /// State document for its standard input.
+    /// State document for its standard input, JSON with [`Hook::NO_PID`] where the process id of the container
+    /// goes, which is known late.
     pub stdin: Bytes,
     /// Limit in milliseconds.
     pub timeout_ms: Option<u64>,
-    /// Run in the namespaces of the container (`createContainer`, `startContainer`).
+    /// Run in the namespaces of the container (`createContainer`, `startContainer`); else whoever watches the
+    /// start is asked to run it.
     pub in_container: bool,
+}
+
+impl Hook {
+    /// Stands for the process id. No string of a JSON document can look like it.
+    pub const NO_PID: &'static str = "\"pid\":0";
+
+    /// The state document with a process id.
+    pub fn stdin_for(&self, pid: i32) -> Vec<u8> {
+        let mark = Hook::NO_PID.as_bytes();
+        match self.stdin.0.windows(mark.len()).position(|w| w == mark) {
+            None => self.stdin.0.clone(),
+            Some(at) => {
+                let (before, after) = (&self.stdin.0[..at], &self.stdin.0[at + mark.len()..]);
+                [before, format!("\"pid\":{pid}").as_bytes(), after].concat()
+            }
+        }
+    }
 }
 
 /// The command of a container and its identity.

@@ -15,15 +15,16 @@ use rustix::thread::{set_thread_groups, set_thread_res_gid, set_thread_res_uid};
 const SYS_ADMIN: u64 = 1 << 21;
 
 /// Takes the identity and everything away that the plan does not grant. `bounding` is the set in force.
-/// `parent` is the process that this one must not outlive.
+/// `parent` is the process that this one must not outlive. With `gated`, a filter that can wait does: see
+/// [`late_filter`].
 pub fn confine(
     process: &ProcessPlan,
     who: &Identity,
     bounding: u64,
-    parent: BorrowedFd<'_>,
+    parent: Option<BorrowedFd<'_>>,
+    gated: bool,
 ) -> Result<(), Failure> {
-    // Without no_new_privs, a filter needs CAP_SYS_ADMIN: it goes in before that is lost.
-    let filter_first = !process.no_new_privs && process.caps.effective & SYS_ADMIN == 0;
+    let filter_first = needs_privileges(process);
     let labels = Labels::open(process.extra.as_deref())?;
     if let Some(extra) = process.extra.as_deref() {
         labels.apply(extra)?;
@@ -37,8 +38,20 @@ pub fn confine(
     if process.no_new_privs {
         security::no_new_privs().during("no_new_privs")?;
     }
-    die_with(parent)?;
-    if filter_first { Ok(()) } else { seccomp(process) }
+    if let Some(parent) = parent {
+        die_with(parent)?;
+    }
+    if filter_first || gated { Ok(()) } else { seccomp(process) }
+}
+
+/// Without no_new_privs, a filter needs `CAP_SYS_ADMIN`: it goes in before that is lost.
+fn needs_privileges(process: &ProcessPlan) -> bool {
+    !process.no_new_privs && process.caps.effective & SYS_ADMIN == 0
+}
+
+/// The filter, unless it is in force already: as late as can be, so that it binds the command alone.
+pub fn late_filter(process: &ProcessPlan) -> Result<(), Failure> {
+    if needs_privileges(process) { Ok(()) } else { seccomp(process) }
 }
 
 fn seccomp(process: &ProcessPlan) -> Result<(), Failure> {

@@ -43,6 +43,43 @@ pub fn exec(args: &CStrings, env: &CStrings) -> Failure {
     }
 }
 
+/// Whether [`exec`] would find something that may be executed.
+pub fn look_up(args: &CStrings, env: &CStrings) -> Result<(), Failure> {
+    let Some(program) = args.iter().next() else {
+        return Err(coded("invalid_argument", "exec", b"", "there is no command"));
+    };
+    let name = program.to_bytes();
+    if name.is_empty() {
+        return Err(coded("command_not_found", "exec", b"", "the command is empty"));
+    }
+    if name.contains(&b'/') {
+        return executable(program).map_err(|e| not_executed(name, e));
+    }
+    let mut denied = None;
+    for dir in env.get(b"PATH").unwrap_or(DEFAULT_PATH).split(|b| *b == b':') {
+        let mut buf = [0u8; PATH_MAX];
+        let Some(path) = join(&mut buf, dir, name) else { continue };
+        match executable(path) {
+            Ok(()) => return Ok(()),
+            Err(Errno::NOENT | Errno::NOTDIR) => {}
+            Err(e) => denied = denied.or(Some(e)),
+        }
+    }
+    match denied {
+        Some(e) => Err(not_executed(name, e)),
+        None => Err(coded("command_not_found", "exec", name, "executable file not found in PATH")),
+    }
+}
+
+/// Whether a file may be executed by this process, as far as can be known before it is.
+fn executable(path: &CStr) -> Result<(), Errno> {
+    let stat = rustix::fs::stat(path)?;
+    if rustix::fs::FileType::from_raw_mode(stat.st_mode) != rustix::fs::FileType::RegularFile {
+        return Err(Errno::ACCESS);
+    }
+    rustix::fs::accessat(rustix::fs::CWD, path, rustix::fs::Access::EXEC_OK, rustix::fs::AtFlags::EACCESS)
+}
+
 /// `dir/name`; an empty folder is the current one.
 fn join<'a>(buf: &'a mut [u8; PATH_MAX], dir: &[u8], name: &[u8]) -> Option<&'a CStr> {
     let dir = if dir.is_empty() { b"." } else { dir };

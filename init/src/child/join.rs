@@ -25,12 +25,14 @@ pub struct Joiner<'a> {
     pub args: &'a CStrings,
     /// Standard streams; -1: `/dev/null`.
     pub stdio: [RawFd; 3],
-    /// pidfd of the parent.
-    pub parent: BorrowedFd<'a>,
+    /// pidfd of the process that this one must not outlive, if there is one.
+    pub parent: Option<BorrowedFd<'a>>,
     /// Capabilities that the parent has: permitted, and bounding.
     pub held: (u64, u64),
     /// Limit of open files, if it is to be set back.
     pub nofile: Option<(u64, u64)>,
+    /// How many descriptors from 3 on the command keeps.
+    pub preserved: u32,
 }
 
 impl Joiner<'_> {
@@ -99,6 +101,8 @@ impl Joiner<'_> {
                 held: self.held,
                 nofile: self.nofile,
                 pid1: false,
+                preserved: self.preserved,
+                gated: false,
             },
             scratch,
         )

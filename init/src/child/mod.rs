@@ -8,8 +8,10 @@ pub mod confine;
 mod copy;
 pub mod dev;
 pub mod entries;
-mod exec;
+pub mod exec;
 pub mod extra;
+mod gate;
+mod hook;
 pub mod join;
 mod leave;
 pub mod mounts;
@@ -75,14 +77,16 @@ pub struct Child<'a> {
     pub tasks: &'a [OwnedFd],
     /// Program and arguments.
     pub args: &'a CStrings,
-    /// pidfd of the parent.
-    pub parent: BorrowedFd<'a>,
+    /// pidfd of the process that this one must not outlive, if there is one.
+    pub parent: Option<BorrowedFd<'a>>,
     /// Capabilities that the parent has: permitted, and bounding.
     pub held: (u64, u64),
     /// Soft limit of open files that the helper was started with.
     pub nofile: Option<(u64, u64)>,
     /// Enters a new cgroup namespace.
     pub cgroup_namespace: bool,
+    /// How many descriptors from 3 on the command keeps.
+    pub preserved: u32,
 }
 
 /// A path in a file system of the kernel, relative to the root: nobody can put a link there.
@@ -130,6 +134,7 @@ impl Child<'_> {
         if let Some(score) = self.process.oom_score_adj.filter(|_| self.plan.namespaces & NEWUSER == 0) {
             extra::set_oom_score(score)?;
         }
+        let gate = self.gate_step();
         let root = self.run_steps(reporter)?;
         let pty = match self.process.tty {
             Some((rows, cols)) => Some(tty::open(&root, rows, cols)?),
@@ -152,9 +157,16 @@ impl Child<'_> {
                 held: self.held,
                 nofile: self.nofile,
                 pid1: self.process.init,
+                preserved: self.preserved,
+                gated: gate.is_some(),
             },
             scratch,
-        )
+        )?;
+        drop((root, pty));
+        match gate {
+            Some(at) => self.pass_gate(at, scratch, reporter),
+            None => Ok(()),
+        }
     }
 }
 
@@ -179,20 +191,24 @@ pub struct Finish<'a> {
     pub root: Option<&'a Root>,
     /// Standard streams; -1: `/dev/null`.
     pub stdio: [RawFd; 3],
-    /// pidfd of the process that this one must not outlive.
-    pub parent: BorrowedFd<'a>,
+    /// pidfd of the process that this one must not outlive, if there is one.
+    pub parent: Option<BorrowedFd<'a>>,
     /// Capabilities: permitted, bounding.
     pub held: (u64, u64),
     /// Limit of open files, if it is to be set back.
     pub nofile: Option<(u64, u64)>,
     /// Stay behind as process 1 and let a child become the command.
     pub pid1: bool,
+    /// How many descriptors from 3 on the command keeps.
+    pub preserved: u32,
+    /// A gate and further steps come before the command.
+    pub gated: bool,
 }
 
 /// Streams, session, working directory, limits, identity: everything after the mounts.
 pub fn finish(f: &Finish<'_>, scratch: &mut Scratch) -> Result<(), Failure> {
     redirect(f.stdio)?;
-    process::close_from(3, true).during("close_range")?;
+    process::close_from(3 + f.preserved, true).during("close_range")?;
     // A session of its own: a terminal becomes the controlling one, and no signal of a terminal outside
     // arrives.
     rustix::process::setsid().map(drop).during("setsid")?;
@@ -221,7 +237,7 @@ pub fn finish(f: &Finish<'_>, scratch: &mut Scratch) -> Result<(), Failure> {
         held_process = only_held(f.process, f.held.0);
         &held_process
     };
-    confine::confine(process, &who, f.held.1, f.parent)?;
+    confine::confine(process, &who, f.held.1, f.parent, f.gated)?;
     if f.pid1 { pid1::stay() } else { Ok(()) }
 }
 

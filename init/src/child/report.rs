@@ -3,29 +3,11 @@
 
 use crate::failure::{Context, failure};
 use containers_protocol::control::Failure;
+pub use containers_protocol::oneshot::Report;
 use containers_protocol::wire;
 use rustix::fd::{AsFd, OwnedFd};
 use rustix::io::Errno;
 use rustix::net::{AddressFamily, SocketFlags, SocketType, socketpair};
-use serde::{Deserialize, Serialize};
-
-/// A message from a child.
-#[derive(Debug, Serialize, Deserialize)]
-pub enum Report {
-    /// The child is in its user namespace and waits for the id maps.
-    NeedMaps,
-    /// The master of its terminal comes along.
-    Master,
-    /// The command is executed next: the closing of the socket means that it runs.
-    Executing,
-    /// The joiner made the process; its pidfd comes along.
-    Joined {
-        /// Process id as the parent counts.
-        pid: i32,
-    },
-    /// It failed.
-    Failed(Failure),
-}
 
 /// The child's end.
 pub struct Reporter {
@@ -36,6 +18,16 @@ impl Reporter {
     /// A reporter for a child that shares memory and has no terminal: it has nothing to send.
     pub fn silent() -> Reporter {
         Reporter { sock: None }
+    }
+
+    /// A reporter on a socket whose other end somebody else has.
+    pub fn new(sock: OwnedFd) -> Reporter {
+        Reporter { sock: Some(sock) }
+    }
+
+    /// The socket.
+    pub fn socket(&self) -> Option<std::os::fd::RawFd> {
+        self.sock.as_ref().map(rustix::fd::AsRawFd::as_raw_fd)
     }
 
     /// Both ends: the child's reporter, and the parent's socket.
@@ -57,6 +49,24 @@ impl Reporter {
     pub fn send_executing(&self) {
         if let Some(sock) = &self.sock {
             let _ = wire::send_postcard(sock, &Report::Executing, &[]);
+        }
+    }
+
+    /// Says that only the gate is between here and the command.
+    pub fn send_ready(&self) {
+        if let Some(sock) = &self.sock {
+            let _ = wire::send_postcard(sock, &Report::Ready, &[]);
+        }
+    }
+
+    /// Has a hook of the runtime's namespaces run, and waits for its end.
+    pub fn run_hook(&self, step: usize) -> Result<(), Failure> {
+        let sock = self.sock.as_ref().ok_or_else(|| failure("hook", b"", Errno::NOTSOCK))?;
+        wire::send_postcard(sock, &Report::Hook { step: step as u32 }, &[]).during("hook")?;
+        match wire::recv(sock).during("hook")? {
+            Some(answer) if answer.payload.is_empty() => Ok(()),
+            Some(answer) => Err(wire::from_postcard(&answer.payload).during("hook")?),
+            None => Err(failure("hook", b"", Errno::PIPE)),
         }
     }
 

@@ -2,8 +2,8 @@
 
 use super::report::Reporter;
 use super::root::{Root, attach};
-use super::{Child, dev, entries, extra, leave, mounts};
-use crate::failure::{Context, coded, failure};
+use super::{Child, dev, entries, extra, hook, leave, mounts};
+use crate::failure::Context;
 use crate::fs;
 use crate::overlay::{self, Ids};
 use crate::place::Place;
@@ -31,13 +31,16 @@ struct Progress {
 }
 
 impl Child<'_> {
-    /// Mounts the root and carries out the steps; afterwards the root is `/`.
-    pub(super) fn run_steps(&self, _reporter: &mut Reporter) -> Result<Root, Failure> {
+    /// Mounts the root and carries out the steps up to the gate; afterwards the root is `/`.
+    pub(super) fn run_steps(&self, reporter: &mut Reporter) -> Result<Root, Failure> {
         let root = self.enter_root()?;
         let mut progress = Progress { root, proc: None, files: None, ready: 0, volumes: Vec::new() };
         for (at, step) in self.plan.steps.iter().enumerate() {
+            if matches!(step, Step::Gate { .. }) {
+                break;
+            }
             if !self.covered.contains(&at) {
-                self.step(at, step, &mut progress)?;
+                self.step(at, step, &mut progress, reporter)?;
             }
         }
         Ok(progress.root)
@@ -75,7 +78,7 @@ impl Child<'_> {
         Ok(Root::new(openat(fd, c".", how, Mode::empty()).at("rootfs", path)?))
     }
 
-    fn step(&self, index: usize, step: &Step, p: &mut Progress) -> Result<(), Failure> {
+    fn step(&self, index: usize, step: &Step, p: &mut Progress, reporter: &Reporter) -> Result<(), Failure> {
         match step {
             Step::Mount(m) => {
                 let made = mounts::mount(self, &p.root, m)?;
@@ -129,10 +132,10 @@ impl Child<'_> {
             Step::AttachVolume(path) => attach_volume(p, &path.0),
             Step::Loopback if self.has_network() => Ok(()),
             Step::Loopback => net::loopback_up().during("loopback"),
-            Step::Gate { fd } => self.gate(*fd),
-            Step::Hook(hook) => {
-                Err(coded("unsupported", "hook", &hook.path.0, "this build of the helper runs no hooks"))
-            }
+            // The last steps: see `gate`.
+            Step::Gate { .. } => Ok(()),
+            Step::Hook(hook) if hook.in_container => hook::run(hook),
+            Step::Hook(_) => reporter.run_hook(index),
         }
     }
 
@@ -183,19 +186,6 @@ impl Child<'_> {
             }
         }
         chdir(c"/").during("pivot_root")
-    }
-
-    /// Waits for a byte; end of file means that it shall not start.
-    fn gate(&self, index: u32) -> Result<(), Failure> {
-        let fd = self.fds.get(index as usize).ok_or_else(|| failure("gate", b"", Errno::BADF))?;
-        loop {
-            match rustix::io::read(fd, &mut [0u8; 1]) {
-                Err(Errno::INTR) => continue,
-                Ok(1) => return Ok(()),
-                Ok(_) => return Err(coded("cancelled", "gate", b"", "the gate was closed")),
-                Err(e) => return Err(failure("gate", b"", e)),
-            }
-        }
     }
 }
 

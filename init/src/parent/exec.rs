@@ -112,7 +112,8 @@ impl Parent {
             process: &plan,
             args: &args,
             stdio,
-            parent: self.me.as_fd(),
+            parent: Some(self.me.as_fd()),
+            preserved: 0,
             held: self.host.caps,
             nofile: self.host.nofile,
         };
@@ -163,7 +164,7 @@ impl Parent {
                 Ok(Report::Master) => further.master = fds.next(),
                 Ok(Report::Executing) => starting.executing = true,
                 Ok(Report::Failed(failed)) => drop(starting.failure.get_or_insert(failed)),
-                Ok(Report::NeedMaps) | Err(_) => {}
+                Ok(Report::NeedMaps | Report::Hook { .. } | Report::Ready) | Err(_) => {}
             }
         }
     }

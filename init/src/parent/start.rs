@@ -224,7 +224,8 @@ impl Parent {
             files: &kit.files,
             tasks: container.cgroup.as_ref().map_or(&[], |c| &c.tasks),
             args: &args,
-            parent: self.me.as_fd(),
+            parent: Some(self.me.as_fd()),
+            preserved: 0,
             held: host.caps,
             nofile: host.nofile,
             cgroup_namespace: plan.namespaces & NEWCGROUP != 0,
@@ -353,7 +354,11 @@ impl Parent {
                 Ok(Report::Master) => container.master = message.fds.into_iter().next(),
                 Ok(Report::Executing) => starting.executing = true,
                 Ok(Report::Failed(failed)) => drop(starting.failure.get_or_insert(failed)),
-                Ok(Report::Joined { .. }) | Err(_) => {}
+                Ok(Report::Hook { .. }) => {
+                    let refused = coded("unsupported", "hook", b"", "a launcher runs no hooks");
+                    drop(wire::send_postcard(&starting.report, &refused, &[]));
+                }
+                Ok(Report::Joined { .. } | Report::Ready) | Err(_) => {}
             }
         }
     }

@@ -297,7 +297,7 @@ pub fn adopt(fd: RawFd) -> Option<OwnedFd> {
 
 /// Makes `to` a copy of `from`, to stay open on exec.
 pub fn dup_to(from: RawFd, to: RawFd) -> Result<(), Errno> {
-    // SAFETY: takes integers. The targets are 0 to 2, which no Rust object owns here.
+    // SAFETY: takes integers. The targets are those of the command, which no Rust object owns here.
     check(unsafe { libc::dup2(from, to) }.into())?;
     if from == to {
         // SAFETY: as above; clears close-on-exec.

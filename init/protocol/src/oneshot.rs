@@ -1,0 +1,71 @@
+//! `containers-oci` to a helper that makes one process and ends, both from the same build.
+//!
+//! The helper is executed with the argument [`ARGUMENT`], an empty environment, `/dev/null` as descriptors 0 to
+//! 2 and its end of the socket pair as descriptor [`crate::launch::SOCKET`]. It gets one [`Request`]. The
+//! process that it makes is its sibling, a child of whoever spawned it, and reports on the same socket.
+
+use crate::Bytes;
+use crate::control::Failure;
+use crate::plan::{Plan, ProcessPlan};
+use serde::{Deserialize, Serialize};
+
+/// The argument that makes the helper a one-shot one.
+pub const ARGUMENT: &str = "oneshot";
+
+/// What a one-shot helper is asked for.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub enum Request {
+    /// The first process of a container. Descriptors: those that the plan counts, then `preserved` further ones.
+    Create(Box<Create>),
+    /// A further process in a container. Descriptors: a pidfd of its first process, the standard streams, then
+    /// `preserved` further ones.
+    Join(Box<Join>),
+}
+
+/// The first process of a container.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct Create {
+    /// What it does and becomes.
+    pub plan: Plan,
+    /// A folder that the caller owns: in the container's mount namespace, until the root is entered, the
+    /// helper's own things lie there.
+    pub corner: Bytes,
+    /// How many descriptors the command gets from 3 on.
+    pub preserved: u32,
+}
+
+/// A further process.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct Join {
+    /// `CLONE_NEW*` flags of the namespaces to enter.
+    pub namespaces: u64,
+    /// What it becomes.
+    pub process: ProcessPlan,
+    /// How many descriptors the command gets from 3 on.
+    pub preserved: u32,
+}
+
+/// A message from a process that starts, to whoever watches it.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub enum Report {
+    /// The process is in its user namespace and waits for the id maps. Answer: empty.
+    NeedMaps,
+    /// The master of its terminal comes along.
+    Master,
+    /// A hook of the runtime's namespaces is due: a step of the plan. Answer: empty, or a [`Failure`].
+    Hook {
+        /// Index of the step.
+        step: u32,
+    },
+    /// It waits at the gate: all that remains is the last steps and the command.
+    Ready,
+    /// The command is executed next: the closing of the socket means that it runs.
+    Executing,
+    /// The process was made; its pidfd comes along.
+    Joined {
+        /// Process id as the maker counts.
+        pid: i32,
+    },
+    /// It failed.
+    Failed(Failure),
+}

@@ -1,0 +1,203 @@
+//! The first process of a container.
+
+use crate::child::report::Reporter;
+use crate::child::root::attach;
+use crate::child::{Child, Scratch, entries, extra, mounts};
+use crate::failure::{Context, coded, failure};
+use crate::launcher::userns;
+use crate::place::{self, Corner, Place};
+use crate::sys::process::{self, CStrings, Forked};
+use crate::sys::security;
+use containers_protocol::control::Failure;
+use containers_protocol::extra::Extra;
+use containers_protocol::oneshot::Create;
+use containers_protocol::plan::{Plan, Rootfs, Stdio};
+use rustix::fd::{AsFd, AsRawFd, OwnedFd, RawFd};
+use rustix::fs::{CWD, Mode, OFlags, openat};
+use rustix::io::Errno;
+use rustix::mount::{MountPropagationFlags, mount_change};
+use rustix::pipe::{PipeFlags, pipe_with};
+
+const NEWUSER: u64 = libc::CLONE_NEWUSER as u64;
+const NEWNS: u64 = libc::CLONE_NEWNS as u64;
+const NEWCGROUP: u64 = libc::CLONE_NEWCGROUP as u64;
+const NEWTIME: u64 = libc::CLONE_NEWTIME as u64;
+
+/// Makes the process.
+pub fn create(create: &Create, reporter: &mut Reporter, fds: &[OwnedFd]) -> Result<(), Failure> {
+    let plan = &create.plan;
+    if plan.namespaces & NEWNS == 0 {
+        return Err(coded("unsupported", "plan", b"", "a container needs a mount namespace of its own"));
+    }
+    let args = CStrings::new(plan.process.args.iter().map(|a| a.0.as_slice())).at("exec", b"arguments")?;
+    let env = CStrings::new(plan.process.env.iter().map(|a| a.0.as_slice())).at("exec", b"environment")?;
+    let opened = Opened { entries: entries::prepare(plan)?, root: root_of(plan)? };
+    if let Some(score) = plan.process.oom_score_adj.filter(|_| in_userns(plan)) {
+        extra::set_oom_score(score)?;
+    }
+    if let Some(extra) = &plan.extra {
+        enter(extra)?;
+        set_time(plan, extra)?;
+    }
+    let maps = match plan.namespaces & NEWUSER != 0 {
+        true => Some(pipe_with(PipeFlags::CLOEXEC).during("userns")?),
+        false => None,
+    };
+    let flags = plan.namespaces & !(NEWCGROUP | NEWTIME) | libc::CLONE_PARENT as u64;
+    match process::fork(flags, None).during("clone")? {
+        Forked::Child => {
+            let wait = maps.map(|(wait, _)| wait);
+            let mut scratch = Scratch { env, failure: None, executing: false };
+            let failed = become_container(create, reporter, fds, wait, &args, &opened, &mut scratch);
+            reporter.send_failure(&failed);
+            process::exit(127)
+        }
+        Forked::Parent { pid, pidfd } => {
+            reporter.send_joined(pid, &pidfd)?;
+            let Some((_, go)) = maps else { return Ok(()) };
+            let written = userns::write_maps(pid, &plan.id_maps.clone().unwrap_or_default());
+            // Without maps, the process ends when it sees the pipe close.
+            written.and_then(|()| rustix::io::write(go, b"0").map(drop).during("userns"))
+        }
+    }
+}
+
+/// What the helper opens for the process, with rights that the process itself may not have.
+struct Opened {
+    /// Mounts of entries, by their step.
+    entries: Vec<(usize, OwnedFd)>,
+    /// The root file system of a container in a user namespace.
+    root: Option<OwnedFd>,
+}
+
+fn root_of(plan: &Plan) -> Result<Option<OwnedFd>, Failure> {
+    match &plan.rootfs {
+        Rootfs::Dir { path } if in_userns(plan) => {
+            mounts::clone_tree(CWD, &path.0, true).at("rootfs", &path.0).map(Some)
+        }
+        _ => Ok(None),
+    }
+}
+
+/// Enters namespaces that exist. All are opened first: what a path leads to changes with the namespace.
+fn enter(extra: &Extra) -> Result<(), Failure> {
+    let how = OFlags::RDONLY | OFlags::CLOEXEC;
+    let mut opened = Vec::with_capacity(extra.join.len());
+    for (kind, path) in &extra.join {
+        let fd = openat(CWD, &*path.0, how, Mode::empty()).at("namespace", &path.0)?;
+        opened.push((*kind, path, fd));
+    }
+    // The user namespace gives the rights to enter the others.
+    opened.sort_by_key(|(kind, ..)| *kind != NEWUSER);
+    for (kind, path, fd) in opened {
+        process::setns(&fd, kind).at("namespace", &path.0)?;
+        if kind == NEWUSER {
+            userns::become_root()?;
+        }
+    }
+    Ok(())
+}
+
+/// Leaves for a new time namespace; its clocks can be set until a process is born there.
+fn set_time(plan: &Plan, extra: &Extra) -> Result<(), Failure> {
+    if plan.namespaces & NEWTIME == 0 {
+        return Ok(());
+    }
+    process::unshare(NEWTIME).during("time namespace")?;
+    if extra.time_offsets.0.is_empty() {
+        return Ok(());
+    }
+    let path = c"/proc/self/timens_offsets";
+    let file = openat(CWD, path, OFlags::WRONLY | OFlags::CLOEXEC, Mode::empty());
+    let file = file.at("time namespace", path.to_bytes())?;
+    rustix::io::write(file, &extra.time_offsets.0).map(drop).at("time namespace", path.to_bytes())
+}
+
+/// The life of the process. Returns only on failure.
+fn become_container(
+    create: &Create,
+    reporter: &mut Reporter,
+    fds: &[OwnedFd],
+    wait: Option<OwnedFd>,
+    args: &CStrings,
+    opened: &Opened,
+    scratch: &mut Scratch,
+) -> Failure {
+    let plan = &create.plan;
+    let prepared = security::parent_death_signal(libc::SIGKILL)
+        .during("pdeathsig")
+        .and_then(|()| prepare(create, wait))
+        .and_then(|prepared| Ok((prepared, stdio_of(plan, fds)?, security::caps().during("capabilities")?)));
+    let ((place, corner), stdio, (_, permitted, _)) = match prepared {
+        Ok(prepared) => prepared,
+        Err(failed) => return failed,
+    };
+    let child = Child {
+        plan,
+        process: &plan.process,
+        place: &place,
+        corner,
+        rootless: in_userns(plan),
+        root: opened.root.as_ref().map(AsFd::as_fd),
+        dev: None,
+        covered: &[],
+        overlays: &opened.entries,
+        masks: None,
+        read_only: None,
+        stdio,
+        fds,
+        tasks: &[],
+        args,
+        parent: None,
+        held: (permitted, security::bounding_set()),
+        nofile: None,
+        cgroup_namespace: plan.namespaces & NEWCGROUP != 0,
+        preserved: create.preserved,
+    };
+    child.run(scratch, reporter)
+}
+
+/// Whether the container lives in a user namespace, its own or one that it joins.
+fn in_userns(plan: &Plan) -> bool {
+    let joined = plan.extra.as_ref().is_some_and(|e| e.join.iter().any(|(kind, _)| *kind == NEWUSER));
+    joined || plan.namespaces & NEWUSER != 0
+}
+
+/// Becomes root of the user namespace, and sets up a corner in the mount namespace.
+fn prepare(create: &Create, wait: Option<OwnedFd>) -> Result<(Place, Corner), Failure> {
+    let at = &create.corner.0;
+    // Now, as the owner of the folder: root of a user namespace is somebody else.
+    let point = openat(CWD, &**at, OFlags::PATH | OFlags::DIRECTORY | OFlags::CLOEXEC, Mode::empty());
+    let point = point.at("setup", at)?;
+    if let Some(wait) = wait {
+        match rustix::io::read(&wait, &mut [0u8; 1]) {
+            Ok(1) => {}
+            Ok(_) => return Err(coded("", "userns", b"", "the id maps could not be written")),
+            Err(e) => return Err(failure("userns", b"", e)),
+        }
+        userns::become_root()?;
+    }
+    let userns = in_userns(&create.plan);
+    // What the host mounts later still arrives; nothing leaves.
+    let downstream = MountPropagationFlags::REC | MountPropagationFlags::DOWNSTREAM;
+    mount_change(c"/", downstream).during("mount namespace")?;
+    let corner = place::make(userns).at("setup", at)?;
+    attach(&corner, &point).at("setup", at)?;
+    let paths = place::finish_own(&corner, at, userns).at("setup", at)?;
+    Ok((Place::Own(paths), Corner::Folder(corner)))
+}
+
+/// The descriptors of the standard streams.
+fn stdio_of(plan: &Plan, fds: &[OwnedFd]) -> Result<[RawFd; 3], Failure> {
+    let Stdio::Direct(indices) = &plan.stdio else {
+        return Err(coded("internal", "stdio", b"", "there is no parent that the streams could go to"));
+    };
+    let mut stdio = [-1; 3];
+    for (slot, index) in stdio.iter_mut().zip(indices) {
+        if let Some(index) = index {
+            let fd = fds.get(*index as usize).ok_or_else(|| failure("stdio", b"", Errno::BADF))?;
+            *slot = fd.as_raw_fd();
+        }
+    }
+    Ok(stdio)
+}

@@ -1,0 +1,42 @@
+//! A further process in a container.
+
+use crate::child::Scratch;
+use crate::child::join::Joiner;
+use crate::child::report::Reporter;
+use crate::failure::{Context, failure};
+use crate::sys::process::CStrings;
+use crate::sys::security;
+use containers_protocol::control::Failure;
+use containers_protocol::oneshot::Join;
+use rustix::fd::{AsFd, AsRawFd, OwnedFd};
+use rustix::io::Errno;
+
+/// Enters the container and makes the process there.
+pub fn join(join: &Join, reporter: &mut Reporter, fds: &[OwnedFd]) -> Result<(), Failure> {
+    let [target, stdin, stdout, stderr] = fds else {
+        return Err(failure("setup", b"descriptors", Errno::BADF));
+    };
+    let args = CStrings::new(join.process.args.iter().map(|a| a.0.as_slice())).at("exec", b"arguments")?;
+    let env = CStrings::new(join.process.env.iter().map(|a| a.0.as_slice())).at("exec", b"environment")?;
+    let (_, permitted, _) = security::caps().during("capabilities")?;
+    // In a user namespace that is entered, everything may be had.
+    let enters_userns = join.namespaces & libc::CLONE_NEWUSER as u64 != 0;
+    let held = if enters_userns { u64::MAX } else { permitted };
+    let joiner = Joiner {
+        target: target.as_fd(),
+        namespaces: join.namespaces,
+        entrances: &[],
+        process: &join.process,
+        args: &args,
+        stdio: [stdin.as_raw_fd(), stdout.as_raw_fd(), stderr.as_raw_fd()],
+        parent: None,
+        held: (held, security::bounding_set()),
+        nofile: None,
+        preserved: join.preserved,
+    };
+    // Nobody inside may look into this process once it is there.
+    security::set_dumpable(false).during("setup")?;
+    let mut scratch = Scratch { env, failure: None, executing: false };
+    // Only what is inside comes back from this, with a failure.
+    Err(joiner.run(&mut scratch, reporter))
+}
