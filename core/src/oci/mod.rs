@@ -1,12 +1,90 @@
 //! An OCI runtime: what `containers-oci` does, without its command line.
 //!
 //! No launcher, no database and no executor: one folder for each container below a root, a one-shot helper that
-//! makes the container's first process, and the kernel.
-
-#![allow(dead_code, reason = "the verbs that use these parts come next")]
+//! makes the container's first process, and the kernel. Everything here may be called by a program of our own
+//! only: it waits for its children, and handles its signals while a container is in the foreground.
 
 pub(crate) mod cgroup;
+mod checkpoint;
 pub(crate) mod config;
+mod control;
+mod create;
+mod delete;
+mod events;
+mod exec;
+mod features;
+mod foreground;
+mod hooks;
+mod identity;
+mod inspect;
+mod record;
+#[allow(dead_code, reason = "the translation that uses it comes next")]
 pub(crate) mod seccomp;
+mod session;
+mod template;
 pub(crate) mod translate;
 pub(crate) mod validate;
+
+pub use checkpoint::{CheckpointOptions, RestoreOptions};
+pub use control::UpdateOptions;
+pub use create::CreateOptions;
+pub use exec::ExecOptions;
+pub use features::features;
+pub use record::State;
+pub use template::template;
+
+use crate::{Error, ErrorKind, Result};
+use std::path::{Path, PathBuf};
+
+/// A folder with containers.
+#[derive(Clone, Debug)]
+pub struct Engine {
+    root: PathBuf,
+    systemd: bool,
+    rootless: bool,
+}
+
+impl Engine {
+    /// Containers below `root`; `None`: the usual folder of whoever calls. `rootless`: `None` decides by who
+    /// calls.
+    pub fn new(root: Option<PathBuf>, systemd: bool, rootless: Option<bool>) -> Result<Engine> {
+        let user = !rustix::process::geteuid().is_root();
+        let rootless = rootless.unwrap_or(user);
+        let root = match root {
+            Some(root) => std::path::absolute(root).map_err(|e| Error::io("the root is no path", e))?,
+            None => usual_root(user),
+        };
+        Ok(Engine { root, systemd, rootless })
+    }
+
+    fn driver(&self) -> cgroup::Driver {
+        if self.systemd { cgroup::Driver::Systemd } else { cgroup::Driver::Cgroupfs }
+    }
+
+    fn dir(&self, id: &str) -> Result<PathBuf> {
+        check_id(id)?;
+        Ok(self.root.join(id))
+    }
+}
+
+fn usual_root(user: bool) -> PathBuf {
+    match std::env::var_os("XDG_RUNTIME_DIR").filter(|dir| user && !dir.is_empty()) {
+        Some(dir) => Path::new(&dir).join("containers-oci"),
+        None if user => {
+            PathBuf::from(format!("/run/user/{}/containers-oci", rustix::process::geteuid().as_raw()))
+        }
+        None => PathBuf::from("/run/containers-oci"),
+    }
+}
+
+/// The longest id; it names a folder.
+const MAX_ID: usize = 255;
+
+fn check_id(id: &str) -> Result<()> {
+    let known = |c: char| c.is_ascii_alphanumeric() || "_+-.".contains(c);
+    if id.is_empty() || id.len() > MAX_ID || !id.chars().all(known) || id == "." || id == ".." {
+        let text = format!("invalid container ID format: {id:?}");
+        return Err(Error::new(ErrorKind::InvalidArgument, text).with_context("field", "id"));
+    }
+    Ok(())
+}

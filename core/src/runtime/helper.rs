@@ -12,7 +12,7 @@ static HELPER: &[u8] = include_bytes!(env!("CONTAINERS_HELPER"));
 
 /// The helper in a sealed memory file, which nobody can overwrite, nor look up, nor put another one in its
 /// place. Where memory files may not be executed: a file without a name in `private`.
-pub(super) fn executable(private: &Path) -> Result<OwnedFd> {
+pub(crate) fn executable(private: &Path) -> Result<OwnedFd> {
     if exec_is_refused() {
         return private_file(private);
     }

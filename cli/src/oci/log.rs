@@ -1,0 +1,52 @@
+//! Messages, in the shapes that engines read.
+
+use std::fs::File;
+use std::io::{IsTerminal, Write};
+use std::path::Path;
+
+/// Where messages go.
+pub struct Log {
+    file: Option<File>,
+    json: bool,
+}
+
+impl Log {
+    /// Opens the file, if there is one.
+    pub fn open(path: Option<&Path>, json: bool) -> Result<Log, String> {
+        let open = |path: &Path| {
+            let opened = File::options().append(true).create(true).open(path);
+            opened.map_err(|e| format!("can't open the log file {}: {e}", path.display()))
+        };
+        Ok(Log { file: path.map(open).transpose()?, json })
+    }
+
+    /// Writes an error; to standard error as well.
+    pub fn error(&self, text: &str) {
+        self.write("error", text);
+        if self.file.is_some() {
+            // Nobody may be there to read it.
+            let _ = writeln!(std::io::stderr(), "{text}");
+        }
+    }
+
+    /// Writes a warning.
+    pub fn warning(&self, text: &str) {
+        self.write("warning", text);
+    }
+
+    fn write(&self, level: &str, text: &str) {
+        let time = jiff::Timestamp::now().strftime("%Y-%m-%dT%H:%M:%SZ").to_string();
+        let line = if self.json {
+            serde_json::json!({"level": level, "msg": text, "time": time}).to_string()
+        } else if self.file.is_none() && std::io::stderr().is_terminal() {
+            format!("{}[0000] {text}", if level == "error" { "ERRO" } else { "WARN" })
+        } else {
+            format!("time={time:?} level={level} msg={text:?}")
+        };
+        // There is nowhere to say that a message is lost.
+        let _ = match self.file.as_ref() {
+            Some(file) => writeln!({ file }, "{line}"),
+            None => writeln!(std::io::stderr(), "{line}"),
+        };
+    }
+}

@@ -1,0 +1,389 @@
+//! `create`, `start` and `run`.
+
+use super::cgroup::Cgroup;
+use super::hooks::Hook;
+use super::identity::Identity;
+use super::record::{Found, Record, VERSION, fifo, lock_dir};
+use super::session::{News, Session};
+use super::{Engine, config, foreground, translate, validate};
+use crate::{Error, ErrorKind, Result};
+use containers_protocol::oneshot::{Create, Request};
+use containers_protocol::plan::{Plan, Step};
+use oci_spec::runtime::Spec;
+use rustix::fd::{AsFd, BorrowedFd, OwnedFd};
+use rustix::fs::{CWD, FileType, Mode, OFlags, mknodat, open};
+use std::os::unix::fs::DirBuilderExt;
+use std::path::{Path, PathBuf};
+
+/// How a container is created.
+#[derive(Clone, Debug, Default)]
+pub struct CreateOptions {
+    /// The bundle; empty: the current folder.
+    pub bundle: PathBuf,
+    /// Where the master of the terminal is sent.
+    pub console_socket: Option<PathBuf>,
+    /// Where the process id is written.
+    pub pid_file: Option<PathBuf>,
+    /// Leave the old root without `pivot_root`.
+    pub no_pivot: bool,
+    /// Keep the session keyring.
+    pub no_new_keyring: bool,
+    /// So many descriptors from 3 on are the command's.
+    pub preserve_fds: u32,
+    /// `run`: do not wait.
+    pub detach: bool,
+    /// `run`: keep the container when it has ended.
+    pub keep: bool,
+}
+
+/// A container on its way.
+struct Making<'a> {
+    engine: &'a Engine,
+    options: &'a CreateOptions,
+    spec: Spec,
+    dir: PathBuf,
+    record: Record,
+    gate: OwnedFd,
+    /// Writes to it open the gate of a `run`.
+    opener: Option<OwnedFd>,
+}
+
+/// A container at its gate.
+struct Made {
+    session: Session,
+    master: Option<OwnedFd>,
+}
+
+impl Engine {
+    /// Creates a container, up to its gate.
+    pub fn create(&self, id: &str, options: &CreateOptions) -> Result<()> {
+        let making = self.begin(id, options, false)?;
+        making.check_terminal(true)?;
+        making.make(None).map(drop)
+    }
+
+    /// Creates and starts a container; unless detached, waits for its end and passes signals and the terminal
+    /// on. The exit code.
+    pub fn run(&self, id: &str, options: &CreateOptions) -> Result<i32> {
+        let making = self.begin(id, options, true)?;
+        making.check_terminal(options.detach)?;
+        let foreground = match options.detach {
+            true => None,
+            false => {
+                Some(foreground::Foreground::begin(making.terminal() && options.console_socket.is_none())?)
+            }
+        };
+        let (dir, opener) = (making.dir.clone(), making.opener.as_ref().and_then(|o| o.try_clone().ok()));
+        let size = foreground.as_ref().and_then(|f| f.size());
+        let (mut made, found, spec) = making.make(size)?;
+        let started = (|| {
+            if let Some(opener) = opener {
+                rustix::io::write(&opener, b"0")
+                    .map_err(|e| Error::io("can't start the process", e.into()))?;
+            }
+            let mut executing = false;
+            while !matches!(made.session.next(&mut executing)?, News::Closed) {}
+            Ok(())
+        })();
+        if let Err(e) = started {
+            made.session.abort();
+            let _ = self.destroy(&found);
+            return Err(e);
+        }
+        run_post_start(&found.record, &spec);
+        let Some(foreground) = foreground else { return Ok(0) };
+        let Some((pid, pidfd)) = made.session.born.take() else { return Ok(0) };
+        let code = foreground.serve(pid, &pidfd, made.master.take())?;
+        if !options.keep && dir.exists() {
+            let _held = lock_dir(&dir)?;
+            self.destroy(&found)?;
+        }
+        Ok(code)
+    }
+
+    /// Lets a created container go on.
+    pub fn start(&self, id: &str) -> Result<()> {
+        let (found, _held) = self.lock(id)?;
+        match found.status() {
+            "created" => {}
+            "stopped" => {
+                let text = "cannot start a container that has stopped";
+                return Err(Error::new(ErrorKind::NotRunning, text));
+            }
+            _ => return Err(Error::new(ErrorKind::Conflict, "cannot start an already running container")),
+        }
+        let path = fifo(&found.dir);
+        let gone =
+            |e: rustix::io::Errno| Error::io("the container's process does not wait for its start", e.into());
+        let how = OFlags::WRONLY | OFlags::NONBLOCK | OFlags::CLOEXEC | OFlags::NOFOLLOW;
+        let gate = open(&path, how, Mode::empty()).map_err(gone)?;
+        rustix::io::write(&gate, b"0").map_err(gone)?;
+        let _ = std::fs::remove_file(&path);
+        if let Ok(spec) = found.spec() {
+            run_post_start(&found.record, &spec);
+        }
+        Ok(())
+    }
+
+    /// Everything before anything is made that has to be undone by [`Engine::destroy`].
+    fn begin<'a>(&'a self, id: &str, options: &'a CreateOptions, run: bool) -> Result<Making<'a>> {
+        let dir = self.dir(id)?;
+        let bundle = if options.bundle.as_os_str().is_empty() { Path::new(".") } else { &options.bundle };
+        let bundle = std::fs::canonicalize(bundle).map_err(|e| {
+            Error::io("the bundle can't be found", e).with_context("path", bundle.display().to_string())
+        })?;
+        let spec = config::load(&bundle)?;
+        validate::check(&spec, &bundle)?;
+        let rootfs = validate::rootfs_path(&spec, &bundle)?;
+        for n in 0..options.preserve_fds {
+            let fd = 3 + n as i32;
+            crate::sys::duplicate(fd)
+                .map_err(|e| Error::io(format!("--preserve-fds: descriptor {fd} is not open"), e))?;
+        }
+        make_dir(&self.root, &dir)?;
+        let made: Result<(OwnedFd, Option<OwnedFd>)> = (|| {
+            std::fs::copy(bundle.join("config.json"), dir.join("config.json"))
+                .map_err(|e| Error::io("the configuration can't be kept", e))?;
+            let (gate, opener) = if run { pipe()? } else { (make_fifo(&dir)?, None) };
+            Ok((gate, opener))
+        })();
+        let (gate, opener) = made.inspect_err(|_| drop(std::fs::remove_dir_all(&dir)))?;
+        let record = Record {
+            oci_version: spec.version().clone(),
+            id: id.to_owned(),
+            bundle,
+            rootfs,
+            created: now(),
+            owner: String::new(),
+            annotations: spec.annotations().iter().flatten().map(|(k, v)| (k.clone(), v.clone())).collect(),
+            init: None,
+            made: false,
+            cgroup: Cgroup::default(),
+            namespaces: 0,
+            own_pids: false,
+            no_new_keyring: options.no_new_keyring,
+        };
+        Ok(Making { engine: self, options, spec, dir, record, gate, opener })
+    }
+}
+
+/// The poststart hooks; one that fails is warned of, and the container goes on.
+fn run_post_start(record: &Record, spec: &Spec) {
+    let hooks = spec.hooks().iter().flat_map(|h| h.poststart().iter().flatten());
+    let pid = record.init.as_ref().map_or(0, |init| init.pid);
+    for hook in hooks {
+        if let Err(e) = Hook::of(hook).run(&record.hook_state("running", pid)) {
+            eprintln!("containers-oci: warning: poststart: {e}");
+        }
+    }
+}
+
+fn make_dir(root: &Path, dir: &Path) -> Result<()> {
+    let failed = |at: &Path, e| {
+        Error::io("the container's folder can't be made", e).with_context("path", at.display().to_string())
+    };
+    // Others may walk through, to what a container's own user namespace owns; they see nothing.
+    std::fs::DirBuilder::new().recursive(true).mode(0o711).create(root).map_err(|e| failed(root, e))?;
+    match std::fs::DirBuilder::new().mode(0o711).create(dir) {
+        Err(e) if e.kind() == std::io::ErrorKind::AlreadyExists => {
+            Err(Error::new(ErrorKind::AlreadyExists, "container with given ID already exists"))
+        }
+        other => other.map_err(|e| failed(dir, e)),
+    }
+}
+
+fn make_fifo(dir: &Path) -> Result<OwnedFd> {
+    let failed = |e: rustix::io::Errno| Error::io("the container's gate can't be made", e.into());
+    let path = fifo(dir);
+    mknodat(CWD, &path, FileType::Fifo, Mode::from_raw_mode(0o600), 0).map_err(failed)?;
+    // With a writer of its own, the process that waits sees no end of file.
+    open(&path, OFlags::RDWR | OFlags::CLOEXEC | OFlags::NOFOLLOW, Mode::empty()).map_err(failed)
+}
+
+fn pipe() -> Result<(OwnedFd, Option<OwnedFd>)> {
+    let made = rustix::pipe::pipe_with(rustix::pipe::PipeFlags::CLOEXEC);
+    let (gate, opener) = made.map_err(|e| Error::io("the container's gate can't be made", e.into()))?;
+    Ok((gate, Some(opener)))
+}
+
+fn now() -> String {
+    jiff::Timestamp::now().to_string()
+}
+
+impl Making<'_> {
+    fn terminal(&self) -> bool {
+        self.spec.process().as_ref().is_some_and(|p| p.terminal() == Some(true))
+    }
+
+    /// A terminal needs somebody who has its other side.
+    fn check_terminal(&self, detached: bool) -> Result<()> {
+        let socket = self.options.console_socket.is_some();
+        let text = match (self.terminal(), socket) {
+            (true, false) if detached => {
+                "cannot allocate tty if containers-oci will detach without setting console socket"
+            }
+            (false, true) => "cannot use console socket if containers-oci will not detach or allocate tty",
+            (true, true) if !detached => {
+                "cannot use console socket if containers-oci will not detach or allocate tty"
+            }
+            _ => return Ok(()),
+        };
+        let _ = std::fs::remove_dir_all(&self.dir);
+        Err(Error::new(ErrorKind::InvalidArgument, text).with_context("field", "process.terminal"))
+    }
+
+    /// Makes the container, or leaves nothing behind.
+    fn make(mut self, size: Option<(u16, u16)>) -> Result<(Made, Found, Spec)> {
+        let mut session = None;
+        match self.fill(size, &mut session) {
+            Ok(master) => {
+                let Some(session) = session else { return Err(internal()) };
+                let found = Found { dir: self.dir.clone(), record: self.record.clone() };
+                Ok((Made { session, master }, found, self.spec))
+            }
+            Err(e) => {
+                if let Some(session) = session {
+                    session.abort();
+                }
+                let found = Found { dir: self.dir.clone(), record: self.record.clone() };
+                let _ = self.engine.destroy(&found);
+                Err(e)
+            }
+        }
+    }
+
+    fn fill(&mut self, size: Option<(u16, u16)>, session: &mut Option<Session>) -> Result<Option<OwnedFd>> {
+        let plan = self.plan(size)?;
+        self.record.namespaces = entered(&plan);
+        self.record.own_pids = plan.namespaces & libc::CLONE_NEWPID as u64 != 0;
+        let hooks: Vec<Option<containers_protocol::plan::Hook>> = plan
+            .steps
+            .iter()
+            .map(|step| match step {
+                Step::Hook(hook) if !hook.in_container => Some(hook.clone()),
+                _ => None,
+            })
+            .collect();
+        let (engine, id) = (self.engine, self.record.id.clone());
+        self.record.cgroup = Cgroup::create(&self.spec, &id, engine.driver(), engine.rootless)?;
+        for warning in self.record.cgroup.warnings() {
+            eprintln!("containers-oci: warning: {warning}");
+        }
+        let cgroup = &self.record.cgroup;
+        let running = session.insert(Session::start(&self.dir, |pid| cgroup.enter(pid))?);
+        let stdio = standard_streams()?;
+        let extra: Vec<OwnedFd> = preserved(self.options.preserve_fds)?;
+        let mut fds: Vec<BorrowedFd<'_>> = stdio.iter().map(AsFd::as_fd).collect();
+        fds.push(self.gate.as_fd());
+        fds.extend(extra.iter().map(AsFd::as_fd));
+        let corner = self.dir.as_path().into();
+        let create = Create { plan, corner, preserved: self.options.preserve_fds };
+        running.send(&Request::Create(Box::new(create)), &fds)?;
+        self.follow(running, &hooks)
+    }
+
+    /// Follows the process to its gate.
+    fn follow(
+        &mut self,
+        session: &mut Session,
+        hooks: &[Option<containers_protocol::plan::Hook>],
+    ) -> Result<Option<OwnedFd>> {
+        let (mut master, mut executing) = (None, false);
+        loop {
+            let news = session.next(&mut executing)?;
+            let Some((pid, _)) = &session.born else { return Err(internal()) };
+            let pid = *pid;
+            if self.record.init.is_none() {
+                self.record.init = Some(Identity::of(pid)?);
+            }
+            match news {
+                News::Master(fd) => match &self.options.console_socket {
+                    Some(path) => foreground::send_master(path, &fd)?,
+                    None => master = Some(fd),
+                },
+                News::Hook(step) => {
+                    self.record.save(&self.dir)?;
+                    let hook = hooks.get(step as usize).and_then(Option::as_ref).ok_or_else(internal)?;
+                    let done = run_planned(hook, &self.record.hook_state("creating", pid));
+                    session.answer(done)?;
+                }
+                News::Ready => break,
+                News::Closed => {
+                    let text = "the container's process was killed before it was ready";
+                    return Err(Error::new(ErrorKind::Conflict, text));
+                }
+            }
+        }
+        self.record.made = true;
+        self.record.save(&self.dir)?;
+        if let (Some(path), Some(init)) = (&self.options.pid_file, &self.record.init) {
+            write_pid(path, init.pid)?;
+        }
+        Ok(master)
+    }
+
+    fn plan(&self, size: Option<(u16, u16)>) -> Result<Plan> {
+        let configured = self.spec.process().as_ref().and_then(|p| p.console_size());
+        let configured = configured.map(|s| (s.height() as u16, s.width() as u16));
+        let setting = translate::Setting {
+            id: &self.record.id,
+            bundle: &self.record.bundle,
+            rootfs: self.record.rootfs.clone(),
+            no_pivot: self.options.no_pivot,
+            no_new_keyring: self.options.no_new_keyring,
+            rootless: self.engine.rootless,
+            gate: 3,
+            tty: self.terminal().then(|| configured.or(size).unwrap_or((0, 0))),
+            hook_state: &self.record.hook_state("created", 0),
+        };
+        translate::plan(&self.spec, &setting)
+    }
+}
+
+fn internal() -> Error {
+    Error::new(ErrorKind::Internal, format!("the helper program answered nonsense ({VERSION})"))
+}
+
+/// Namespaces that a further process enters.
+fn entered(plan: &Plan) -> u64 {
+    let joined = plan.extra.iter().flat_map(|e| &e.join).map(|(kind, _)| *kind);
+    joined.fold(plan.namespaces, |all, kind| all | kind)
+}
+
+/// Runs a hook of a plan in our namespaces.
+fn run_planned(hook: &containers_protocol::plan::Hook, state: &[u8]) -> Result<()> {
+    use std::os::unix::ffi::OsStrExt;
+    let planned = Hook {
+        path: hook.path.as_path(),
+        args: hook.args.iter().map(|a| std::ffi::OsStr::from_bytes(&a.0)).collect(),
+        env: hook.env.iter().filter_map(|e| std::str::from_utf8(&e.0).ok()).collect(),
+        timeout: hook.timeout_ms.map(std::time::Duration::from_millis),
+    };
+    planned.run(state)
+}
+
+/// Our standard streams; `/dev/null` for those that are closed.
+pub(crate) fn standard_streams() -> Result<Vec<OwnedFd>> {
+    let null = || open(c"/dev/null", OFlags::RDWR | OFlags::CLOEXEC, Mode::empty());
+    (0..3)
+        .map(|fd| crate::sys::duplicate(fd).or_else(|_| null().map_err(std::io::Error::from)))
+        .collect::<std::io::Result<_>>()
+        .map_err(|e| Error::io("can't pass the standard streams on", e))
+}
+
+/// Descriptors from 3 on.
+pub(crate) fn preserved(count: u32) -> Result<Vec<OwnedFd>> {
+    (0..count)
+        .map(|n| crate::sys::duplicate(3 + n as i32))
+        .collect::<std::io::Result<_>>()
+        .map_err(|e| Error::io("can't pass the preserved descriptors on", e))
+}
+
+/// Writes a process id so that nobody sees half of it.
+pub(crate) fn write_pid(path: &Path, pid: i32) -> Result<()> {
+    let failed =
+        |e| Error::io("the process id can't be written", e).with_context("path", path.display().to_string());
+    let name = path.file_name().ok_or_else(|| failed(std::io::ErrorKind::InvalidInput.into()))?;
+    let new = path.with_file_name(format!(".{}", name.to_string_lossy()));
+    std::fs::write(&new, pid.to_string()).and_then(|()| std::fs::rename(&new, path)).map_err(failed)
+}

@@ -1,0 +1,108 @@
+//! `kill` and `delete`.
+
+use super::Engine;
+use super::hooks::Hook;
+use super::record::{Found, lock_dir};
+use crate::{Error, ErrorKind, Result};
+use rustix::event::{PollFd, PollFlags, Timespec, poll};
+use std::time::{Duration, Instant};
+
+/// How long a killed container may take to be gone.
+const PATIENCE: Duration = Duration::from_secs(10);
+
+impl Engine {
+    /// Sends a signal to a container's first process, or with `all` to all of its processes.
+    pub fn kill(&self, id: &str, signal: i32, all: bool) -> Result<()> {
+        let found = self.find(id)?;
+        let running = match &found.record.init {
+            Some(init) => init.open()?,
+            None => None,
+        };
+        if all {
+            return match found.record.cgroup.kill(signal) {
+                Err(e) if running.is_some() => Err(e),
+                // Nothing is left to be signalled.
+                _ => Ok(()),
+            };
+        }
+        let (Some(_process), Some(init)) = (running, &found.record.init) else {
+            // Without a pid namespace of its own, others may have outlived the first process.
+            if !found.record.own_pids && found.record.cgroup.pids().is_ok_and(|pids| !pids.is_empty()) {
+                return found.record.cgroup.kill(signal);
+            }
+            return Err(Error::new(ErrorKind::NotRunning, "container not running"));
+        };
+        crate::sys::kill(init.pid, signal).map_err(|e| match e.raw_os_error() {
+            Some(libc::ESRCH) => Error::new(ErrorKind::NotRunning, "container not running"),
+            _ => Error::io(format!("signal {signal} can't be sent"), e),
+        })
+    }
+
+    /// Removes a stopped container; with `force`, ends it first, and one that does not exist is fine.
+    pub fn delete(&self, id: &str, force: bool) -> Result<()> {
+        let dir = self.dir(id)?;
+        let (found, _held) = match self.lock(id) {
+            Ok(locked) => locked,
+            Err(e) if force && matches!(e.kind(), ErrorKind::ContainerNotFound | ErrorKind::Corrupt) => {
+                // What a killed `create` left.
+                if dir.is_dir() {
+                    let _held = lock_dir(&dir)?;
+                    remove_dir(&dir)?;
+                }
+                return Ok(());
+            }
+            Err(e) => return Err(e),
+        };
+        match found.status() {
+            "stopped" | "creating" | "created" => {}
+            _ if force => {}
+            status => {
+                let text = format!("cannot delete container {id} that is not stopped: {status}");
+                return Err(Error::new(ErrorKind::Conflict, text));
+            }
+        }
+        self.destroy(&found)
+    }
+
+    /// Ends what is left of a container, and removes everything of it.
+    pub(crate) fn destroy(&self, found: &Found) -> Result<()> {
+        let deadline = Instant::now() + PATIENCE;
+        let cgroup = &found.record.cgroup;
+        if let Some(init) = &found.record.init
+            && let Some(process) = init.open()?
+        {
+            let _ = rustix::process::pidfd_send_signal(&process, rustix::process::Signal::KILL);
+            let _ = cgroup.thaw();
+            let mut fds = [PollFd::new(&process, PollFlags::IN)];
+            let limit = Timespec { tv_sec: PATIENCE.as_secs() as i64, tv_nsec: 0 };
+            if poll(&mut fds, Some(&limit)) == Ok(0) {
+                return Err(Error::new(ErrorKind::Io, "the container's process can't be killed"));
+            }
+        }
+        while cgroup.pids().is_ok_and(|pids| !pids.is_empty()) && Instant::now() < deadline {
+            let _ = cgroup.kill(libc::SIGKILL);
+            std::thread::sleep(Duration::from_millis(1));
+        }
+        cgroup.delete()?;
+        // The first process, if we are its parent, is no container's any more.
+        let hooks = found.spec().ok();
+        remove_dir(&found.dir)?;
+        let hooks = hooks.as_ref().and_then(|spec| spec.hooks().as_ref());
+        for hook in hooks.iter().flat_map(|h| h.poststop().iter().flatten()) {
+            if let Err(e) = Hook::of(hook).run(&found.record.hook_state("stopped", 0)) {
+                eprintln!("containers-oci: warning: poststop: {e}");
+            }
+        }
+        Ok(())
+    }
+}
+
+fn remove_dir(dir: &std::path::Path) -> Result<()> {
+    match std::fs::remove_dir_all(dir) {
+        Err(e) if e.kind() != std::io::ErrorKind::NotFound => {
+            Err(Error::io("the container's folder can't be removed", e)
+                .with_context("path", dir.display().to_string()))
+        }
+        _ => Ok(()),
+    }
+}

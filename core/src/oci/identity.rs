@@ -1,0 +1,79 @@
+//! A process that is told from a later one with the same id: pid, start time and boot.
+
+use crate::{Error, Result};
+use rustix::fd::OwnedFd;
+use rustix::process::{Pid, PidfdFlags, pidfd_open};
+use serde::{Deserialize, Serialize};
+
+/// A process of this machine.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub(crate) struct Identity {
+    /// Its id in our pid namespace.
+    pub(crate) pid: i32,
+    /// When it was started, in ticks since the boot.
+    pub(crate) start_time: u64,
+    /// Which boot.
+    pub(crate) boot_id: String,
+}
+
+impl Identity {
+    /// The identity of a process that can't go away meanwhile.
+    pub(crate) fn of(pid: i32) -> Result<Identity> {
+        let failed = |e| Error::io(format!("can't look at process {pid}"), e);
+        let (_, start_time) = stat(pid).map_err(failed)?;
+        Ok(Identity { pid, start_time, boot_id: boot_id() })
+    }
+
+    /// Whether it still runs; one that ended and waits for its parent does not.
+    pub(crate) fn is_alive(&self) -> bool {
+        let found = stat(self.pid);
+        let same =
+            found.is_ok_and(|(state, start)| start == self.start_time && !matches!(state, b'Z' | b'X'));
+        same && (self.boot_id.is_empty() || self.boot_id == boot_id())
+    }
+
+    /// A descriptor of it; `None`: it has ended.
+    pub(crate) fn open(&self) -> Result<Option<OwnedFd>> {
+        let Some(pid) = Pid::from_raw(self.pid) else { return Ok(None) };
+        match pidfd_open(pid, PidfdFlags::empty()) {
+            // Looked at after it was opened: the descriptor is of the process that was seen.
+            Ok(fd) => Ok(self.is_alive().then_some(fd)),
+            Err(rustix::io::Errno::SRCH) => Ok(None),
+            Err(e) => Err(Error::io("can't open the container's process", e.into())),
+        }
+    }
+}
+
+fn boot_id() -> String {
+    std::fs::read_to_string("/proc/sys/kernel/random/boot_id").unwrap_or_default().trim().to_owned()
+}
+
+/// State letter and start time.
+fn stat(pid: i32) -> std::io::Result<(u8, u64)> {
+    let text = std::fs::read(format!("/proc/{pid}/stat"))?;
+    let bad = || std::io::Error::from(std::io::ErrorKind::InvalidData);
+    // The name, in parentheses, may hold anything.
+    let end = text.iter().rposition(|b| *b == b')').ok_or_else(bad)?;
+    let rest = std::str::from_utf8(&text[end + 1..]).map_err(|_| bad())?;
+    let fields: Vec<&str> = rest.split_ascii_whitespace().collect();
+    /// `starttime` is field 22, and the state is field 3, the first after the name.
+    const START: usize = 22 - 3;
+    let state = fields.first().and_then(|s| s.bytes().next()).ok_or_else(bad)?;
+    let start = fields.get(START).and_then(|s| s.parse().ok()).ok_or_else(bad)?;
+    Ok((state, start))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_process_is_told_from_another_with_its_id() {
+        let own = Identity::of(std::process::id() as i32).unwrap();
+        assert!(own.is_alive() && own.open().unwrap().is_some());
+        let other = Identity { start_time: own.start_time + 1, ..own.clone() };
+        assert!(!other.is_alive() && other.open().unwrap().is_none());
+        assert!(!Identity { boot_id: "another".into(), ..own }.is_alive());
+    }
+}

@@ -1,0 +1,211 @@
+//! What is kept of a container: `state.json` in its folder, written and renamed.
+
+use super::cgroup::Cgroup;
+use super::identity::Identity;
+use super::{Engine, config};
+use crate::{Error, ErrorKind, Result};
+use oci_spec::runtime::Spec;
+use rustix::fd::OwnedFd;
+use rustix::fs::{FlockOperation, Mode, OFlags, flock, open};
+use serde::{Deserialize, Serialize};
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+
+/// The version of the specification that states and features name.
+pub(crate) const VERSION: &str = "1.3.0";
+
+/// The record of a container.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub(crate) struct Record {
+    pub(crate) oci_version: String,
+    pub(crate) id: String,
+    pub(crate) bundle: PathBuf,
+    pub(crate) rootfs: PathBuf,
+    /// RFC 3339.
+    pub(crate) created: String,
+    pub(crate) owner: String,
+    #[serde(default)]
+    pub(crate) annotations: BTreeMap<String, String>,
+    /// Its first process; `None`: there is none yet.
+    pub(crate) init: Option<Identity>,
+    /// The start has come as far as the gate.
+    pub(crate) made: bool,
+    pub(crate) cgroup: Cgroup,
+    /// `CLONE_NEW*` flags of what a further process enters.
+    pub(crate) namespaces: u64,
+    /// It is process 1 of a pid namespace of its own.
+    pub(crate) own_pids: bool,
+    pub(crate) no_new_keyring: bool,
+}
+
+/// The state of a container, as `state` prints it.
+#[derive(Clone, Debug, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct State {
+    /// Version of the specification.
+    pub oci_version: String,
+    /// Id.
+    pub id: String,
+    /// Process id; 0 when it is stopped.
+    pub pid: i32,
+    /// `creating`, `created`, `running`, `paused` or `stopped`.
+    pub status: &'static str,
+    /// Bundle.
+    pub bundle: PathBuf,
+    /// Root file system.
+    pub rootfs: PathBuf,
+    /// When it was created.
+    pub created: String,
+    /// Annotations of the configuration.
+    #[serde(skip_serializing_if = "BTreeMap::is_empty")]
+    pub annotations: BTreeMap<String, String>,
+    /// Name of the owner.
+    pub owner: String,
+}
+
+impl Record {
+    /// Where the container is in its life. Only the kernel is asked.
+    pub(crate) fn status(&self, dir: &Path) -> &'static str {
+        let Some(init) = &self.init else { return "creating" };
+        if !init.is_alive() {
+            "stopped"
+        } else if !self.made {
+            "creating"
+        } else if fifo(dir).exists() {
+            "created"
+        } else if self.cgroup.frozen().unwrap_or(false) {
+            "paused"
+        } else {
+            "running"
+        }
+    }
+
+    /// Its state.
+    pub(crate) fn state(&self, dir: &Path) -> State {
+        let status = self.status(dir);
+        let pid = self.init.as_ref().map_or(0, |init| init.pid);
+        State {
+            oci_version: self.oci_version.clone(),
+            id: self.id.clone(),
+            pid: if status == "stopped" { 0 } else { pid },
+            status,
+            bundle: self.bundle.clone(),
+            rootfs: self.rootfs.clone(),
+            created: self.created.clone(),
+            annotations: self.annotations.clone(),
+            owner: self.owner.clone(),
+        }
+    }
+
+    /// The state document for hooks.
+    pub(crate) fn hook_state(&self, status: &str, pid: i32) -> Vec<u8> {
+        let mut document = serde_json::json!({
+            "ociVersion": self.oci_version,
+            "id": self.id,
+            "status": status,
+            "pid": pid,
+            "bundle": self.bundle,
+        });
+        if !self.annotations.is_empty() {
+            document["annotations"] = serde_json::json!(self.annotations);
+        }
+        document.to_string().into_bytes()
+    }
+
+    /// Writes it into the container's folder.
+    pub(crate) fn save(&self, dir: &Path) -> Result<()> {
+        let failed = |e: std::io::Error| {
+            Error::io("the container's state can't be written", e)
+                .with_context("path", dir.display().to_string())
+        };
+        let text = serde_json::to_vec(self).map_err(|e| failed(e.into()))?;
+        let (new, file) = (dir.join("state.json.new"), dir.join("state.json"));
+        std::fs::write(&new, text).and_then(|()| std::fs::rename(&new, &file)).map_err(failed)
+    }
+}
+
+/// The fifo of a container that waits for its start.
+pub(crate) fn fifo(dir: &Path) -> PathBuf {
+    dir.join("exec.fifo")
+}
+
+/// A container found by its id.
+pub(crate) struct Found {
+    /// Its folder.
+    pub(crate) dir: PathBuf,
+    /// Its record.
+    pub(crate) record: Record,
+}
+
+impl Found {
+    /// Where it is in its life.
+    pub(crate) fn status(&self) -> &'static str {
+        self.record.status(&self.dir)
+    }
+
+    /// The configuration it was created with.
+    pub(crate) fn spec(&self) -> Result<Spec> {
+        config::load(&self.dir)
+    }
+}
+
+impl Engine {
+    /// Finds a container.
+    pub(crate) fn find(&self, id: &str) -> Result<Found> {
+        let dir = self.dir(id)?;
+        let missing = || Error::new(ErrorKind::ContainerNotFound, "container does not exist");
+        match std::fs::read(dir.join("state.json")) {
+            Ok(text) => Ok(Found { record: parse(&text, &dir)?, dir }),
+            Err(e) if e.kind() == std::io::ErrorKind::NotFound => Err(missing()),
+            Err(e) => Err(Error::io("the container's state can't be read", e)),
+        }
+    }
+
+    /// Finds a container and keeps others from changing it while the descriptor is open.
+    pub(crate) fn lock(&self, id: &str) -> Result<(Found, OwnedFd)> {
+        let dir = self.dir(id)?;
+        let held = match lock_dir(&dir) {
+            Err(e) if e.kind() == ErrorKind::PathNotFound => {
+                return Err(Error::new(ErrorKind::ContainerNotFound, "container does not exist"));
+            }
+            other => other?,
+        };
+        Ok((self.find(id)?, held))
+    }
+
+    /// All containers, by id.
+    pub(crate) fn all(&self) -> Result<Vec<Found>> {
+        let entries = match std::fs::read_dir(&self.root) {
+            Ok(entries) => entries,
+            Err(e) if e.kind() == std::io::ErrorKind::NotFound => return Ok(Vec::new()),
+            Err(e) => return Err(Error::io("the root can't be read", e)),
+        };
+        let mut names: Vec<String> =
+            entries.flatten().filter_map(|e| e.file_name().into_string().ok()).collect();
+        names.sort();
+        // One that goes away meanwhile, or is not there yet, is no container.
+        Ok(names.iter().filter_map(|id| self.find(id).ok()).collect())
+    }
+}
+
+/// Locks a container's folder.
+pub(crate) fn lock_dir(dir: &Path) -> Result<OwnedFd> {
+    let how = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::CLOEXEC;
+    let failed = |e: rustix::io::Errno| Error::io("the container's folder can't be locked", e.into());
+    let fd = open(dir, how, Mode::empty()).map_err(failed)?;
+    loop {
+        match flock(&fd, FlockOperation::LockExclusive) {
+            Err(rustix::io::Errno::INTR) => continue,
+            other => return other.map(|()| fd).map_err(failed),
+        }
+    }
+}
+
+fn parse(text: &[u8], dir: &Path) -> Result<Record> {
+    serde_json::from_slice(text).map_err(|e| {
+        Error::new(ErrorKind::Corrupt, "the container's state is damaged; delete it with --force")
+            .with_context("path", dir.join("state.json").display().to_string())
+            .with_source(e)
+    })
+}

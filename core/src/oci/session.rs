@@ -1,0 +1,158 @@
+//! One use of the one-shot helper.
+
+use crate::runtime::helper;
+use crate::{Error, ErrorKind, Result};
+use containers_protocol::control::Failure;
+use containers_protocol::launch::SOCKET;
+use containers_protocol::oneshot::{ARGUMENT, Report, Request};
+use containers_protocol::wire;
+use rustix::fd::{AsFd, BorrowedFd, OwnedFd};
+use rustix::net::{AddressFamily, SocketFlags, SocketType, socketpair};
+use std::collections::VecDeque;
+use std::path::Path;
+
+/// A helper, and the process that it makes.
+pub(crate) struct Session {
+    sock: OwnedFd,
+    helper: Option<i32>,
+    /// The process: id and pidfd.
+    pub(crate) born: Option<(i32, OwnedFd)>,
+    early: VecDeque<(Report, Vec<OwnedFd>)>,
+}
+
+/// What a process that starts has to say.
+pub(crate) enum News {
+    /// The master of its terminal.
+    Master(OwnedFd),
+    /// A step's hook is due.
+    Hook(u32),
+    /// It waits at the gate.
+    Ready,
+    /// It runs, or is gone: [`Session::executing`].
+    Closed,
+}
+
+impl Session {
+    /// Starts a helper; `enter` is told its process id before it does anything.
+    pub(crate) fn start(private: &Path, enter: impl FnOnce(i32) -> Result<()>) -> Result<Session> {
+        let exe = helper::executable(private)?;
+        let pair = socketpair(AddressFamily::UNIX, SocketType::SEQPACKET, SocketFlags::CLOEXEC, None);
+        let (ours, theirs) = pair.map_err(|e| Error::io("can't make a socket", e.into()))?;
+        let spawned =
+            crate::sys::spawn::spawn(exe.as_fd(), &["containers-init", ARGUMENT], theirs.as_fd(), SOCKET);
+        let pid = spawned.map_err(|e| Error::io("the helper program can't be started", e))?;
+        let session = Session { sock: ours, helper: Some(pid), born: None, early: VecDeque::new() };
+        enter(pid)?;
+        Ok(session)
+    }
+
+    /// Tells the helper what to do.
+    pub(crate) fn send(&self, request: &Request, fds: &[BorrowedFd<'_>]) -> Result<()> {
+        wire::send_postcard(&self.sock, request, fds)
+            .map_err(|e| Error::io("the helper program ended early", e))
+    }
+
+    /// The next news. A failure of the process is an error.
+    pub(crate) fn next(&mut self, executing: &mut bool) -> Result<News> {
+        loop {
+            // Its helper may tell of a process later than the process speaks.
+            let next = if self.born.is_some() { self.early.pop_front() } else { None };
+            let (report, fds) = match next {
+                Some(early) => early,
+                None => match self.receive()? {
+                    Some(message) => message,
+                    None if self.born.is_some() => return Ok(News::Closed),
+                    None => {
+                        return Err(Error::new(
+                            ErrorKind::Internal,
+                            "the helper program ended without a word",
+                        ));
+                    }
+                },
+            };
+            match report {
+                Report::Joined { pid } => {
+                    self.born = fds.into_iter().next().map(|pidfd| (pid, pidfd));
+                    self.reap();
+                }
+                Report::Failed(failed) => return Err(describe(failed)),
+                other if self.born.is_none() => self.early.push_back((other, fds)),
+                Report::Master => {
+                    if let Some(master) = fds.into_iter().next() {
+                        return Ok(News::Master(master));
+                    }
+                }
+                Report::Hook { step } => return Ok(News::Hook(step)),
+                Report::Ready => return Ok(News::Ready),
+                Report::Executing => *executing = true,
+                Report::NeedMaps => {}
+            }
+        }
+    }
+
+    fn receive(&self) -> Result<Option<(Report, Vec<OwnedFd>)>> {
+        let failed = |e| Error::io("can't hear the helper program", e);
+        let Some(message) = wire::recv(&self.sock).map_err(failed)? else { return Ok(None) };
+        let report = wire::from_postcard(&message.payload).map_err(failed)?;
+        Ok(Some((report, message.fds)))
+    }
+
+    /// Answers a hook.
+    pub(crate) fn answer(&self, hook: Result<()>) -> Result<()> {
+        let sent = match hook {
+            Ok(()) => wire::send(&self.sock, b"", &[]),
+            Err(e) => {
+                let failed = Failure { step: "hook".into(), detail: e.to_string(), ..Failure::default() };
+                wire::send_postcard(&self.sock, &failed, &[])
+            }
+        };
+        sent.map_err(|e| Error::io("the container's process is gone", e))
+    }
+
+    fn reap(&mut self) {
+        if let Some(pid) = self.helper.take() {
+            crate::sys::spawn::reap(pid);
+        }
+    }
+
+    /// Ends the process that was made, if it was, and reaps it.
+    pub(crate) fn abort(mut self) {
+        if let Some((pid, pidfd)) = self.born.take() {
+            let _ = rustix::process::pidfd_send_signal(&pidfd, rustix::process::Signal::KILL);
+            crate::sys::spawn::reap(pid);
+        }
+    }
+}
+
+impl Drop for Session {
+    fn drop(&mut self) {
+        // It ends when it sees the socket close, unless it has ended.
+        let _ = rustix::net::shutdown(&self.sock, rustix::net::Shutdown::Both);
+        self.reap();
+    }
+}
+
+/// The error for a process that could not be started, in words that engines look for.
+fn describe(failed: Failure) -> Error {
+    if failed.step != "exec" {
+        return crate::container::failure::describe(failed);
+    }
+    let path = &failed.path;
+    let reason = match failed.errno {
+        0 | libc::ENOENT if !path.contains('/') => "executable file not found in $PATH".to_owned(),
+        libc::ENOENT => format!("stat {path}: no such file or directory"),
+        libc::EACCES | libc::EPERM | libc::EISDIR => "permission denied".to_owned(),
+        libc::ENOEXEC => "exec format error".to_owned(),
+        libc::E2BIG => "argument list too long".to_owned(),
+        0 => failed.detail.clone(),
+        errno => std::io::Error::from_raw_os_error(errno).to_string(),
+    };
+    let kind =
+        if failed.errno == libc::E2BIG { ErrorKind::InvalidArgument } else { ErrorKind::CommandNotFound };
+    let text = format!("unable to start container process: exec: {path:?}: {reason}");
+    let error = Error::new(kind, text);
+    match failed.errno {
+        0 => error,
+        errno => error.with_context("errno", errno.to_string()),
+    }
+}
