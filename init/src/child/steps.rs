@@ -3,7 +3,7 @@
 use super::report::Reporter;
 use super::root::{Root, attach};
 use super::{Child, dev, entries, extra, hook, leave, mounts};
-use crate::failure::Context;
+use crate::failure::{Context, coded};
 use crate::fs;
 use crate::overlay::{self, Ids};
 use crate::place::Place;

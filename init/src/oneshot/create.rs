@@ -146,6 +146,8 @@ fn become_container(
         read_only: None,
         stdio,
         fds,
+        namespaces: &[],
+        files: &[],
         tasks: &[],
         args,
         parent: None,
