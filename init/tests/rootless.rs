@@ -84,6 +84,30 @@ fn a_single_id_is_enough() {
 }
 
 #[test]
+fn ids_that_are_not_mapped_are_named_with_the_fix() {
+    if !may_run() {
+        return;
+    }
+    let launcher = launcher(single(), USER);
+    for (user, groups) in [("1000", None), ("0:1000", None), ("1000:1000", None), ("0", Some("1000"))] {
+        let mut plan = plan(&launcher, "id");
+        plan.process.user = user.into();
+        plan.process.groups.extend(groups.map(str::to_owned));
+        let failed = launcher.run(&plan).unwrap_err();
+        assert_eq!(
+            (failed.code.as_str(), failed.step.as_str()),
+            ("unsupported", "user"),
+            "{user}: {failed:?}"
+        );
+        assert!(failed.path.contains("1000"), "{failed:?}");
+        for fix in ["/etc/subuid", "/etc/subgid", "uidmap"] {
+            assert!(failed.detail.contains(fix), "{failed:?}");
+        }
+    }
+    launcher.settle();
+}
+
+#[test]
 fn its_files_are_deleted() {
     if !may_run() {
         return;

@@ -85,7 +85,7 @@ fn set_identity(who: &Identity, asked_for_groups: bool) -> Result<(), Failure> {
             Ok(()) | Err(Errno::PERM) => {}
             Err(e) => return Err(failure("user", b"groups", e)),
         },
-        other => other.at("user", format!("{:?}", who.groups).as_bytes())?,
+        other => other.map_err(|e| no_such_id("group", &format!("{:?}", who.groups), e))?,
     }
     let (uid, gid) = (Uid::from_raw(who.uid), Gid::from_raw(who.gid));
     // The helper runs as root of its user namespace, in all of the ids.
@@ -93,17 +93,20 @@ fn set_identity(who: &Identity, asked_for_groups: bool) -> Result<(), Failure> {
         return Ok(());
     }
     security::keep_caps(true).during("user")?;
-    set_thread_res_gid(gid, gid, gid).map_err(|e| no_such_id("group", who.gid, e))?;
-    set_thread_res_uid(uid, uid, uid).map_err(|e| no_such_id("user", who.uid, e))?;
+    set_thread_res_gid(gid, gid, gid).map_err(|e| no_such_id("group", &who.gid.to_string(), e))?;
+    set_thread_res_uid(uid, uid, uid).map_err(|e| no_such_id("user", &who.uid.to_string(), e))?;
     security::keep_caps(false).during("user")
 }
 
-/// An id that the user namespace does not have is the caller's mistake.
-fn no_such_id(kind: &str, id: u32, errno: Errno) -> Failure {
-    let mut f = failure("user", id.to_string().as_bytes(), errno);
-    if errno == Errno::INVAL {
-        f.code = "invalid_argument".into();
-        f.detail = format!("{kind} id {id} is not mapped in the container's user namespace");
+/// An id that the user namespace does not have: nothing is wrong with it, but the machine grants too few.
+fn no_such_id(kind: &str, id: &str, errno: Errno) -> Failure {
+    let mut f = failure("user", id.as_bytes(), errno);
+    if matches!(errno, Errno::INVAL | Errno::PERM) {
+        f.code = "unsupported".into();
+        f.detail = format!(
+            "{kind} id {id} is not mapped in the container's user namespace: give the caller a range that has \
+             it in /etc/subuid and /etc/subgid, and install newuidmap (Debian: package uidmap)"
+        );
     }
     f
 }
