@@ -98,3 +98,41 @@ fn is_delegated(dir: &Path) -> bool {
         .iter()
         .any(|name| rustix::fs::getxattr(dir, *name, &mut value).is_ok_and(|n| value[..n] == *b"1"))
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_scope_holds_the_launcher_and_goes_with_it() {
+        let v2 = super::super::hierarchy::visible().into_iter().find(|h| h.v2);
+        let (true, true, Some(v2)) = (systemd::is_running(), rustix::process::geteuid().is_root(), v2) else {
+            return println!("skipped: it needs root, systemd and cgroup v2");
+        };
+        let own = super::super::hierarchy::own();
+        let own = super::super::hierarchy::place(&v2, &own[""]);
+        let wanted = Wanted { mount: v2.mount, own, root_hash: "0123456789abcdef".into() };
+        assert_eq!(wanted.delegated(), None);
+        let mut launcher = std::process::Command::new("sleep").arg("1000").spawn().unwrap();
+        let launcher_id = launcher.id() as i32;
+        let mut cgroups = Cgroups { scope: Some(wanted.clone()), ..Cgroups::none("") };
+        assert!(cgroups.wants_scope());
+        cgroups.adopt(launcher_id, &format!("l-{launcher_id}"));
+        assert!(cgroups.version == "v2" && cgroups.has("memory") && cgroups.has("pids"), "{cgroups:?}");
+        let folder = cgroups.folders().remove(0);
+        let scope = folder.ancestors().nth(2).unwrap().to_owned();
+        let members = |dir: &Path| fs::read_to_string(dir.join("cgroup.procs")).unwrap();
+        assert_eq!(members(&scope.join(LEAF)).trim(), launcher_id.to_string());
+        assert_eq!(members(&scope), "");
+        assert!(is_delegated(&scope));
+        // Whoever is inside may go on below it.
+        let inside = Wanted { own: scope.join(LEAF), ..wanted };
+        let same = inside.delegated().and_then(|top| inside.below(&top).ok()).unwrap();
+        assert_eq!(same.folders(), cgroups.folders());
+        launcher.kill().unwrap();
+        launcher.wait().unwrap();
+        while scope.exists() {
+            std::thread::yield_now();
+        }
+    }
+}
