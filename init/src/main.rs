@@ -13,7 +13,6 @@ mod failure;
 mod fs;
 mod host;
 mod launcher;
-#[allow(dead_code, reason = "the one-shot helper comes next")]
 mod netlink;
 mod oneshot;
 mod overlay;

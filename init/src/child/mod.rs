@@ -15,7 +15,6 @@ mod hook;
 pub mod join;
 mod leave;
 pub mod mounts;
-#[allow(dead_code, reason = "the one-shot helper comes next")]
 pub mod net_devices;
 mod pid1;
 pub mod report;

@@ -2,7 +2,7 @@
 
 use crate::child::report::Reporter;
 use crate::child::root::attach;
-use crate::child::{Child, Scratch, entries, extra, mounts};
+use crate::child::{Child, Scratch, entries, extra, mounts, net_devices};
 use crate::failure::{Context, coded, failure};
 use crate::launcher::userns;
 use crate::place::{self, Corner, Place};
@@ -35,11 +35,13 @@ pub fn create(create: &Create, reporter: &mut Reporter, fds: &[OwnedFd]) -> Resu
     if let Some(score) = plan.process.oom_score_adj.filter(|_| in_userns(plan)) {
         extra::set_oom_score(score)?;
     }
+    let mut gift = None;
     if let Some(extra) = &plan.extra {
+        gift = net_devices::find(extra)?;
         enter(extra)?;
         set_time(plan, extra)?;
     }
-    let maps = match plan.namespaces & NEWUSER != 0 {
+    let maps = match plan.namespaces & NEWUSER != 0 || gift.is_some() {
         true => Some(pipe_with(PipeFlags::CLOEXEC).during("userns")?),
         false => None,
     };
@@ -55,9 +57,16 @@ pub fn create(create: &Create, reporter: &mut Reporter, fds: &[OwnedFd]) -> Resu
         Forked::Parent { pid, pidfd } => {
             reporter.send_joined(pid, &pidfd)?;
             let Some((_, go)) = maps else { return Ok(()) };
-            let written = userns::write_maps(pid, &plan.id_maps.clone().unwrap_or_default());
-            // Without maps, the process ends when it sees the pipe close.
-            written.and_then(|()| rustix::io::write(go, b"0").map(drop).during("userns"))
+            // On a failure, the process ends when it sees the pipe close.
+            if plan.namespaces & NEWUSER != 0 {
+                userns::write_maps(pid, &plan.id_maps.clone().unwrap_or_default())?;
+            }
+            if let Some(gift) = gift {
+                let path = format!("/proc/{pid}/ns/net");
+                let space = openat(CWD, &path, OFlags::RDONLY | OFlags::CLOEXEC, Mode::empty());
+                gift.give(&space.at("net_devices", path.as_bytes())?)?;
+            }
+            rustix::io::write(go, b"0").map(drop).during("userns")
         }
     }
 }
@@ -174,10 +183,12 @@ fn prepare(create: &Create, wait: Option<OwnedFd>) -> Result<(Place, Corner), Fa
     if let Some(wait) = wait {
         match rustix::io::read(&wait, &mut [0u8; 1]) {
             Ok(1) => {}
-            Ok(_) => return Err(coded("", "userns", b"", "the id maps could not be written")),
+            Ok(_) => return Err(coded("", "userns", b"", "the helper could not set up the namespaces")),
             Err(e) => return Err(failure("userns", b"", e)),
         }
-        userns::become_root()?;
+        if create.plan.namespaces & NEWUSER != 0 {
+            userns::become_root()?;
+        }
     }
     let userns = in_userns(&create.plan);
     // What the host mounts later still arrives; nothing leaves.
