@@ -201,3 +201,8 @@ fn root_identity() -> Result<(u32, u32, u64, u64), Errno> {
     let stat = statx(CWD, c"/", AtFlags::empty(), wanted)?;
     Ok((stat.stx_dev_major, stat.stx_dev_minor, stat.stx_ino, stat.stx_mnt_id))
 }
+
+/// The paths of a corner that is not made, for a container that has no mounts of its own.
+pub fn unmade(at: &[u8]) -> Result<Paths, Errno> {
+    Paths::below(at)
+}

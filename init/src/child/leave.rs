@@ -72,7 +72,7 @@ pub fn enter(child: &Child<'_>, extra: &Extra, path: &[u8]) -> Result<Root, Fail
 
 /// Makes the mount that a path lies in private: what is mounted there later is nobody else's business, and the
 /// root could not be left otherwise.
-fn close_off(path: &[u8]) -> Result<(), Errno> {
+pub fn close_off(path: &[u8]) -> Result<(), Errno> {
     let stat = statx(CWD, path, AtFlags::empty(), StatxFlags::MNT_ID)?;
     let file = openat(host_proc()?, c"self/mountinfo", OFlags::RDONLY | OFlags::CLOEXEC, Mode::empty())?;
     let mut mounts = String::new();

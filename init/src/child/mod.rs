@@ -13,7 +13,7 @@ pub mod extra;
 mod gate;
 mod hook;
 pub mod join;
-mod leave;
+pub mod leave;
 pub mod mounts;
 pub mod net_devices;
 mod pid1;

@@ -2,7 +2,7 @@
 
 use crate::child::report::Reporter;
 use crate::child::root::attach;
-use crate::child::{Child, Scratch, entries, extra, mounts, net_devices};
+use crate::child::{Child, Scratch, entries, extra, leave, mounts, net_devices};
 use crate::failure::{Context, coded, failure};
 use crate::launcher::userns;
 use crate::place::{self, Corner, Place};
@@ -26,9 +26,6 @@ const NEWTIME: u64 = libc::CLONE_NEWTIME as u64;
 /// Makes the process.
 pub fn create(create: &Create, reporter: &mut Reporter, fds: &[OwnedFd]) -> Result<(), Failure> {
     let plan = &create.plan;
-    if plan.namespaces & NEWNS == 0 {
-        return Err(coded("unsupported", "plan", b"", "a container needs a mount namespace of its own"));
-    }
     let args = CStrings::new(plan.process.args.iter().map(|a| a.0.as_slice())).at("exec", b"arguments")?;
     let env = CStrings::new(plan.process.env.iter().map(|a| a.0.as_slice())).at("exec", b"environment")?;
     let opened = Opened { entries: entries::prepare(plan)?, root: root_of(plan)? };
@@ -96,15 +93,22 @@ fn enter(extra: &Extra) -> Result<(), Failure> {
         let fd = openat(CWD, &*path.0, how, Mode::empty()).at("namespace", &path.0)?;
         opened.push((*kind, path, fd));
     }
-    // The user namespace gives the rights to enter the others.
-    opened.sort_by_key(|(kind, ..)| *kind != NEWUSER);
+    // Some belong to the machine, and rights over those end in a user namespace; for others the rights begin
+    // there.
+    opened.sort_by_key(|(kind, ..)| *kind == NEWUSER);
+    let user = opened.pop_if(|(kind, ..)| *kind == NEWUSER);
+    let mut later = Vec::new();
     for (kind, path, fd) in opened {
-        process::setns(&fd, kind).at("namespace", &path.0)?;
-        if kind == NEWUSER {
-            userns::become_root()?;
+        match process::setns(&fd, kind) {
+            Err(Errno::PERM) if user.is_some() => later.push((kind, path, fd)),
+            done => done.at("namespace", &path.0)?,
         }
     }
-    Ok(())
+    if let Some((kind, path, fd)) = user {
+        process::setns(&fd, kind).at("namespace", &path.0)?;
+        userns::become_root()?;
+    }
+    later.iter().try_for_each(|(kind, path, fd)| process::setns(fd, *kind).at("namespace", &path.0))
 }
 
 /// Leaves for a new time namespace; its clocks can be set until a process is born there.
@@ -168,6 +172,12 @@ fn become_container(
     child.run(scratch, reporter)
 }
 
+/// Whether the container has a mount namespace that is not the machine's.
+fn has_own_mounts(plan: &Plan) -> bool {
+    let joined = plan.extra.as_ref().is_some_and(|e| e.join.iter().any(|(kind, _)| *kind == NEWNS));
+    joined || plan.namespaces & NEWNS != 0
+}
+
 /// Whether the container lives in a user namespace, its own or one that it joins.
 fn in_userns(plan: &Plan) -> bool {
     let joined = plan.extra.as_ref().is_some_and(|e| e.join.iter().any(|(kind, _)| *kind == NEWUSER));
@@ -190,10 +200,17 @@ fn prepare(create: &Create, wait: Option<OwnedFd>) -> Result<(Place, Corner), Fa
             userns::become_root()?;
         }
     }
+    if !has_own_mounts(&create.plan) {
+        // Nothing of the machine's may be covered: the steps of such a plan need no corner.
+        return Ok((Place::Own(place::unmade(at).at("setup", at)?), Corner::Paths));
+    }
     let userns = in_userns(&create.plan);
     // What the host mounts later still arrives; nothing leaves.
     let downstream = MountPropagationFlags::REC | MountPropagationFlags::DOWNSTREAM;
-    mount_change(c"/", downstream).during("mount namespace")?;
+    match create.plan.extra.as_ref().is_some_and(|e| e.propagation & libc::MS_SHARED != 0) {
+        true => leave::close_off(at).at("setup", at)?,
+        false => mount_change(c"/", downstream).during("mount namespace")?,
+    }
     let corner = place::make(userns).at("setup", at)?;
     attach(&corner, &point).at("setup", at)?;
     let paths = place::finish_own(&corner, at, userns).at("setup", at)?;

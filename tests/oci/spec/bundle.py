@@ -100,8 +100,7 @@ class Bundle:
         return subprocess.run(
             [RUNTIME, "--root", str(self.state), *args],
             stdin=subprocess.DEVNULL,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.PIPE,
+            capture_output=True,
             text=True,
             timeout=60,
             **more,

@@ -96,10 +96,10 @@ def test_cgroup(bundle):
 def test_copy_up(bundle):
     (bundle.rootfs / "full/sub").mkdir(parents=True)
     (bundle.rootfs / "full/sub/file").write_text("kept\n")
-    (bundle.rootfs / "full/sub/file").chmod(0o4711)
     os.chown(bundle.rootfs / "full/sub/file", 5, 6)
+    (bundle.rootfs / "full/sub/file").chmod(0o4755)
     bundle.mount("/full", "tmpfs", options=["tmpcopyup"])
-    assert bundle.sh("cat /full/sub/file; stat -c %a:%u:%g /full/sub/file; rm /full/sub/file") == "kept\n4711:5:6\n"
+    assert bundle.sh("cat /full/sub/file; stat -c %a:%u:%g /full/sub/file; rm /full/sub/file") == "kept\n4755:5:6\n"
     assert (bundle.rootfs / "full/sub/file").exists()
 
 
@@ -139,9 +139,7 @@ def test_masked_and_read_only_paths(bundle):
     (bundle.rootfs / "secrets/one").write_text("s")
     bundle.linux["maskedPaths"] = ["/secret", "/secrets", "/proc/kcore", "/no/such"]
     bundle.linux["readonlyPaths"] = ["/proc/sys", "/etc", "/no/such"]
-    script = (
-        "cat /secret; ls -A /secrets; for f in /etc /secrets; do touch $f/x 2>&1; done; true"
-    )
+    script = "cat /secret; ls -A /secrets; for f in /etc /secrets; do touch $f/x 2>&1; done; true"
     out = bundle.sh(script)
     assert out.count("\n") == out.count("Read-only") == 2, out
 

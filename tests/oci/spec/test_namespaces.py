@@ -118,3 +118,23 @@ def test_network_devices(bundle):
         bundle.fails("nosuchdev")
     finally:
         subprocess.run(["ip", "link", "del", names[0]], stderr=subprocess.DEVNULL)
+
+
+def test_a_mount_namespace_by_path(bundle):
+    process = subprocess.Popen(["unshare", "--mount", "sleep", "300"])
+    try:
+        while os.readlink(f"/proc/{process.pid}/ns/mnt") == os.readlink("/proc/self/ns/mnt"):
+            time.sleep(0.01)
+        bundle.namespace("mount", path=f"/proc/{process.pid}/ns/mnt")
+        assert bundle.sh("ls /etc") == "group\npasswd\n"
+    finally:
+        process.kill()
+        process.wait()
+
+
+def test_the_runtimes_mount_namespace(bundle):
+    bundle.without("mount")
+    bundle.config["mounts"] = []
+    for name in ("null", "zero", "full", "random", "urandom", "tty"):
+        (bundle.rootfs / "dev" / name).unlink(missing_ok=True)
+    assert bundle.sh("ls /etc; pwd") == "group\npasswd\n/\n"
