@@ -1,0 +1,237 @@
+"""containers-oci's commands, on a busybox bundle."""
+
+from __future__ import annotations
+
+import array
+import json
+import os
+import shutil
+import signal
+import socket
+import subprocess
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+REPOSITORY = Path(__file__).resolve().parents[3]
+PROGRAM = os.environ.get("CONTAINERS_OCI") or str(
+    REPOSITORY / "target" / os.environ.get("CONTAINERS_TEST_PROFILE", "release") / "containers-oci"
+)
+pytestmark = pytest.mark.skipif(
+    os.geteuid() != 0 or not shutil.which("busybox"), reason="needs root and busybox-static"
+)
+
+
+class Oci:
+    """Runs the program on one root, with one bundle."""
+
+    def __init__(self, folder: Path) -> None:
+        self.root = folder / "root"
+        self.bundle = folder / "bundle"
+        binaries = self.bundle / "rootfs/bin"
+        binaries.mkdir(parents=True)
+        shutil.copy(str(shutil.which("busybox")), binaries / "busybox")
+        for name in ("sh", "true", "false", "cat", "echo", "sleep", "id", "ls", "tty", "stty"):
+            (binaries / name).symlink_to("busybox")
+        (self.bundle / "rootfs/notes").write_text("no program")
+        self("spec", cwd=self.bundle)
+        self.change(lambda c: c["process"].update(terminal=False, args=["sleep", "1000"]))
+
+    def change(self, edit: Callable[[dict[str, Any]], Any]) -> None:
+        path = self.bundle / "config.json"
+        config = json.loads(path.read_text())
+        edit(config)
+        path.write_text(json.dumps(config))
+
+    def command(self, *args: str) -> None:
+        self.change(lambda c: c["process"].update(args=list(args)))
+
+    def __call__(
+        self, *args: str, code: int = 0, globals_: tuple[str, ...] = (), **how: Any
+    ) -> subprocess.CompletedProcess[bytes]:
+        how.setdefault("cwd", self.bundle if self.bundle.joinpath("config.json").exists() else None)
+        if "input" not in how and "stdin" not in how:
+            how["stdin"] = subprocess.DEVNULL
+        done = subprocess.run(
+            [PROGRAM, "--root", str(self.root), *globals_, *args],
+            stdout=subprocess.PIPE, stderr=subprocess.PIPE, timeout=60, check=False, **how,
+        )  # fmt: skip
+        assert done.returncode == code, (args, done)
+        return done
+
+    def state(self, name: str) -> dict[str, Any]:
+        return dict(json.loads(self("state", name).stdout))
+
+    def detached(self, name: str) -> None:
+        """Runs it detached; its streams lead nowhere, as an engine's would."""
+        subprocess.run(
+            [PROGRAM, "--root", str(self.root), "run", "-d", name],
+            cwd=self.bundle, stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL,
+            timeout=60, check=True,
+        )  # fmt: skip
+
+    def until(self, name: str, status: str) -> None:
+        for _ in range(500):
+            if self.state(name)["status"] == status:
+                return
+            time.sleep(0.01)
+        raise AssertionError((status, self.state(name)))
+
+
+@pytest.fixture
+def oci(tmp_path: Path) -> Iterator[Oci]:
+    """A root and a bundle; what is left in the end is removed."""
+    oci = Oci(tmp_path)
+    yield oci
+    for name in oci("list", "-q").stdout.decode().split():
+        oci("delete", "-f", name)
+    assert not oci.root.exists() or not list(oci.root.iterdir())
+
+
+def test_run_has_streams_and_exit_codes(oci: Oci) -> None:
+    oci.command("sh", "-c", "cat; echo err >&2; exit 3")
+    done = oci("run", "c", code=3, input=b"hello")
+    assert (done.stdout, done.stderr) == (b"hello", b"err\n")
+    oci.command("sh", "-c", "kill -9 $$")
+    oci.change(lambda c: c["linux"].update(namespaces=[n for n in c["linux"]["namespaces"] if n["type"] != "pid"]))
+    oci("run", "c", code=137)
+    assert not list(oci.root.iterdir())
+
+
+def test_commands_that_can_not_be_executed(oci: Oci) -> None:
+    oci.command("nope")
+    assert b"executable file not found in $PATH" in oci("run", "c", code=127).stderr
+    oci.command("/nope")
+    assert b"no such file or directory" in oci("run", "c", code=127).stderr
+    oci.command("/notes")
+    assert b"permission denied" in oci("run", "c", code=126).stderr
+    assert not list(oci.root.iterdir())
+
+
+def test_lifecycle(oci: Oci, tmp_path: Path) -> None:
+    pid_file = tmp_path / "pid"
+    subprocess.run(
+        [PROGRAM, "--root", str(oci.root), "create", "--pid-file", str(pid_file), "c"],
+        cwd=oci.bundle, stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL,
+        timeout=60, check=True,
+    )  # fmt: skip
+    state = oci.state("c")
+    assert state["status"] == "created" and state["pid"] == int(pid_file.read_text())
+    assert state["bundle"] == str(oci.bundle) and state["id"] == "c"
+    assert b"already exists" in oci("create", "c", code=1).stderr
+    oci("start", "c")
+    assert oci.state("c")["status"] == "running"
+    assert b"already running" in oci("start", "c", code=1).stderr
+    assert b"is not stopped" in oci("delete", "c", code=1).stderr
+    listed = json.loads(oci("list", "-f", "json").stdout)
+    assert [c["id"] for c in listed] == ["c"] and oci("list", "-q").stdout == b"c\n"
+    oci("pause", "c")
+    assert oci.state("c")["status"] == "paused"
+    assert b"paused" in oci("exec", "c", "true", code=255).stderr
+    oci("resume", "c")
+    assert json.loads(oci("ps", "-f", "json", "c").stdout) == [state["pid"]]
+    assert b"sleep 1000" in oci("ps", "c").stdout
+    assert json.loads(oci("events", "--stats", "c").stdout)["type"] == "stats"
+    oci("kill", "c", "KILL")
+    oci.until("c", "stopped")
+    assert b"not running" in oci("kill", "c", code=1).stderr
+    oci("delete", "c")
+    assert b"does not exist" in oci("state", "c", code=1).stderr
+    oci("delete", "-f", "c")
+
+
+def test_exec(oci: Oci, tmp_path: Path) -> None:
+    oci.detached("c")
+    assert oci("exec", "c", "sh", "-c", "cat; exit 7", code=7, input=b"in").stdout == b"in"
+    script = "id -u; id -g; echo $A; pwd"
+    done = oci("exec", "--user", "5:6", "--env", "A=b", "--cwd", "/bin", "c", "sh", "-c", script)
+    assert done.stdout == b"5\n6\nb\n/bin\n"
+    assert b"executable file not found" in oci("exec", "c", "nope", code=127).stderr
+    oci("exec", "nobody-there", "true", code=255)
+    process = {"args": ["echo", "from", "file"], "cwd": "/", "user": {"uid": 0, "gid": 0}, "env": ["PATH=/bin"]}
+    (tmp_path / "process.json").write_text(json.dumps(process))
+    assert oci("exec", "--process", str(tmp_path / "process.json"), "c").stdout == b"from file\n"
+    read, write = os.pipe()
+    os.write(write, b"preserved")
+    os.close(write)
+    with open(read, "rb") as kept:
+        # The shell puts it where the program looks, in place of its standard input.
+        script = f'exec "$0" --root {oci.root} exec --preserve-fds 1 c sh -c "cat <&3" 3<&0 </dev/null'
+        shown = subprocess.run(["sh", "-c", script, PROGRAM], stdin=kept, capture_output=True, check=True, timeout=60)
+    assert shown.stdout == b"preserved"
+
+
+def receive_terminal(path: Path, arguments: list[str], cwd: Path) -> int:
+    """The terminal that the program sends."""
+    listener = socket.socket(socket.AF_UNIX)
+    listener.bind(str(path))
+    listener.listen()
+    listener.settimeout(30)
+    subprocess.run(arguments, cwd=cwd, stdin=subprocess.DEVNULL, timeout=60, check=True)
+    connection, _ = listener.accept()
+    fds = array.array("i")
+    _, control, _, _ = connection.recvmsg(100, socket.CMSG_LEN(fds.itemsize))
+    fds.frombytes(control[0][2][: fds.itemsize])
+    listener.close()
+    connection.close()
+    return fds[0]
+
+
+def test_console_socket(oci: Oci, tmp_path: Path) -> None:
+    oci.change(lambda c: c["process"].update(terminal=True, args=["sh", "-c", "tty; read line; echo got $line"]))
+    assert b"console socket" in oci("create", "c", code=1).stderr
+    path = Path("/tmp") / f"oci-{os.getpid()}.sock"
+    try:
+        arguments = [PROGRAM, "--root", str(oci.root), "run", "-d", "--console-socket", str(path), "c"]
+        terminal = receive_terminal(path, arguments, oci.bundle)
+        os.write(terminal, b"word\n")
+        said = b""
+        while b"got word" not in said:
+            said += os.read(terminal, 1000)
+        assert b"/dev/pts/0" in said or b"/dev/console" in said
+        os.close(terminal)
+    finally:
+        path.unlink(missing_ok=True)
+
+
+def test_messages(oci: Oci, tmp_path: Path) -> None:
+    log = tmp_path / "log"
+    done = oci("state", "none", code=1, globals_=("--log", str(log), "--log-format", "json"))
+    entry = json.loads(log.read_text())
+    assert entry["level"] == "error" and "does not exist" in entry["msg"] and entry["time"]
+    assert b"does not exist" in done.stderr
+    assert b'level=error msg="' in oci("state", "none", code=1).stderr
+
+
+def test_a_killed_run_leaves_nothing_after_delete(oci: Oci) -> None:
+    run = subprocess.Popen(
+        [PROGRAM, "--root", str(oci.root), "run", "c"], cwd=oci.bundle, stdin=subprocess.DEVNULL,
+        stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL,
+    )  # fmt: skip
+    for _ in range(500):
+        if (oci.root / "c/state.json").exists() and oci.state("c")["status"] == "running":
+            break
+        time.sleep(0.01)
+    pid = oci.state("c")["pid"]
+    run.send_signal(signal.SIGKILL)
+    run.wait()
+    oci("delete", "-f", "c")
+    assert not (oci.root / "c").exists()
+    stat = Path(f"/proc/{pid}/stat")
+    assert not stat.exists() or stat.read_text().split(")")[1].split()[0] == "Z"
+
+
+def test_hooks_see_the_container(oci: Oci, tmp_path: Path) -> None:
+    def hook(name: str) -> list[dict[str, Any]]:
+        return [{"path": "/bin/sh", "args": ["sh", "-c", f"cat > {tmp_path}/{name}"]}]
+
+    names = ("createRuntime", "poststart", "poststop")
+    oci.change(lambda c: c.update(hooks={name: hook(name) for name in names}))
+    oci.command("true")
+    oci("run", "c")
+    states = {name: json.loads((tmp_path / name).read_text()) for name in names}
+    assert states["createRuntime"]["pid"] > 0 and states["createRuntime"]["id"] == "c"
+    assert states["poststop"]["status"] == "stopped"
