@@ -11,9 +11,9 @@ setup:
 
 build: setup
 	cargo build --release --workspace
-	scripts/build-c.sh
+	CONTAINERS_BUILT=1 scripts/build-c.sh
 	scripts/build-python.sh
-	scripts/build-node.sh
+	CONTAINERS_BUILT=1 scripts/build-node.sh
 
 demo: build
 	scripts/demo.sh

@@ -7,7 +7,9 @@ cd "$(dirname "$0")/.."
 profile=release
 set -- "${1:-}"
 [ "$1" = --debug ] && profile=debug
-if [ "$profile" = release ]; then
+if [ -n "${CONTAINERS_BUILT:-}" ]; then
+    : # by `make build`, with the whole workspace
+elif [ "$profile" = release ]; then
     cargo build --release --package containers-node
 else
     cargo build --package containers-node
