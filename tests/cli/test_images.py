@@ -27,7 +27,7 @@ def test_pull_run_list_remove(cli: Cli, registry: dict[str, str]) -> None:
     assert len(cli.out("history", "-q", image).splitlines()) >= 1
     cli("run", "-d", "--name", "user", "mine:1", "sleep", "300")
     cli("rmi", image)
-    assert "use" in cli.error("rmi", "mine:1", code=1)
+    assert "a container needs the image" in cli.error("rmi", "mine:1", code=1)
     cli("rm", "-f", "user")
     cli("rmi", "mine:1")
     assert cli.out("images", "-q") == ""
