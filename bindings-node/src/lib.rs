@@ -3,6 +3,9 @@
 //! later hands `(number, outcome)` to the port, where `lib/native.js` fetches it. No thread of libuv's pool
 //! and no thread of our own waits for anything.
 
+// What only Node calls is not registered in a test build.
+#![cfg_attr(test, allow(dead_code))]
+
 mod container;
 mod failure;
 mod image;

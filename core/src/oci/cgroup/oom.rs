@@ -53,6 +53,7 @@ impl Cgroup {
     }
 
     /// How many of its processes the kernel has killed for want of memory.
+    #[cfg(test)]
     pub(crate) fn oom_kills(&self) -> u64 {
         let found = match &self.tree {
             Tree::V2(dir) => Some(count(dir, "memory.events")),

@@ -188,16 +188,6 @@ fn bad(value: &Path, why: &str) -> Error {
     Error::new(ErrorKind::InvalidArgument, text).with_context("field", FIELD)
 }
 
-impl Driver {
-    /// Its word on the command line and in messages.
-    pub(crate) fn name(self) -> &'static str {
-        match self {
-            Driver::Cgroupfs => "cgroupfs",
-            Driver::Systemd => "systemd",
-        }
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;

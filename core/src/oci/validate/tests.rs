@@ -164,7 +164,7 @@ fn wrong_values_name_their_place() {
         ),
         (
             vec![("/linux/namespaces/4", json!({"type": "network", "path": "/proc/self/ns/net"}))],
-            "linux.sysctl.net.",
+            "linux.sysctl.net",
         ),
         (vec![("/linux/namespaces/2", json!({"type": "pid"}))], "linux.namespaces[2].type"),
         (vec![("/linux/namespaces", json!([{"type": "mount"}]))], "hostname"),
