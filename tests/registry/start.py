@@ -42,6 +42,8 @@ import tempfile
 import time
 import urllib.error
 import urllib.request
+from collections.abc import Mapping
+from typing import Any
 
 NAMES = ["oci", "schema2", "zstd", "index", "configured"]
 TAGS = {"oci": "latest", "schema2": "schema2", "zstd": "zstd", "index": "multi", "configured": "configured"}
@@ -49,33 +51,33 @@ GO_ARCH = {"x86_64": "amd64", "aarch64": "arm64", "riscv64": "riscv64", "s390x":
 INDEX = "application/vnd.oci.image.index.v1+json"
 MANIFEST = "application/vnd.oci.image.manifest.v1+json"
 APPLETS = (
-    "sh ash cat echo ls id env true false sleep seq head tail wc tr sed grep awk find stat touch mkdir rm rmdir mv cp ln "
-    "chmod chown mount umount ps kill killall hostname uname date dd od hexdump test [ printf pwd whoami tty stty tee "
-    "sort uniq cut sha256sum md5sum nproc free df du vi wget nc ip ifconfig ping yes timeout nohup setsid xargs expr "
-    "basename dirname readlink realpath mknod mktemp tar gzip gunzip zcat su pidof top usleep"
+    "sh ash cat echo ls id env true false sleep seq head tail wc tr sed grep awk find stat touch mkdir rm rmdir mv cp "
+    "ln chmod chown mount umount ps kill killall hostname uname date dd od hexdump test [ printf pwd whoami tty stty "
+    "tee sort uniq cut sha256sum md5sum nproc free df du vi wget nc ip ifconfig ping yes timeout nohup setsid xargs "
+    "expr basename dirname readlink realpath mknod mktemp tar gzip gunzip zcat su pidof top usleep"
 ).split()
 
 
-def die_with_parent():
+def die_with_parent() -> None:
     """In the child: end when the parent is killed, so that no registry is left."""
     ctypes.CDLL(None).prctl(1, signal.SIGTERM)
 
 
-def run(*argv, **kwargs):
-    done = subprocess.run(argv, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, **kwargs)
+def run(*argv: str, env: Mapping[str, str] | None = None) -> bytes:
+    done = subprocess.run(argv, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, env=env)
     if done.returncode != 0:
         raise SystemExit(f"{' '.join(argv)}: exit code {done.returncode}\n{done.stdout.decode(errors='replace')}")
     return done.stdout
 
 
 class Registry:
-    def __init__(self, folder, auth=None, tls=False):
+    def __init__(self, folder: str, auth: str | None = None, tls: bool = False) -> None:
         self.folder, self.auth, self.tls = folder, auth, tls
-        self.process = None
-        self.context = None
+        self.process: subprocess.Popen[bytes] | None = None
+        self.context: ssl.SSLContext | None = None
         if tls:
             self.certificate()
-        for attempt in range(10):
+        for _ in range(10):
             self.port = free_port()
             self.start()
             if self.wait_until_ready():
@@ -84,10 +86,10 @@ class Registry:
         raise SystemExit("docker-registry did not start; see " + self.log)
 
     @property
-    def host(self):
+    def host(self) -> str:
         return f"localhost:{self.port}"
 
-    def certificate(self):
+    def certificate(self) -> None:
         run(
             "openssl",
             "req",
@@ -112,11 +114,11 @@ class Registry:
         )
         self.context = ssl.create_default_context(cafile=f"{self.folder}/ca.crt")
 
-    def start(self):
-        http = {"addr": f"127.0.0.1:{self.port}"}
+    def start(self) -> None:
+        http: dict[str, Any] = {"addr": f"127.0.0.1:{self.port}"}
         if self.tls:
             http["tls"] = {"certificate": f"{self.folder}/ca.crt", "key": f"{self.folder}/key.pem"}
-        config = {
+        config: dict[str, Any] = {
             "version": "0.1",
             "log": {"level": "warn", "accesslog": {"disabled": True}},
             "storage": {"filesystem": {"rootdirectory": f"{self.folder}/data"}, "delete": {"enabled": True}},
@@ -143,9 +145,9 @@ class Registry:
                 start_new_session=True,
             )
 
-    def wait_until_ready(self):
+    def wait_until_ready(self) -> bool:
         for _ in range(600):
-            if self.process.poll() is not None:
+            if self.process is None or self.process.poll() is not None:
                 return False
             try:
                 self.request("GET", "/v2/")
@@ -156,7 +158,7 @@ class Registry:
                 time.sleep(0.05)
         return False
 
-    def request(self, method, path, body=None, content_type=None):
+    def request(self, method: str, path: str, body: bytes | None = None, content_type: str | None = None) -> bytes:
         request = urllib.request.Request(f"http{'s' if self.tls else ''}://{self.host}{path}", data=body, method=method)
         if self.auth:
             request.add_header("Authorization", "Basic " + base64.b64encode(self.auth.encode()).decode())
@@ -168,9 +170,10 @@ class Registry:
             urllib.request.ProxyHandler({}), urllib.request.HTTPSHandler(context=self.context)
         )
         with opener.open(request, timeout=30) as answer:
-            return answer.read()
+            content: bytes = answer.read()
+            return content
 
-    def stop(self):
+    def stop(self) -> None:
         if self.process is not None:
             self.process.terminate()
             try:
@@ -181,13 +184,14 @@ class Registry:
             self.process = None
 
 
-def free_port():
+def free_port() -> int:
     with socket.socket() as s:
         s.bind(("127.0.0.1", 0))
-        return s.getsockname()[1]
+        port: int = s.getsockname()[1]
+        return port
 
 
-def root_file_systems(folder):
+def root_file_systems(folder: str) -> tuple[str, str]:
     """Two trees: busybox with its links, and the rest of a small system."""
     first, second = f"{folder}/first", f"{folder}/second"
     os.makedirs(f"{first}/bin")
@@ -212,7 +216,7 @@ def root_file_systems(folder):
     return first, second
 
 
-def make_layout(folder):
+def make_layout(folder: str) -> str:
     first, second = root_file_systems(folder)
     layout = f"{folder}/layout"
     rootless = [] if os.geteuid() == 0 else ["--rootless"]
@@ -236,8 +240,8 @@ def make_layout(folder):
     return layout
 
 
-def push(registry, layout, wanted):
-    def copy(source, tag, *options):
+def push(registry: Registry, layout: str, wanted: list[str]) -> None:
+    def copy(source: str, tag: str, *options: str) -> None:
         credentials = ["--dest-creds", registry.auth] if registry.auth else []
         run(
             "skopeo",
@@ -296,7 +300,7 @@ def push(registry, layout, wanted):
         push_index(registry)
 
 
-def push_index(registry):
+def push_index(registry: Registry) -> None:
     """An index of the image for this machine and of the same layers declared for another architecture."""
     manifest = registry.request("GET", "/v2/busybox/manifests/latest")
     document = json.loads(manifest)
@@ -317,11 +321,11 @@ def push_index(registry):
     registry.request("PUT", "/v2/busybox/manifests/multi", json.dumps(index).encode(), INDEX)
 
 
-def digest(data):
+def digest(data: bytes) -> str:
     return "sha256:" + hashlib.sha256(data).hexdigest()
 
 
-def blob(registry, data):
+def blob(registry: Registry, data: bytes) -> dict[str, str | int]:
     """Uploads a blob in one request; its descriptor."""
     import http.client
 
@@ -337,6 +341,8 @@ def blob(registry, data):
     answer = connection.getresponse()
     answer.read()
     location = answer.getheader("Location")
+    if location is None:
+        raise SystemExit("the registry names no place for a blob")
     path = location.split(registry.host, 1)[-1]
     headers |= {"Content-Length": str(len(data)), "Content-Type": "application/octet-stream"}
     connection.request("PUT", f"{path}{'&' if '?' in path else '?'}digest={digest(data)}", data, headers)
@@ -345,7 +351,7 @@ def blob(registry, data):
     return {"digest": digest(data), "size": len(data)}
 
 
-def wait_for_the_end():
+def wait_for_the_end() -> None:
     """Returns when stdin is closed; a signal ends it by an exception."""
     with selectors.DefaultSelector() as selector:
         try:
@@ -359,14 +365,15 @@ def wait_for_the_end():
                 return
 
 
-def main():
+def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--auth", metavar="USER:PASSWORD", help="ask for basic authentication")
     parser.add_argument("--tls", action="store_true", help="serve HTTPS with a certificate of its own (ca=PATH)")
     parser.add_argument("--images", default=",".join(NAMES), help="which images to push: names, or none")
     parser.add_argument("command", nargs="*", help="run this and stop")
     options = parser.parse_args()
-    wanted = [] if options.images == "none" else options.images.split(",")
+    command: list[str] = options.command
+    wanted: list[str] = [] if options.images == "none" else options.images.split(",")
     if unknown := set(wanted) - set(NAMES):
         parser.error(f"unknown images: {', '.join(sorted(unknown))}")
     for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP):
@@ -380,9 +387,9 @@ def main():
         values = {"registry": registry.host} | {n: f"{registry.host}/busybox:{TAGS[n]}" for n in wanted}
         if options.tls:
             values["ca"] = f"{folder}/ca.crt"
-        if options.command:
+        if command:
             env = {f"TEST_{'' if k in ('registry', 'ca') else 'IMAGE_'}{k.upper()}": v for k, v in values.items()}
-            return subprocess.run(options.command, env={**os.environ, **env}).returncode
+            return subprocess.run(command, env={**os.environ, **env}).returncode
         for key, value in values.items():
             print(f"{key}={value}")
         print("ready", flush=True)
