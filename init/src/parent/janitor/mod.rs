@@ -103,7 +103,9 @@ impl Parent {
         let (ours, theirs) =
             socketpair(AddressFamily::UNIX, SocketType::SEQPACKET, SocketFlags::CLOEXEC, None)?;
         rustix::io::ioctl_fionbio(&ours, true)?;
-        match process::fork(0, None)? {
+        // Before there is a process that would have to be ended again.
+        let token = self.poller.add(&ours, Source::Janitor, IN)?;
+        match process::fork(0, None).inspect_err(|_| self.poller.remove(token, &ours))? {
             Forked::Child => {
                 let mut keep = vec![0, 1, 2, theirs.as_raw_fd(), self.me.as_raw_fd()];
                 keep.extend(self.host.base.as_ref().map(|base| base.small.as_raw_fd()));
@@ -114,7 +116,6 @@ impl Parent {
                 process::exit(code)
             }
             Forked::Parent { pidfd, .. } => {
-                let token = self.poller.add(&ours, Source::Janitor, IN)?;
                 self.janitor.worker = Some(Worker { sock: ours, pidfd, token });
                 Ok(())
             }
