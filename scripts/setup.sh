@@ -4,14 +4,15 @@
 #
 #   scripts/setup.sh          what `make demo` and `make test` need
 #   scripts/setup.sh bench    also the peers that `make bench` compares with
+#   scripts/setup.sh vm       also what the machine of tests/vm is made of
 set -eu
 
 wanted="gcc g++ make pkg-config python3 python3-venv
-  busybox-static docker-registry umoci skopeo buildah uidmap iproute2 apache2-utils tmux valgrind
-  qemu-system-x86 qemu-system-common debootstrap e2fsprogs"
-if [ "${1:-}" = bench ]; then
-  wanted="$wanted runc crun bubblewrap"
-fi
+  busybox-static docker-registry umoci skopeo buildah uidmap iproute2 apache2-utils tmux valgrind"
+case "${1:-}" in
+  bench) wanted="$wanted runc crun bubblewrap" ;;
+  vm) wanted="$wanted qemu-system-x86 qemu-system-common debootstrap e2fsprogs" ;;
+esac
 
 missing=""
 for package in $wanted; do
