@@ -1,5 +1,6 @@
 //! A process that is told from a later one with the same id: pid, start time and boot.
 
+use crate::sys::boot_id;
 use crate::{Error, Result};
 use rustix::fd::OwnedFd;
 use rustix::process::{Pid, PidfdFlags, pidfd_open};
@@ -43,10 +44,6 @@ impl Identity {
             Err(e) => Err(Error::io("can't open the container's process", e.into())),
         }
     }
-}
-
-fn boot_id() -> String {
-    std::fs::read_to_string("/proc/sys/kernel/random/boot_id").unwrap_or_default().trim().to_owned()
 }
 
 /// State letter and start time.

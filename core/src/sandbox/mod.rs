@@ -1,6 +1,7 @@
 //! From options to a plan: namespaces, mounts, capabilities, seccomp.
 
 mod cache;
+pub(crate) mod capabilities;
 mod devices;
 mod files;
 pub(crate) mod idmap;

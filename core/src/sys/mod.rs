@@ -27,6 +27,11 @@ pub(crate) fn duplicate(fd: RawFd) -> io::Result<OwnedFd> {
     fd.try_clone_to_owned()
 }
 
+/// What tells this boot of the machine from others; empty where `/proc` does not say.
+pub(crate) fn boot_id() -> String {
+    std::fs::read_to_string("/proc/sys/kernel/random/boot_id").unwrap_or_default().trim().to_owned()
+}
+
 /// Blocks every signal on the calling thread, so that a host's handlers never run on ours.
 pub(crate) fn block_all_signals() {
     let _ = nix::sys::signal::SigSet::all().thread_block();

@@ -15,6 +15,7 @@ pub mod log;
 pub mod oneshot;
 pub mod plan;
 pub mod run_folder;
+pub mod sysctl;
 pub mod unpack;
 pub mod wire;
 

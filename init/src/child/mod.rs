@@ -169,6 +169,25 @@ impl Child<'_> {
     }
 }
 
+/// The arguments and the environment of a process, as `execve` wants them.
+pub fn strings(process: &ProcessPlan) -> Result<(CStrings, CStrings), Failure> {
+    let args = CStrings::new(process.args.iter().map(|a| a.0.as_slice())).at("exec", b"arguments")?;
+    let env = CStrings::new(process.env.iter().map(|a| a.0.as_slice())).at("exec", b"environment")?;
+    Ok((args, env))
+}
+
+/// The standard streams that are descriptors of the start message; -1: `/dev/null`.
+pub fn direct_streams(indices: &[Option<u32>; 3], fds: &[OwnedFd]) -> Result<[RawFd; 3], Failure> {
+    let mut stdio = [-1; 3];
+    for (slot, index) in stdio.iter_mut().zip(indices) {
+        if let Some(index) = index {
+            let fd = fds.get(*index as usize).ok_or_else(|| failure("stdio", b"", Errno::BADF))?;
+            *slot = fd.as_raw_fd();
+        }
+    }
+    Ok(stdio)
+}
+
 /// Moves the calling process into v1 cgroups.
 pub fn enter_cgroups(tasks: &[OwnedFd]) -> Result<(), Failure> {
     for file in tasks {

@@ -11,6 +11,7 @@ use crate::sys::mount::{ATTR_NODEV, ATTR_NOEXEC, ATTR_NOSUID, ATTR_RDONLY, RECUR
 use crate::sys::{net, process};
 use containers_protocol::control::Failure;
 use containers_protocol::plan::{Rootfs, Step};
+use containers_protocol::sysctl;
 use rustix::fd::{AsFd, OwnedFd};
 use rustix::fs::{CWD, Mode, OFlags, ResolveFlags, fstat, openat, openat2};
 use rustix::io::Errno;
@@ -191,7 +192,7 @@ impl Child<'_> {
 
 /// Writes a sysctl through a procfs of our own.
 fn sysctl(p: &mut Progress, key: &str, value: &str) -> Result<(), Errno> {
-    let path = format!("sys/{}", sysctl_path(key));
+    let path = format!("sys/{}", sysctl::path(key));
     let proc = private_proc(&mut p.proc)?;
     let how = ResolveFlags::BENEATH | ResolveFlags::NO_SYMLINKS | ResolveFlags::NO_XDEV;
     let file = openat2(proc, path, OFlags::WRONLY | OFlags::CLOEXEC, Mode::empty(), how);
@@ -220,25 +221,6 @@ fn attach_volume(p: &Progress, path: &[u8]) -> Result<(), Failure> {
         return Err(coded("internal", "volume", path, "the volume was not prepared"));
     };
     attach(tree, p.root.real_dir(path).at("volume", path)?).at("volume", path)
-}
-
-/// The file of a sysctl: dots separate, or slashes do, and then dots are part of names.
-fn sysctl_path(key: &str) -> String {
-    match key.find(['.', '/']) {
-        Some(at) if key.as_bytes()[at] == b'/' => key.to_owned(),
-        _ => key
-            .chars()
-            .map(|c| {
-                if c == '.' {
-                    '/'
-                } else if c == '/' {
-                    '.'
-                } else {
-                    c
-                }
-            })
-            .collect(),
-    }
 }
 
 /// A procfs that nothing of the image is mounted on: the container's, until something is, or one attached

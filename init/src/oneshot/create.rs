@@ -2,7 +2,7 @@
 
 use crate::child::report::Reporter;
 use crate::child::root::attach;
-use crate::child::{Child, Scratch, entries, extra, leave, mounts, net_devices};
+use crate::child::{self, Child, Scratch, entries, extra, leave, mounts, net_devices};
 use crate::failure::{Context, coded, failure};
 use crate::launcher::userns;
 use crate::place::{self, Corner, Place};
@@ -12,7 +12,7 @@ use containers_protocol::control::Failure;
 use containers_protocol::extra::Extra;
 use containers_protocol::oneshot::Create;
 use containers_protocol::plan::{Plan, Rootfs, Stdio};
-use rustix::fd::{AsFd, AsRawFd, OwnedFd, RawFd};
+use rustix::fd::{AsFd, OwnedFd, RawFd};
 use rustix::fs::{CWD, Mode, OFlags, openat};
 use rustix::io::Errno;
 use rustix::mount::{MountPropagationFlags, mount_change};
@@ -26,8 +26,7 @@ const NEWTIME: u64 = libc::CLONE_NEWTIME as u64;
 /// Makes the process.
 pub fn create(create: &Create, reporter: &mut Reporter, fds: &[OwnedFd]) -> Result<(), Failure> {
     let plan = &create.plan;
-    let args = CStrings::new(plan.process.args.iter().map(|a| a.0.as_slice())).at("exec", b"arguments")?;
-    let env = CStrings::new(plan.process.env.iter().map(|a| a.0.as_slice())).at("exec", b"environment")?;
+    let (args, env) = child::strings(&plan.process)?;
     let opened = Opened { entries: entries::prepare(plan)?, root: root_of(plan)? };
     if let Some(score) = plan.process.oom_score_adj.filter(|_| in_userns(plan)) {
         extra::set_oom_score(score)?;
@@ -222,12 +221,5 @@ fn stdio_of(plan: &Plan, fds: &[OwnedFd]) -> Result<[RawFd; 3], Failure> {
     let Stdio::Direct(indices) = &plan.stdio else {
         return Err(coded("internal", "stdio", b"", "there is no parent that the streams could go to"));
     };
-    let mut stdio = [-1; 3];
-    for (slot, index) in stdio.iter_mut().zip(indices) {
-        if let Some(index) = index {
-            let fd = fds.get(*index as usize).ok_or_else(|| failure("stdio", b"", Errno::BADF))?;
-            *slot = fd.as_raw_fd();
-        }
-    }
-    Ok(stdio)
+    child::direct_streams(indices, fds)
 }

@@ -1,10 +1,9 @@
 //! A further process in a container.
 
-use crate::child::Scratch;
 use crate::child::join::Joiner;
 use crate::child::report::Reporter;
+use crate::child::{self, Scratch};
 use crate::failure::{Context, failure};
-use crate::sys::process::CStrings;
 use crate::sys::security;
 use containers_protocol::control::Failure;
 use containers_protocol::oneshot::Join;
@@ -16,8 +15,7 @@ pub fn join(join: &Join, reporter: &mut Reporter, fds: &[OwnedFd]) -> Result<(),
     let [target, stdin, stdout, stderr] = fds else {
         return Err(failure("setup", b"descriptors", Errno::BADF));
     };
-    let args = CStrings::new(join.process.args.iter().map(|a| a.0.as_slice())).at("exec", b"arguments")?;
-    let env = CStrings::new(join.process.env.iter().map(|a| a.0.as_slice())).at("exec", b"environment")?;
+    let (args, env) = child::strings(&join.process)?;
     let (_, permitted, _) = security::caps().during("capabilities")?;
     // In a user namespace that is entered, everything may be had.
     let enters_userns = join.namespaces & libc::CLONE_NEWUSER as u64 != 0;

@@ -6,11 +6,11 @@ use super::container::{Running, Starting, unix_nanos};
 use super::poller::{IN, Source};
 use super::start::NAMESPACES;
 use super::timers::Timer;
-use crate::child::Scratch;
 use crate::child::join::Joiner;
 use crate::child::report::{Report, Reporter};
+use crate::child::{self, Scratch};
 use crate::failure::{Context, coded, failure};
-use crate::sys::process::{self, CStrings, Ended, Forked};
+use crate::sys::process::{self, Ended, Forked};
 use containers_protocol::control::{Event, Exec, ExitRecord, Failure, Started};
 use containers_protocol::plan::{CapSets, ProcessPlan};
 use containers_protocol::{Bytes, wire};
@@ -98,8 +98,7 @@ impl Parent {
             return Err(coded("not_running", "exec", b"", "the container is paused"));
         }
         let plan = process_of(exec, &container.plan.process, self.host.caps)?;
-        let args = CStrings::new(plan.args.iter().map(|a| a.0.as_slice())).at("exec", b"arguments")?;
-        let env = CStrings::new(plan.env.iter().map(|a| a.0.as_slice())).at("exec", b"environment")?;
+        let (args, env) = child::strings(&plan)?;
         let entrances = match &container.cgroup {
             Some(cgroup) => cgroup.entrances().during("cgroup")?,
             None => Vec::new(),

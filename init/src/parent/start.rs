@@ -10,13 +10,13 @@ use super::stdio::Ends;
 use super::timers::Timer;
 use crate::cgroup::Cgroup;
 use crate::child::report::{Report, Reporter};
-use crate::child::{Child, Scratch, entries};
+use crate::child::{self, Child, Scratch, entries};
 use crate::failure::{Context, coded, failure};
 use crate::host::Host;
 use crate::launcher::userns;
 use crate::overlay::{self, Ids, Mapped};
 use crate::place::Corner;
-use crate::sys::process::{self, CStrings, Forked};
+use crate::sys::process::{self, Forked};
 use containers_protocol::control::{Event, Failure, Started};
 use containers_protocol::plan::{CgroupPlan, IdMap, Plan, Restart, Rootfs, Stdio, Step};
 use containers_protocol::wire;
@@ -199,10 +199,7 @@ impl Parent {
         if shape.shared && !host.rootless {
             container.dev = self.spares.dev(plan);
         }
-        let args =
-            CStrings::new(plan.process.args.iter().map(|a| a.0.as_slice())).at("exec", b"arguments")?;
-        let env =
-            CStrings::new(plan.process.env.iter().map(|a| a.0.as_slice())).at("exec", b"environment")?;
+        let (args, env) = child::strings(&plan.process)?;
         let masks = self.kernel_paths.of(plan, PathKind::Mask);
         let read_only = self.kernel_paths.of(plan, PathKind::ReadOnly);
         let mut child = Child {
@@ -443,18 +440,12 @@ fn root_of(plan: &Plan) -> (u32, u32) {
 
 /// The descriptors of the child's streams.
 fn stdio_of(plan: &Plan, fds: &[OwnedFd], ends: Option<&Ends>) -> Result<[RawFd; 3], Failure> {
+    if let Stdio::Direct(indices) = &plan.stdio {
+        return child::direct_streams(indices, fds);
+    }
     let mut stdio = [-1; 3];
-    let Stdio::Direct(indices) = &plan.stdio else {
-        for (slot, end) in stdio.iter_mut().zip(ends.iter().flat_map(|e| &e.child)) {
-            *slot = end.as_ref().map_or(-1, AsRawFd::as_raw_fd);
-        }
-        return Ok(stdio);
-    };
-    for (slot, index) in stdio.iter_mut().zip(indices) {
-        if let Some(index) = index {
-            let fd = fds.get(*index as usize).ok_or_else(|| failure("stdio", b"", Errno::BADF))?;
-            *slot = fd.as_raw_fd();
-        }
+    for (slot, end) in stdio.iter_mut().zip(ends.iter().flat_map(|e| &e.child)) {
+        *slot = end.as_ref().map_or(-1, AsRawFd::as_raw_fd);
     }
     Ok(stdio)
 }

@@ -1,6 +1,7 @@
 //! Text forms of values: sizes, signals, capabilities, resource limits.
 
 use crate::container::{SizeSpec, UlimitSpec};
+use crate::sandbox::capabilities::NAMES;
 use crate::{Error, ErrorKind, Result};
 
 /// An `invalid_argument` that names the option.
@@ -104,51 +105,6 @@ pub(crate) fn signal(text: &str, field: &'static str) -> Result<i32> {
     if (34..=64).contains(&number) { Ok(number) } else { Err(wrong()) }
 }
 
-/// Names by number.
-const CAPABILITIES: &[&str] = &[
-    "CHOWN",
-    "DAC_OVERRIDE",
-    "DAC_READ_SEARCH",
-    "FOWNER",
-    "FSETID",
-    "KILL",
-    "SETGID",
-    "SETUID",
-    "SETPCAP",
-    "LINUX_IMMUTABLE",
-    "NET_BIND_SERVICE",
-    "NET_BROADCAST",
-    "NET_ADMIN",
-    "NET_RAW",
-    "IPC_LOCK",
-    "IPC_OWNER",
-    "SYS_MODULE",
-    "SYS_RAWIO",
-    "SYS_CHROOT",
-    "SYS_PTRACE",
-    "SYS_PACCT",
-    "SYS_ADMIN",
-    "SYS_BOOT",
-    "SYS_NICE",
-    "SYS_RESOURCE",
-    "SYS_TIME",
-    "SYS_TTY_CONFIG",
-    "MKNOD",
-    "LEASE",
-    "AUDIT_WRITE",
-    "AUDIT_CONTROL",
-    "SETFCAP",
-    "MAC_OVERRIDE",
-    "MAC_ADMIN",
-    "SYSLOG",
-    "WAKE_ALARM",
-    "BLOCK_SUSPEND",
-    "AUDIT_READ",
-    "PERFMON",
-    "BPF",
-    "CHECKPOINT_RESTORE",
-];
-
 /// The bit of a capability; `ALL` is all of them.
 pub(crate) fn capability(text: &str, field: &'static str) -> Result<u64> {
     let upper = text.to_ascii_uppercase();
@@ -156,7 +112,7 @@ pub(crate) fn capability(text: &str, field: &'static str) -> Result<u64> {
         return Ok(all_capabilities());
     }
     let name = upper.strip_prefix("CAP_").unwrap_or(&upper);
-    match CAPABILITIES.iter().position(|c| *c == name) {
+    match NAMES.iter().position(|c| c.strip_prefix("CAP_") == Some(name)) {
         Some(bit) => Ok(1 << bit),
         None => Err(bad(
             field,
@@ -167,13 +123,13 @@ pub(crate) fn capability(text: &str, field: &'static str) -> Result<u64> {
 
 /// The set of all capabilities.
 pub(crate) fn all_capabilities() -> u64 {
-    (1 << CAPABILITIES.len()) - 1
+    (1 << NAMES.len()) - 1
 }
 
 /// Names of the capabilities in a set, as `CAP_CHOWN`.
 pub(crate) fn capability_names(set: u64) -> Vec<String> {
-    let held = CAPABILITIES.iter().enumerate().filter(|(bit, _)| set & (1 << bit) != 0);
-    held.map(|(_, name)| format!("CAP_{name}")).collect()
+    let held = NAMES.iter().enumerate().filter(|(bit, _)| set & (1 << bit) != 0);
+    held.map(|(_, name)| (*name).to_owned()).collect()
 }
 
 const ULIMITS: &[(&str, u32)] = &[

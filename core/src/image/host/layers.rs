@@ -216,7 +216,7 @@ fn quick_signature(etc: &Path) -> u64 {
 /// Names a skeleton: what it is made of.
 fn signature(items: &[Item]) -> String {
     // Of this boot, because a skeleton is not flushed: a crash may leave it with empty files.
-    let mut all = format!("{VERSION} {}\n", crate::image::store::boot_id());
+    let mut all = format!("{VERSION} {}\n", crate::sys::boot_id());
     for name in SYSTEM {
         let path = Path::new("/").join(name);
         match path.symlink_metadata() {

@@ -277,7 +277,7 @@ fn publish(
         opaque_root: unpacked.opaque_root,
         implied: unpacked.implied,
         blob: origin,
-        boot: boot_id(),
+        boot: crate::sys::boot_id(),
     };
     let layer = temp.path().join("layer");
     let encoded = serde_json::to_vec(&info).map_err(|e| Error::new(ErrorKind::Internal, e.to_string()))?;
@@ -308,13 +308,6 @@ pub(super) fn suffix(compression: Compression) -> &'static str {
     }
 }
 
-/// What tells this boot of the machine from others.
-pub(in crate::image) fn boot_id() -> String {
-    std::fs::read_to_string("/proc/sys/kernel/random/boot_id")
-        .map(|s| s.trim().to_owned())
-        .unwrap_or_default()
-}
-
 impl Store {
     /// What is known of a layer, if it is here whole.
     pub(crate) fn layer_info(&self, diff_id: &Digest) -> Result<Option<LayerInfo>> {
@@ -328,7 +321,7 @@ impl Store {
         if !dir.join("fs").symlink_metadata().is_ok_and(|m| m.is_dir()) {
             return Ok(None);
         }
-        let flushed = info.boot == boot_id() || self.is_recorded(diff_id)?;
+        let flushed = info.boot == crate::sys::boot_id() || self.is_recorded(diff_id)?;
         Ok(flushed.then_some(info))
     }
 }

@@ -21,7 +21,6 @@ mod tests;
 
 pub(crate) use blob::BlobWriter;
 pub(crate) use ingest::{CommitLayer, Ingest, NewImage};
-pub(super) use layer::boot_id;
 pub(crate) use layer::{LayerInfo, LayerSink, LayerSlot, LayerSpec};
 pub(crate) use records::ImageRecord;
 

@@ -1,6 +1,5 @@
 //! Where the cgroup of a container goes: `linux.cgroupsPath` and the machine decide.
 
-use super::Driver;
 use crate::cgroup::hierarchy::{self, Hierarchy};
 use crate::{Error, ErrorKind, Result};
 use std::collections::BTreeMap;

@@ -3,38 +3,9 @@
 use super::namespaces::Spaces;
 use super::{ensure, wrong};
 use crate::Result;
+use crate::container::spec::IPC_SYSCTLS;
+use containers_protocol::sysctl::dotted;
 use oci_spec::runtime::{Linux, Spec};
-
-/// Those of an IPC namespace.
-const IPC: &[&str] = &[
-    "kernel.msgmax",
-    "kernel.msgmnb",
-    "kernel.msgmni",
-    "kernel.sem",
-    "kernel.shmall",
-    "kernel.shmmax",
-    "kernel.shmmni",
-    "kernel.shm_rmid_forced",
-];
-
-/// The name with dots between the parts; slashes are dots of names then.
-fn dotted(key: &str) -> String {
-    match key.find(['.', '/']) {
-        Some(at) if key.as_bytes()[at] == b'/' => key
-            .chars()
-            .map(|c| {
-                if c == '/' {
-                    '.'
-                } else if c == '.' {
-                    '/'
-                } else {
-                    c
-                }
-            })
-            .collect(),
-        _ => key.to_owned(),
-    }
-}
 
 /// Checks all sysctls.
 pub(super) fn check(spec: &Spec, linux: &Linux, spaces: &Spaces) -> Result<()> {
@@ -47,7 +18,7 @@ pub(super) fn check(spec: &Spec, linux: &Linux, spaces: &Spaces) -> Result<()> {
         ensure(parts_are_names && name.contains('.'), &*field, "it is not the name of a sysctl")?;
         let space = if name.starts_with("net.") {
             Some((libc::CLONE_NEWNET, "network"))
-        } else if IPC.contains(&name.as_str()) || name.starts_with("fs.mqueue.") {
+        } else if IPC_SYSCTLS.contains(&name.as_str()) || name.starts_with("fs.mqueue.") {
             Some((libc::CLONE_NEWIPC, "IPC"))
         } else if matches!(name.as_str(), "kernel.domainname" | "kernel.hostname") {
             Some((libc::CLONE_NEWUTS, "UTS"))

@@ -1,8 +1,9 @@
 //! Docker's and OCI's JSON notation of profiles. Every error names the place.
 
 use super::ProfileError;
-use super::profile::{Action, CAPABILITIES, Condition, Profile, Rule, Scope, Test};
+use super::profile::{Action, Condition, Profile, Rule, Scope, Test};
 use super::syscalls::Arch;
+use crate::sandbox::capabilities;
 use serde_json::Value;
 
 type Result<T> = std::result::Result<T, ProfileError>;
@@ -193,7 +194,7 @@ fn scope(node: &Node<'_>, name: &str) -> Result<Scope> {
     let mut scope = Scope::default();
     for cap in node.list("caps")? {
         let name = cap.string()?;
-        match CAPABILITIES.iter().position(|known| *known == name) {
+        match capabilities::NAMES.iter().position(|known| *known == name) {
             Some(bit) => scope.caps |= 1 << bit,
             None => return Err(cap.invalid("no such capability; names look like CAP_SYS_ADMIN")),
         }

@@ -2,7 +2,7 @@
 
 use super::compile::{Target, compile};
 use super::interpreter::{Call, read, run, verify};
-use super::profile::{Action, CAPABILITIES, Condition, Profile, Rule, Test};
+use super::profile::{Action, Condition, Profile, Rule, Test};
 use super::syscalls::{Arch, Lookup, lookup};
 use super::{ProfileError, default_filter, default_profile};
 use proptest::prelude::*;
@@ -310,7 +310,7 @@ fn any_action() -> impl Strategy<Value = &'static str> {
 fn any_rule() -> impl Strategy<Value = Value> {
     let names = prop::sample::subsequence(NAMES.to_vec(), 1..4);
     let args = prop::collection::vec(any_condition(), 0..4);
-    let cap = prop::option::of(prop::sample::select(CAPABILITIES[..3].to_vec()));
+    let cap = prop::option::of(prop::sample::select(crate::sandbox::capabilities::NAMES[..3].to_vec()));
     (names, any_action(), 0..40u16, args, cap.clone(), cap).prop_map(
         |(names, action, errno, args, yes, no)| {
             json!({
