@@ -17,7 +17,9 @@ from support import descriptors, long_sleep, sleepers, wait_until
 import containers
 
 RUN_SLEEP = """
-import sys, time, containers
+import signal, sys, time, containers
+# A shell starts what runs in its background with the signal ignored.
+signal.signal(signal.SIGINT, signal.default_int_handler)
 with containers.Runtime() as rt:
     try:
         rt.containers.run("host", ["sleep", sys.argv[1]])
