@@ -283,7 +283,10 @@ impl Launcher {
         let (ours, theirs) = pair();
         // Another build of the helper can be tried.
         let built = std::env::var_os("CONTAINERS_TEST_HELPER");
-        let mut command = Command::new(built.unwrap_or(env!("CARGO_BIN_EXE_containers-init").into()));
+        let path = built.unwrap_or(env!("CARGO_BIN_EXE_containers-init").into());
+        // By a descriptor, above those that it is given: an ordinary user may not get to the folder.
+        let program = rustix::io::fcntl_dupfd_cloexec(std::fs::File::open(path).unwrap(), 10).unwrap();
+        let mut command = Command::new(format!("/proc/self/fd/{}", program.as_raw_fd()));
         command.env_clear();
         pass_as_3(&mut command, &theirs);
         change(&mut command);
