@@ -27,7 +27,7 @@ suite() {
 tests() { python -m pytest -q -p no:cacheprovider --basetemp "$scratch/pytest" "$@"; }
 
 # Still run by hand, until each has passed whole from a fresh clone: scripts/lint.sh, tests/vm/run.
-suite rust cargo test --release --workspace --quiet
+suite rust cargo test --release --workspace --no-fail-fast --quiet
 suite python tests bindings-python/tests
 suite node sh -c 'cd bindings-node && npm test --silent'
 suite cli tests tests/cli

@@ -11,7 +11,7 @@ mod random;
 use super::run;
 use containers_protocol::control::Failure;
 use containers_protocol::unpack::{Compression, Unpack, Unpacked};
-use rustix::fd::OwnedFd;
+use rustix::fd::{AsRawFd, OwnedFd};
 use std::collections::BTreeMap;
 use std::fs::File;
 use std::io::{Seek, Write};
@@ -79,6 +79,9 @@ pub(super) fn request() -> Unpack {
 /// Everything below a folder, in a form that can be compared: type, mode, owner, time, content or target.
 pub(super) fn snapshot(root: &Path) -> BTreeMap<Vec<u8>, String> {
     let mut all = BTreeMap::new();
+    // By a descriptor: the longest path that an archive may have leaves no room for a long one before it.
+    let dir = File::open(root).unwrap();
+    let root = &PathBuf::from(format!("/proc/self/fd/{}/.", dir.as_raw_fd()));
     let mut left = vec![root.to_path_buf()];
     while let Some(path) = left.pop() {
         let meta = path.symlink_metadata().unwrap();
