@@ -13,33 +13,42 @@ import sys
 import tempfile
 import time
 from pathlib import Path
+from typing import Any
 
 import contenders
-from contenders import ALL, Bench, Missing
+from contenders import ALL, Bench, Contender, Missing
 from plot import svg
 
+Samples = dict[str, list[float]]
+Row = dict[str, Any]
 
-def percentile(values, p):
+
+def percentile(values: list[float], p: int) -> float:
     values = sorted(values)
     return values[min(int(len(values) * p / 100), len(values) - 1)]
 
 
-def measure(contender, runs, realtime):
+def measure(contender: Contender, runs: int, realtime: bool) -> list[float]:
     """Samples of one round, in microseconds."""
     runs = max(3, round(runs * contender.share))
-    prefix = []
+    prefix: list[str] = []
     if realtime:
         prefix = ["chrt", "-f", "10"] if contender.realtime else ["nice", "-n", "-20"]
     command = [str(part).replace("{runs}", str(runs)) for part in contender.command]
     done = subprocess.run(prefix + command, capture_output=True, text=True, timeout=600)
     if done.returncode:
         raise Missing(done.stderr.strip()[-300:] or f"ended with {done.returncode}")
-    return json.loads(done.stdout.splitlines()[-1])["samples"]
+    samples: list[float] = json.loads(done.stdout.splitlines()[-1])["samples"]
+    return samples
 
 
-def gather(bench, names, rounds, runs, realtime):
+def gather(
+    bench: Bench, names: list[str], rounds: int, runs: int, realtime: bool
+) -> tuple[dict[str, Contender], dict[str, str], Samples]:
     """Samples of every contender over all rounds, and why the missing ones are."""
-    present, missing, samples = {}, {}, {}
+    present: dict[str, Contender] = {}
+    missing: dict[str, str] = {}
+    samples: Samples = {}
     for name in names:
         try:
             present[name] = ALL[name](bench)
@@ -58,7 +67,7 @@ def gather(bench, names, rounds, runs, realtime):
     return present, missing, samples
 
 
-def rows(present, samples):
+def rows(present: dict[str, Contender], samples: Samples) -> list[Row]:
     """Lines of the table: name, runs, p50, p99, ratios, what."""
     p50 = {name: percentile(values, 50) for name, values in samples.items()}
     result = []
@@ -80,7 +89,7 @@ def rows(present, samples):
     return result
 
 
-def table(lines, missing):
+def table(lines: list[Row], missing: dict[str, str]) -> str:
     text = ["| | runs | p50 | p99 | to the floor | to the reference | what it does |", "|---|---|---|---|---|---|---|"]
     for r in lines:
         ms = [f"{r[key] / 1000:.2f} ms" for key in ("p50_us", "p99_us")]
@@ -90,7 +99,7 @@ def table(lines, missing):
     return "\n".join(text)
 
 
-def machine():
+def machine() -> dict[str, Any]:
     model = [line.split(":")[1].strip() for line in open("/proc/cpuinfo") if line.startswith("model name")]
     return {
         "kernel": platform.release(),
@@ -101,7 +110,7 @@ def machine():
     }
 
 
-def compare(bench, args):
+def compare(bench: Bench, args: argparse.Namespace) -> None:
     names = args.only.split(",") if args.only else list(ALL)
     present, missing, samples = gather(bench, names, args.rounds, args.runs, args.realtime)
     lines = rows(present, samples)
@@ -114,7 +123,7 @@ def compare(bench, args):
         (folder / "starts.svg").write_text(svg(lines))
 
 
-def resident(bench, args):
+def resident(bench: Bench, args: argparse.Namespace) -> None:
     """The same run from a host with nothing and from one with 2 GB in memory."""
     for name in ("rust", "c", "python", "node"):
         try:
@@ -122,8 +131,8 @@ def resident(bench, args):
         except Missing as why:
             print(f"{name}: not measured: {why}")
             continue
-        big = contenders.Contender(small.name, small.what, [*small.command[:-1], 2048])
-        samples = {0: [], 2048: []}
+        big = Contender(small.name, small.what, [*small.command[:-1], 2048])
+        samples: dict[int, list[float]] = {0: [], 2048: []}
         for _ in range(args.rounds):
             samples[0] += measure(small, args.runs, args.realtime)
             samples[2048] += measure(big, args.runs, args.realtime)
@@ -131,7 +140,7 @@ def resident(bench, args):
         print(f"{small.name}: p50 {p50[0]:.0f} us, with 2 GB resident {p50[1]:.0f} us: {p50[1] / p50[0]:.2f}")
 
 
-def launcher_of(host):
+def launcher_of(host: int) -> int | None:
     """The process that holds a pidfd of `host`: its launcher."""
     for entry in os.listdir("/proc"):
         if not entry.isdigit():
@@ -147,14 +156,14 @@ def launcher_of(host):
     return None
 
 
-def state(pid):
+def state(pid: int) -> tuple[int, int]:
     """Resident KiB and open descriptors."""
     status = Path(f"/proc/{pid}/status").read_text()
     rss = next(int(line.split()[1]) for line in status.splitlines() if line.startswith("VmRSS:"))
     return rss, len(os.listdir(f"/proc/{pid}/fd"))
 
 
-def flat(bench, args):
+def flat(bench: Bench, args: argparse.Namespace) -> None:
     """Many runs: neither host nor launcher may grow."""
     for name in ("rust", "c", "python", "node"):
         try:
@@ -182,7 +191,7 @@ def flat(bench, args):
         )
 
 
-def main():
+def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--rounds", type=int, default=5)
     parser.add_argument("--runs", type=int, default=100, help="in each round; slow contenders get fewer")

@@ -8,12 +8,16 @@ import signal
 import subprocess
 import sys
 import time
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 HERE = Path(__file__).resolve().parent
 REPO = HERE.parent
 IMAGE = "bench:true"
+
+
+Command = list[str | Path | int]
 
 
 class Missing(Exception):
@@ -26,20 +30,20 @@ class Contender:
 
     name: str
     what: str  # how much of the work it does
-    command: list  # with {runs}; prints one JSON line with `samples`
+    command: Command  # with {runs}; prints one JSON line with `samples`
     share: float = 1.0  # of the runs of a round: slow ones get fewer
     realtime: bool = True  # may have real-time priority: cpu cgroups refuse such processes
 
 
-def run(command, **more):
+def run(command: Sequence[str | Path], cwd: Path | None = None) -> str:
     """Runs a command that must succeed."""
-    done = subprocess.run([str(c) for c in command], capture_output=True, text=True, **more)
+    done = subprocess.run([str(c) for c in command], capture_output=True, text=True, cwd=cwd)
     if done.returncode:
         raise Missing(f"{command[0]}: {done.stderr.strip()[-300:] or done.returncode}")
     return done.stdout
 
 
-def tool(name):
+def tool(name: str) -> str:
     found = shutil.which(name, path=os.environ.get("PATH", "") + ":/usr/local/sbin:/usr/sbin:/sbin")
     if not found:
         raise Missing("not installed")
@@ -49,7 +53,7 @@ def tool(name):
 class Bench:
     """The folder of one comparison: programs, a root file system, a root of ours, bundles."""
 
-    def __init__(self, work, target):
+    def __init__(self, work: str, target: str | Path) -> None:
         self.work, self.target = Path(work), Path(target)
         self.out, self.rootfs, self.root = self.work / "out", self.work / "rootfs", self.work / "root"
         self.stack = contextlib.ExitStack()
@@ -63,7 +67,7 @@ class Bench:
         run(["tar", "-C", self.rootfs, "--owner=0", "--group=0", "-cf", self.tar, "."])
         self.imported = False
 
-    def own_root(self):
+    def own_root(self) -> Path:
         """A root of ours that has the image."""
         driver = self.target / "containers-bench"
         if not driver.exists():
@@ -73,17 +77,19 @@ class Bench:
             self.imported = True
         return driver
 
-    def ours(self, program, name, resident=0, what="all isolation by default, memory limit, output collected"):
+    def ours(self, program: list[str | Path], name: str) -> Contender:
         self.own_root()
-        command = [*program, self.root, IMAGE, "/true", "{runs}", resident]
-        return Contender(name, what, command)
+        what = "all isolation by default, memory limit, output collected"
+        return Contender(name, what, [*program, self.root, IMAGE, "/true", "{runs}", 0])
 
-    def each(self, name, what, command, share, wrap=()):
+    def each(
+        self, name: str, what: str, command: Sequence[str | Path | int], share: float, wrap: Sequence[str] = ()
+    ) -> Contender:
         return Contender(
             name, what, [*wrap, self.out / "each", name, "{runs}", 2, *command], share, name == "bubblewrap"
         )
 
-    def bundle(self, runtime, limits):
+    def bundle(self, runtime: str, limits: bool) -> Path:
         """An OCI bundle with the default profile of `runtime spec`."""
         folder = self.work / f"bundle-{Path(runtime).name}"
         folder.mkdir()
@@ -96,7 +102,7 @@ class Bench:
         return folder
 
 
-def floor(b):
+def floor(b: Bench) -> Contender:
     return Contender(
         "floor",
         "namespaces, mounts, pivot_root, exec, wait; nothing else",
@@ -104,20 +110,20 @@ def floor(b):
     )
 
 
-def reference(b):
+def reference(b: Bench) -> Contender:
     return Contender("reference", "our defaults without a library", [b.out / "reference", "--runs", "{runs}", "--json"])
 
 
-def reference_two(b):
-    command = [b.out / "reference", "--runs", "{runs}", "--json", "--lanes", 2]
+def reference_two(b: Bench) -> Contender:
+    command: Command = [b.out / "reference", "--runs", "{runs}", "--json", "--lanes", 2]
     return Contender("reference, 2 launchers", "the same, cleaning up on the other core", command)
 
 
-def rust(b):
+def rust(b: Bench) -> Contender:
     return b.ours([b.own_root()], "ours, Rust")
 
 
-def c(b):
+def c(b: Bench) -> Contender:
     library = b.target / "libcontainers.so"
     if not library.exists():
         raise Missing("not built: cargo build --release -p containers-c")
@@ -137,7 +143,7 @@ def c(b):
     return b.ours([program], "ours, C")
 
 
-def python(b):
+def python(b: Bench) -> Contender:
     own = Path(os.environ.get("CONTAINERS_PYTHON", REPO / ".venv/bin/python"))
     program = own if own.exists() else Path(sys.executable)
     if subprocess.run([program, "-c", "import containers"], capture_output=True).returncode:
@@ -145,15 +151,15 @@ def python(b):
     return b.ours([program, HERE / "drivers/run.py"], "ours, Python")
 
 
-def node(b):
+def node(b: Bench) -> Contender:
     package = Path(os.environ.get("CONTAINERS_NODE", REPO / "bindings-node"))
     if not list(package.glob("*.node")):
         raise Missing("the Node package is not built: make build")
     return b.ours([tool("node"), HERE / "drivers/run.mjs"], "ours, Node")
 
 
-def bubblewrap(b):
-    command = [
+def bubblewrap(b: Bench) -> Contender:
+    command: Command = [
         tool("bwrap"),
         "--unshare-all",
         "--ro-bind",
@@ -184,15 +190,15 @@ V2_VIEW = [
 ]
 
 
-def oci(b, program, share, wrap=(), limits=True):
+def oci(b: Bench, program: str, share: float, wrap: Sequence[str] = (), limits: bool = True) -> Contender:
     name = Path(program).name
     root = b.work / f"state-{name}"
-    command = [program, "--root", root, "run", "--bundle", b.bundle(program, limits), name + "-bench-{}"]
+    command: Command = [program, "--root", root, "run", "--bundle", b.bundle(program, limits), name + "-bench-{}"]
     limited = "memory limit" if limits else "no limits"
     return b.each(name, f"bundle of `{name} spec`, no overlay; {limited}", command, share, wrap)
 
 
-def crun(b):
+def crun(b: Bench) -> Contender:
     program = tool("crun")
     if Path("/sys/fs/cgroup/unified").exists():  # it refuses hybrid cgroups
         contender = oci(b, program, 0.4, V2_VIEW, limits=False)
@@ -201,15 +207,15 @@ def crun(b):
     return oci(b, program, 0.4)
 
 
-def runc(b):
+def runc(b: Bench) -> Contender:
     return oci(b, tool("runc"), 0.15)
 
 
-def youki(b):
+def youki(b: Bench) -> Contender:
     return oci(b, tool("youki"), 0.15)
 
 
-def docker(b):
+def docker(b: Bench) -> Contender:
     """docker with a daemon of its own, no bridge."""
     client, daemon = tool("docker"), tool("dockerd")
     folder = b.work / "docker"
@@ -248,7 +254,7 @@ def docker(b):
     return b.each("docker run", "its defaults, network none, memory limit", command, 0.04)
 
 
-def stop(process):
+def stop(process: subprocess.Popen[bytes]) -> None:
     """Ends a daemon that we started."""
     process.send_signal(signal.SIGTERM)
     try:
@@ -258,7 +264,7 @@ def stop(process):
         process.wait()
 
 
-ALL = {
+ALL: dict[str, Callable[[Bench], Contender]] = {
     "floor": floor,
     "reference": reference,
     "reference2": reference_two,

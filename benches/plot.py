@@ -1,18 +1,20 @@
 """A bar chart as SVG: medians on a logarithmic scale, p99 as a mark."""
 
 import math
+from collections.abc import Sequence
 from html import escape
+from typing import Any
 
 LEFT, WIDTH, ROW, TOP = 190, 520, 26, 46
 
 
-def svg(rows):
+def svg(rows: Sequence[dict[str, Any]]) -> str:
     """`rows`: dictionaries with name, p50_us and p99_us."""
     low, high = min(r["p50_us"] for r in rows), max(r["p99_us"] for r in rows)
     first, last = math.floor(math.log10(low / 1.2)), math.ceil(math.log10(high * 1.05))
     scale = WIDTH / (last - first)
 
-    def x(us):
+    def x(us: float) -> float:
         return LEFT + (math.log10(us) - first) * scale
 
     height = TOP + ROW * len(rows) + 16

@@ -10,14 +10,14 @@ import containers
 WARM = 20
 
 
-def own_state():
+def own_state() -> tuple[int, int]:
     """Resident memory in KiB, and how many descriptors are open."""
     with open("/proc/self/status") as status:
         rss = next(int(line.split()[1]) for line in status if line.startswith("VmRSS:"))
     return rss, len(os.listdir("/proc/self/fd"))
 
 
-def main(root, image, command, runs, resident):
+def main(root: str, image: str, command: str, runs: str, resident: str) -> None:
     ballast = bytearray(b"\x01" * (int(resident) << 20))
     samples = []
     with containers.Runtime(root=root) as rt:

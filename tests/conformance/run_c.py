@@ -7,18 +7,27 @@ PROGRAM is bindings-c/tests/conformance.c, compiled. TEXT: only cases whose name
 The registry is that of REGISTRY, or of TEST_REGISTRY, which `tests/registry/start.py -- run_c.py …` sets.
 """
 
+from __future__ import annotations
+
 import base64
+import io
 import json
 import os
 import select
 import subprocess
 import sys
 import tempfile
+from collections.abc import Callable, Iterable
 from pathlib import Path
+from typing import Any
 
 REGISTRY = os.environ.get("REGISTRY") or os.environ.get("TEST_REGISTRY")
 HERE = Path(__file__).resolve().parent
 ANSWER_SECONDS = 120
+
+# What stands in the table, and what is sent for it.
+Table = dict[str, Any]
+Fields = list[tuple[str, Any]]
 
 
 class Wrong(Exception):
@@ -28,21 +37,33 @@ class Wrong(Exception):
 # ---- data and matchers ----
 
 
-def data(value):
+def data(value: Any) -> bytes | None:
     if isinstance(value, str):
         return value.encode()
     if isinstance(value, dict) and "base64" in value:
         return base64.b64decode(value["base64"])
     if isinstance(value, dict) and "repeat" in value:
-        return value["repeat"].encode() * value["times"]
+        return str(value["repeat"]).encode() * int(value["times"])
     return None
 
 
-def shown(got):
+def shown(got: bytes) -> str:
     return repr(got[:300]) + (f"… ({len(got)} bytes)" if len(got) > 300 else "")
 
 
-def check(what, matcher, got):
+# Whether a text satisfies what a matcher asks for.
+CONDITIONS: dict[str, Callable[[bytes, list[bytes]], bool]] = {
+    "contains": lambda got, texts: all(t in got for t in texts),
+    "not_contains": lambda got, texts: not any(t in got for t in texts),
+    "starts_with": lambda got, texts: all(got.startswith(t) for t in texts),
+    "ends_with": lambda got, texts: all(got.endswith(t) for t in texts),
+    "length": lambda got, texts: len(got) == int(texts[0]),
+    "sorted_lines": lambda got, texts: sorted(got.splitlines()) == texts,
+    "any": lambda got, texts: True,
+}
+
+
+def check(what: str, matcher: Any, got: bytes) -> None:
     exact = data(matcher)
     if exact is not None:
         if exact != got:
@@ -50,16 +71,7 @@ def check(what, matcher, got):
         return
     for condition, value in matcher.items():
         texts = [t.encode() for t in value] if isinstance(value, list) else [str(value).encode()]
-        holds = {
-            "contains": lambda: all(t in got for t in texts),
-            "not_contains": lambda: not any(t in got for t in texts),
-            "starts_with": lambda: all(got.startswith(t) for t in texts),
-            "ends_with": lambda: all(got.endswith(t) for t in texts),
-            "length": lambda: len(got) == value,
-            "sorted_lines": lambda: sorted(got.splitlines()) == texts,
-            "any": lambda: True,
-        }[condition]
-        if not holds():
+        if not CONDITIONS[condition](got, texts):
             raise Wrong(f"{what} does not satisfy {condition} {value!r}: it is {shown(got)}")
 
 
@@ -69,50 +81,59 @@ def check(what, matcher, got):
 class Program:
     """The C program; one request, one answer."""
 
-    def __init__(self, path):
+    def __init__(self, path: str) -> None:
         self.process = subprocess.Popen([path], stdin=subprocess.PIPE, stdout=subprocess.PIPE)
+        assert self.process.stdin and isinstance(self.process.stdout, io.BufferedReader)
+        self.requests = self.process.stdin
+        self.answers = self.process.stdout
 
-    def ask(self, verb, fields=()):
+    def ask(self, verb: str, fields: Iterable[tuple[str, Any]] = ()) -> Answer:
         frame = bytearray()
         for name, value in [("verb", verb), *fields, ("end", "")]:
             value = value if isinstance(value, bytes) else str(value).encode()
             frame += f"{name} {len(value)}\n".encode() + value + b"\n"
-        self.process.stdin.write(frame)
-        self.process.stdin.flush()
-        ready, _, _ = select.select([self.process.stdout], [], [], ANSWER_SECONDS)
-        if not ready and not self.process.stdout.peek(1):
+        self.requests.write(frame)
+        self.requests.flush()
+        ready, _, _ = select.select([self.answers], [], [], ANSWER_SECONDS)
+        if not ready and not self.answers.peek(1):
             self.process.kill()
             raise SystemExit(f"no answer to {verb} within {ANSWER_SECONDS} s")
-        answer = []
+        answer: list[tuple[str, bytes]] = []
         while True:
-            line = self.process.stdout.readline()
+            line = self.answers.readline()
             if not line:
                 raise SystemExit(f"the program ended with {self.process.wait()} at {verb} {fields!r:.300}")
-            name, size = line.split()
-            value = self.process.stdout.read(int(size))
-            self.process.stdout.read(1)
-            if name == b"end":
+            key, size = line.split()
+            content = self.answers.read(int(size))
+            self.answers.read(1)
+            if key == b"end":
                 return Answer(answer)
-            answer.append((name.decode(), value))
+            answer.append((key.decode(), content))
 
-    def close(self):
-        self.process.stdin.close()
+    def close(self) -> int:
+        self.requests.close()
         return self.process.wait(timeout=ANSWER_SECONDS)
 
 
 class Answer:
     """The fields of an answer."""
 
-    def __init__(self, fields):
+    def __init__(self, fields: list[tuple[str, bytes]]) -> None:
         self.fields = fields
 
-    def get(self, name):
+    def get(self, name: str) -> bytes | None:
         return next((value for key, value in self.fields if key == name), None)
 
-    def all(self, name):
+    def need(self, name: str) -> bytes:
+        value = self.get(name)
+        if value is None:
+            raise Wrong(f"the answer lacks {name}: {self.fields!r:.300}")
+        return value
+
+    def all(self, name: str) -> list[bytes]:
         return [value for key, value in self.fields if key == name]
 
-    def number(self, name):
+    def number(self, name: str) -> int | None:
         value = self.get(name)
         return None if value is None else int(value)
 
@@ -120,16 +141,16 @@ class Answer:
 # ---- options: from the table's names to C's ----
 
 
-def listed(name, values):
+def listed(name: str, values: Iterable[Any]) -> Fields:
     return [(name, v) for v in values] or [(name + ".empty", "")]
 
 
-def size(name, value):
+def size(name: str, value: Any) -> tuple[str, Any]:
     return (name if isinstance(value, int) else name + "_text", value)
 
 
-def option_fields(options):
-    fields = []
+def option_fields(options: Table) -> Fields:
+    fields: Fields = []
     for name, value in options.items():
         if value is None and name != "ports":
             continue
@@ -179,13 +200,13 @@ def option_fields(options):
 class Case:
     """Replays the steps of a case."""
 
-    def __init__(self, program, tmp):
+    def __init__(self, program: Program, tmp: str, root: str) -> None:
         self.program = program
         self.tmp = tmp
-        self.root = None
-        self.seen = {}
+        self.root = root
+        self.seen: dict[tuple[str, str], bytes] = {}
 
-    def step(self, step):
+    def step(self, step: Table) -> Answer:
         verb = step["do"]
         if verb == "shell":
             return self.shell(step["script"])
@@ -217,7 +238,7 @@ class Case:
                 fields.append(("data", data(step[key])))
         return self.program.ask(verb, fields)
 
-    def shell(self, script):
+    def shell(self, script: str) -> Answer:
         done = subprocess.run(
             ["sh", "-e", "-c", script],
             cwd=self.tmp,
@@ -235,37 +256,38 @@ class Case:
             ]
         )
 
-    def read_until(self, step):
+    def read_until(self, step: Table) -> Answer:
         name, stream = step.get("on", "p"), step["stream"]
         seen = self.seen.setdefault((name, stream), b"")
         while step["contains"].encode() not in seen:
             answer = self.program.ask("read", [("on", name), ("stream", stream)])
             if answer.get("error"):
                 return answer
-            if not answer.get("text"):
+            text = answer.need("text")
+            if not text:
                 raise Wrong(f"{stream} ended with {shown(seen)}")
-            seen += answer.get("text")
+            seen += text
             self.seen[(name, stream)] = seen
         return Answer([])
 
-    def await_log(self, step):
+    def await_log(self, step: Table) -> Answer:
         # The pause between the looks is the host's.
         for _ in range(400):
             answer = self.program.ask("logs", [("on", step.get("on", "c"))])
-            if answer.get("error") or step["contains"].encode() in answer.get("text"):
+            if answer.get("error") or step["contains"].encode() in answer.need("text"):
                 return answer
             select.select([], [], [], 0.05)
-        raise Wrong(f"the log stays {shown(answer.get('text'))}")
+        raise Wrong(f"the log stays {shown(answer.need('text'))}")
 
 
-def compare(verb, answer, expect):
+def compare(verb: str, answer: Answer, expect: Table) -> None:
     wanted = expect.get("error")
     if answer.get("error"):
-        message = answer.get("message").decode()
+        message = answer.need("message").decode()
         if not wanted:
-            raise Wrong(f"failed with {answer.get('error').decode()}: {message}")
-        if answer.get("error").decode() != wanted["code"]:
-            raise Wrong(f"failed with {answer.get('error').decode()}, not {wanted['code']}: {message}")
+            raise Wrong(f"failed with {answer.need('error').decode()}: {message}")
+        if answer.need("error").decode() != wanted["code"]:
+            raise Wrong(f"failed with {answer.need('error').decode()}, not {wanted['code']}: {message}")
         compare_error(answer, wanted)
         return
     if wanted:
@@ -285,32 +307,32 @@ def compare(verb, answer, expect):
             if name in names:
                 raise Wrong(f"{name} is in {names}")
     elif "json" in expect:
-        compare_json(json.loads(answer.get("json")), expect["json"])
+        compare_json(json.loads(answer.need("json")), expect["json"])
     elif "value" in expect:
         if answer.get("text") is not None:
-            check("the value", expect["value"], answer.get("text"))
+            check("the value", expect["value"], answer.need("text"))
         elif answer.number("number") != expect["value"]:
             raise Wrong(f"the value is {answer.number('number')}, not {expect['value']}")
 
 
-def compare_error(answer, wanted):
+def compare_error(answer: Answer, wanted: Table) -> None:
     pairs = answer.all("context")
     for key, matcher in wanted.get("context", {}).items():
-        values = [v for k, v in zip(pairs[::2], pairs[1::2]) if k.decode() == key]
+        values = [v for k, v in zip(pairs[::2], pairs[1::2], strict=True) if k.decode() == key]
         if not values:
             raise Wrong(f"the context lacks {key}: {pairs}")
         check(f"context {key}", matcher, values[0])
     if "message" in wanted:
-        check("the message", wanted["message"], answer.get("message"))
+        check("the message", wanted["message"], answer.need("message"))
     for key in ("stdout", "stderr"):
         if key in wanted:
             if answer.get("error." + key) is None:
                 raise Wrong("the error carries no output")
-            check(key, wanted[key], answer.get("error." + key))
+            check(key, wanted[key], answer.need("error." + key))
 
 
-def compare_output(answer, expect):
-    out = f"stdout {shown(answer.get('stdout'))}, stderr {shown(answer.get('stderr'))}"
+def compare_output(answer: Answer, expect: Table) -> None:
+    out = f"stdout {shown(answer.need('stdout'))}, stderr {shown(answer.need('stderr'))}"
     if answer.number("exit_code") != expect.get("exit_code", 0):
         raise Wrong(f"the exit code is {answer.number('exit_code')}: {out}")
     if answer.number("signal") != (expect.get("signal") or 0):
@@ -319,10 +341,10 @@ def compare_output(answer, expect):
         raise Wrong(f"oom_killed is {answer.number('oom_killed')}: {out}")
     for key in ("stdout", "stderr"):
         if key in expect:
-            check(key, expect[key], answer.get(key))
+            check(key, expect[key], answer.need(key))
 
 
-def compare_json(document, expected):
+def compare_json(document: Any, expected: Table) -> None:
     for pointer, wanted in expected.items():
         value = document
         try:
@@ -339,7 +361,7 @@ def compare_json(document, expected):
 # ---- the whole table ----
 
 
-def with_variables(value, variables):
+def with_variables(value: Any, variables: dict[str, str]) -> Any:
     if isinstance(value, str):
         for name, replacement in variables.items():
             value = value.replace("$" + name, replacement)
@@ -351,11 +373,11 @@ def with_variables(value, variables):
     return value
 
 
-def has(need, info):
+def has(need: str, info: Table) -> bool:
     if need.startswith("cgroup-"):
         controller = need[len("cgroup-") :]
         return controller in info["cgroup_controllers"] or (controller, info["cgroup_version"]) == ("freezer", "v2")
-    return {
+    known: dict[str, bool] = {
         "root": not info["rootless"],
         "overlay-images": info["driver"] == "overlay",
         "registry": REGISTRY is not None,
@@ -363,10 +385,11 @@ def has(need, info):
         "perl": os.path.exists("/usr/bin/perl"),
         # The warning about a single id says what is missing.
         "ids": not any("only one user id" in w for w in info["warnings"]),
-    }[need]
+    }
+    return known[need]
 
 
-def replay(program, case, root, scratch):
+def replay(program: Program, case: Table, root: str, scratch: str) -> None:
     tmp = tempfile.mkdtemp(dir=scratch)
     os.chmod(tmp, 0o755)
     variables = {"TMP": tmp}
@@ -380,8 +403,7 @@ def replay(program, case, root, scratch):
         steps = [{"do": "run", "options": case["run"], "expect": case["expect"]}]
         if "image" in case:
             steps[0]["image"] = case["image"]
-    replayer = Case(program, tmp)
-    replayer.root = root
+    replayer = Case(program, tmp, root)
     if case.get("own_runtime"):
         replayer.root = tempfile.mkdtemp(dir=scratch)
         program.ask("open", [("root", replayer.root)])
@@ -401,7 +423,7 @@ def replay(program, case, root, scratch):
             program.ask("open", [("root", root)])
 
 
-def main():
+def main() -> None:
     path = sys.argv[1]
     wanted = sys.argv[2] if len(sys.argv) > 2 else ""
     failures, passed = [], 0
@@ -411,8 +433,8 @@ def main():
         program = Program(path)
         opened = program.ask("open", [("root", root)])
         if opened.get("error"):
-            sys.exit(f"a fresh root does not open: {opened.get('message').decode()}")
-        info = json.loads(program.ask("info").get("json"))
+            sys.exit(f"a fresh root does not open: {opened.need('message').decode()}")
+        info = json.loads(program.ask("info").need("json"))
         for file in sorted(HERE.glob("*.json")):
             for case in json.loads(file.read_text())["cases"]:
                 name = case["name"]

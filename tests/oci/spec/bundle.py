@@ -1,19 +1,25 @@
 """Bundles with a busybox, and a runtime that runs them."""
 
+from __future__ import annotations
+
 import copy
 import json
 import os
 import shutil
 import subprocess
 import uuid
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 REPOSITORY = Path(__file__).resolve().parents[3]
 RUNTIME = os.environ.get("OCI_RUNTIME", str(REPOSITORY / "target/release/containers-oci"))
 CAPABILITIES = ["CAP_AUDIT_WRITE", "CAP_KILL", "CAP_NET_BIND_SERVICE"]
 
-BASE = {
+Config = dict[str, Any]
+
+BASE: Config = {
     "ociVersion": "1.2.0",
     "process": {
         "user": {"uid": 0, "gid": 0},
@@ -56,7 +62,7 @@ class Result:
 class Bundle:
     """A folder with a `config.json` that a test changes before it runs it."""
 
-    def __init__(self, path: Path, state: Path):
+    def __init__(self, path: Path, state: Path) -> None:
         self.path = path
         self.state = state
         self.rootfs = path / "rootfs"
@@ -74,14 +80,16 @@ class Bundle:
         (self.rootfs / "etc/group").write_text("root:x:0:\n")
 
     @property
-    def process(self) -> dict:
-        return self.config["process"]
+    def process(self) -> Config:
+        process: Config = self.config["process"]
+        return process
 
     @property
-    def linux(self) -> dict:
-        return self.config["linux"]
+    def linux(self) -> Config:
+        linux: Config = self.config["linux"]
+        return linux
 
-    def namespace(self, kind: str, **more) -> None:
+    def namespace(self, kind: str, **more: Any) -> None:
         """Replaces a namespace, or adds one."""
         others = [n for n in self.linux["namespaces"] if n["type"] != kind]
         self.linux["namespaces"] = [*others, {"type": kind, **more}]
@@ -90,12 +98,14 @@ class Bundle:
         """Leaves a namespace out."""
         self.linux["namespaces"] = [n for n in self.linux["namespaces"] if n["type"] != kind]
 
-    def mount(self, destination: str, kind: str, source: object = None, options: tuple = (), **more) -> None:
+    def mount(
+        self, destination: str, kind: str, source: object = None, options: Sequence[str] = (), **more: Any
+    ) -> None:
         """Adds an entry of `mounts`."""
         entry = {"destination": destination, "type": kind, "source": str(source or kind), "options": list(options)}
         self.config["mounts"].append({**entry, **more})
 
-    def runtime(self, *args: str, **more) -> subprocess.CompletedProcess:
+    def runtime(self, *args: str) -> subprocess.CompletedProcess[str]:
         """Calls the runtime."""
         return subprocess.run(
             [RUNTIME, "--root", str(self.state), *args],
@@ -103,7 +113,6 @@ class Bundle:
             capture_output=True,
             text=True,
             timeout=60,
-            **more,
         )
 
     def write(self) -> None:

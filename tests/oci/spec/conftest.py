@@ -4,6 +4,7 @@ import os
 import shutil
 import sys
 import tempfile
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -19,7 +20,7 @@ def mounts_below(path: Path) -> list[str]:
 
 
 @pytest.fixture
-def bundle():
+def bundle() -> Iterator[Bundle]:
     if os.geteuid() != 0:
         pytest.skip("needs root")
     if not os.path.exists(RUNTIME):

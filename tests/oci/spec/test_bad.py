@@ -1,6 +1,10 @@
 """Configurations that are wrong: the command line says which property."""
 
+from collections.abc import Callable
+from typing import Any
+
 import pytest
+from bundle import Bundle, Config
 
 
 @pytest.mark.parametrize(
@@ -15,7 +19,7 @@ import pytest
         (" " * (4 << 20) + "{}", ("4 MiB",)),
     ],
 )
-def test_documents(bundle, text, words):
+def test_documents(bundle: Bundle, text: str, words: tuple[str, ...]) -> None:
     (bundle.path / "config.json").write_text(text)
     done = bundle.runtime("run", "--bundle", str(bundle.path), "bad")
     assert done.returncode != 0
@@ -37,7 +41,7 @@ def test_documents(bundle, text, words):
         (lambda c: c["process"].update(selinuxLabel="a:b"), "process.selinuxLabel"),
     ],
 )
-def test_properties(bundle, change, field):
+def test_properties(bundle: Bundle, change: Callable[[Config], Any], field: str) -> None:
     change(bundle.config)
     bundle.write()
     done = bundle.runtime("run", "--bundle", str(bundle.path), "bad")

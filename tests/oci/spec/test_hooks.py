@@ -3,13 +3,16 @@
 import json
 import os
 import uuid
+from pathlib import Path
+from typing import Any
 
 import pytest
+from bundle import Bundle
 
 ORDER = ["prestart", "createRuntime", "createContainer", "startContainer", "poststart", "poststop"]
 
 
-def hook(bundle, kind: str, script: str, **more) -> None:
+def hook(bundle: Bundle, kind: str, script: str, **more: Any) -> None:
     """Adds a hook that is a shell script, of the container for `startContainer`, of the machine otherwise."""
     shell = "/bin/sh"
     entry = {"path": shell, "args": ["sh", "-c", script], "env": ["PATH=/bin:/usr/bin", f"KIND={kind}"], **more}
@@ -17,7 +20,7 @@ def hook(bundle, kind: str, script: str, **more) -> None:
 
 
 @pytest.fixture
-def log(bundle):
+def log(bundle: Bundle) -> Path:
     """A file that is at the same path on the machine and in the container."""
     at = bundle.path / "log"
     at.write_text("")
@@ -26,7 +29,7 @@ def log(bundle):
     return at
 
 
-def test_order_and_state(bundle, log):
+def test_order_and_state(bundle: Bundle, log: Path) -> None:
     for kind in ORDER:
         hook(bundle, kind, f"printf '%s ' $KIND-1 >> {log}; cat >> {log}; echo >> {log}")
         hook(bundle, kind, f"cat > /dev/null; echo $KIND-2 >> {log}")
@@ -52,7 +55,7 @@ def test_order_and_state(bundle, log):
     assert states["createRuntime"]["pid"] > 1
 
 
-def test_places(bundle, log):
+def test_places(bundle: Bundle, log: Path) -> None:
     for kind in ("createRuntime", "createContainer", "startContainer"):
         script = f"echo $KIND $(readlink /proc/self/ns/mnt) $(readlink /proc/self/ns/net) >> {log}"
         hook(bundle, kind, script)
@@ -65,7 +68,7 @@ def test_places(bundle, log):
 
 
 @pytest.mark.parametrize("kind", ["prestart", "createRuntime", "createContainer", "startContainer"])
-def test_a_failing_hook_ends_the_start(bundle, log, kind):
+def test_a_failing_hook_ends_the_start(bundle: Bundle, log: Path, kind: str) -> None:
     hook(bundle, kind, "echo loud >&2; exit 3")
     hook(bundle, kind, f"echo second >> {log}")
     hook(bundle, "poststop", f"echo poststop >> {log}")
@@ -74,19 +77,19 @@ def test_a_failing_hook_ends_the_start(bundle, log, kind):
 
 
 @pytest.mark.parametrize("kind", ["createRuntime", "createContainer", "startContainer"])
-def test_a_slow_hook_is_killed(bundle, kind):
+def test_a_slow_hook_is_killed(bundle: Bundle, kind: str) -> None:
     hook(bundle, kind, "sleep 30", timeout=1)
     bundle.fails()
 
 
-def test_a_failing_poststop_hook_stops_nothing(bundle, log):
+def test_a_failing_poststop_hook_stops_nothing(bundle: Bundle, log: Path) -> None:
     hook(bundle, "poststop", "exit 1")
     hook(bundle, "poststop", f"echo second >> {log}")
     bundle.sh("true")
     assert log.read_text() == "second\n"
 
 
-def test_hooks_get_their_environment_alone(bundle, log):
+def test_hooks_get_their_environment_alone(bundle: Bundle, log: Path) -> None:
     hook(bundle, "createRuntime", f"env | cut -d= -f1 | sort | tr '\\n' ' ' >> {log}")
     os.environ["SECRET_OF_THE_CALLER"] = "x"
     try:
@@ -96,6 +99,6 @@ def test_hooks_get_their_environment_alone(bundle, log):
     assert "SECRET_OF_THE_CALLER" not in log.read_text() and "KIND" in log.read_text()
 
 
-def test_a_hook_that_is_not_there_is_named(bundle):
+def test_a_hook_that_is_not_there_is_named(bundle: Bundle) -> None:
     bundle.config["hooks"] = {"createRuntime": [{"path": "/no/such/hook"}]}
     bundle.fails("/no/such/hook")

@@ -5,6 +5,7 @@ import subprocess
 from pathlib import Path
 
 import pytest
+from bundle import Bundle
 
 
 def line_of(out: str, target: str) -> str:
@@ -16,7 +17,7 @@ def line_of(out: str, target: str) -> str:
     return ""
 
 
-def mountinfo(bundle, target: str) -> str:
+def mountinfo(bundle: Bundle, target: str) -> str:
     return line_of(bundle.sh("cat /proc/self/mountinfo"), target)
 
 
@@ -33,7 +34,7 @@ def mountinfo(bundle, target: str) -> str:
         ("relatime", "relatime"),
     ],
 )
-def test_attributes(bundle, option, shown):
+def test_attributes(bundle: Bundle, option: str, shown: str) -> None:
     bundle.mount("/plain", "tmpfs", options=[option])
     bundle.mount("/deep", "bind", bundle.path, options=["rbind", f"r{option}"])
     out = bundle.sh("cat /proc/self/mountinfo")
@@ -41,7 +42,7 @@ def test_attributes(bundle, option, shown):
     assert shown in line_of(out, "/deep").split()[0].split(",")
 
 
-def test_recursive_attributes_reach_mounts_below(bundle):
+def test_recursive_attributes_reach_mounts_below(bundle: Bundle) -> None:
     source = bundle.path / "source"
     (source / "below").mkdir(parents=True)
     subprocess.run(["mount", "-t", "tmpfs", "tmpfs", source / "below"], check=True)
@@ -57,14 +58,14 @@ def test_recursive_attributes_reach_mounts_below(bundle):
 
 @pytest.mark.parametrize("form", ["", "r"])
 @pytest.mark.parametrize(("name", "shown"), [("private", None), ("shared", "shared:"), ("unbindable", "unbindable")])
-def test_propagation(bundle, form, name, shown):
+def test_propagation(bundle: Bundle, form: str, name: str, shown: str | None) -> None:
     bundle.mount("/data", "bind", bundle.rootfs, options=["rbind", form + name])
     line = mountinfo(bundle, "/data")
     assert shown in line if shown else "shared:" not in line and "master:" not in line
 
 
 @pytest.mark.parametrize("propagation", ["shared", "rshared", "slave", "rslave", "private", "rprivate", "unbindable"])
-def test_root_propagation(bundle, propagation):
+def test_root_propagation(bundle: Bundle, propagation: str) -> None:
     bundle.linux["rootfsPropagation"] = propagation
     line = mountinfo(bundle, "/")
     assert ("shared:" in line) == ("shared" in propagation)
@@ -73,7 +74,7 @@ def test_root_propagation(bundle, propagation):
     assert out == "", "nothing of it is seen outside"
 
 
-def test_file_systems(bundle):
+def test_file_systems(bundle: Bundle) -> None:
     bundle.mount("/sys", "sysfs", options=["ro", "nosuid"])
     bundle.mount("/dev/mqueue", "mqueue")
     bundle.mount("/ram", "ramfs")
@@ -83,7 +84,7 @@ def test_file_systems(bundle):
     assert " - ramfs " in line_of(out, "/ram")
 
 
-def test_cgroup(bundle):
+def test_cgroup(bundle: Bundle) -> None:
     bundle.mount("/sys", "sysfs", options=["ro"])
     bundle.mount("/sys/fs/cgroup", "cgroup", options=["nosuid", "noexec", "nodev", "relatime", "ro"])
     out = bundle.sh("ls -A /sys/fs/cgroup; cat /proc/self/mountinfo; mkdir /sys/fs/cgroup/x 2>&1 || true")
@@ -93,7 +94,7 @@ def test_cgroup(bundle):
     assert "Read-only" in out
 
 
-def test_copy_up(bundle):
+def test_copy_up(bundle: Bundle) -> None:
     (bundle.rootfs / "full/sub").mkdir(parents=True)
     (bundle.rootfs / "full/sub/file").write_text("kept\n")
     os.chown(bundle.rootfs / "full/sub/file", 5, 6)
@@ -103,13 +104,13 @@ def test_copy_up(bundle):
     assert (bundle.rootfs / "full/sub/file").exists()
 
 
-def test_binds_of_files_and_relative_sources(bundle):
+def test_binds_of_files_and_relative_sources(bundle: Bundle) -> None:
     (bundle.path / "file").write_text("text")
     bundle.mount("/made/on/the/way", "bind", "file", options=["bind", "ro"])
     assert bundle.sh("cat /made/on/the/way; echo x 2>/dev/null >/made/on/the/way || echo closed") == "textclosed\n"
 
 
-def test_id_mapped_mounts(bundle):
+def test_id_mapped_mounts(bundle: Bundle) -> None:
     source = bundle.path / "source"
     source.mkdir()
     maps = [{"containerID": 0, "hostID": 7000, "size": 100}]
@@ -117,23 +118,23 @@ def test_id_mapped_mounts(bundle):
     assert bundle.sh("stat -c %u:%g /mapped") == "7000:7000\n"
 
 
-def test_mounts_come_in_order(bundle):
+def test_mounts_come_in_order(bundle: Bundle) -> None:
     bundle.mount("/a", "tmpfs")
     bundle.mount("/a/b", "tmpfs", options=["ro"])
     bundle.mount("/a/b", "tmpfs", options=["size=4k"])
     assert "size=4k" in bundle.sh("tail -1 /proc/self/mountinfo")
 
 
-def test_read_only_root(bundle):
+def test_read_only_root(bundle: Bundle) -> None:
     bundle.config["root"]["readonly"] = True
     assert "Read-only" in bundle.sh("touch /x 2>&1 || true")
 
 
-def test_no_pivot(bundle):
+def test_no_pivot(bundle: Bundle) -> None:
     assert bundle.sh("ls /proc/1/root/etc", "--no-pivot") == "group\npasswd\n"
 
 
-def test_masked_and_read_only_paths(bundle):
+def test_masked_and_read_only_paths(bundle: Bundle) -> None:
     (bundle.rootfs / "secret").write_text("s")
     (bundle.rootfs / "secrets").mkdir()
     (bundle.rootfs / "secrets/one").write_text("s")
@@ -144,15 +145,15 @@ def test_masked_and_read_only_paths(bundle):
     assert out.count("\n") == out.count("Read-only") == 2, out
 
 
-def test_masked_links_are_errors(bundle):
+def test_masked_links_are_errors(bundle: Bundle) -> None:
     bundle.linux["maskedPaths"] = ["/proc/self"]
     bundle.fails("/proc/self")
 
 
-def test_links_of_the_image_lead_nowhere_else(bundle):
+def test_links_of_the_image_lead_nowhere_else(bundle: Bundle) -> None:
     outside = bundle.path / "outside"
     outside.mkdir()
-    for name, target in [("proc", "etc"), ("dev", outside), ("sys", "/")]:
+    for name, target in [("proc", "etc"), ("dev", str(outside)), ("sys", "/")]:
         at = bundle.rootfs / name
         at.rmdir()
         at.symlink_to(target)
@@ -169,7 +170,7 @@ def test_links_of_the_image_lead_nowhere_else(bundle):
     assert list(outside.iterdir()) == []
 
 
-def test_bad_sources_are_named(bundle):
+def test_bad_sources_are_named(bundle: Bundle) -> None:
     bundle.mount("/x", "bind", "/no/such/source", options=["bind"])
     bundle.fails("/no/such/source")
     bundle.config["mounts"].pop()
@@ -180,7 +181,7 @@ def test_bad_sources_are_named(bundle):
     bundle.fails("nosuchfs")
 
 
-def test_devices(bundle):
+def test_devices(bundle: Bundle) -> None:
     bundle.linux["devices"] = [
         {"path": "/dev/mine", "type": "c", "major": 1, "minor": 5, "fileMode": 0o640, "uid": 3, "gid": 4},
         {"path": "/dev/deep/fifo", "type": "p"},
@@ -193,7 +194,7 @@ def test_devices(bundle):
         assert link in out
 
 
-def test_a_device_that_is_something_else_is_an_error(bundle):
+def test_a_device_that_is_something_else_is_an_error(bundle: Bundle) -> None:
     bundle.config["mounts"] = [m for m in bundle.config["mounts"] if not m["destination"].startswith("/dev")]
     (bundle.rootfs / "dev/mine").write_text("")
     bundle.linux["devices"] = [{"path": "/dev/mine", "type": "c", "major": 1, "minor": 5}]
@@ -201,7 +202,7 @@ def test_a_device_that_is_something_else_is_an_error(bundle):
     assert (bundle.rootfs / "dev/mine").is_file()
 
 
-def test_the_hosts_dev_is_left_alone(bundle):
+def test_the_hosts_dev_is_left_alone(bundle: Bundle) -> None:
     dev = bundle.path / "dev"
     dev.mkdir()
     subprocess.run(["mknod", dev / "null", "c", "1", "3"], check=True)
@@ -211,7 +212,7 @@ def test_the_hosts_dev_is_left_alone(bundle):
     assert sorted(p.name for p in dev.iterdir()) == ["null"]
 
 
-def test_a_swapped_target_is_no_way_out(bundle):
+def test_a_swapped_target_is_no_way_out(bundle: Bundle) -> None:
     """Somebody swaps a folder for a link while mounts are made below it."""
     outside = bundle.path / "outside"
     (outside / "sub").mkdir(parents=True)

@@ -3,15 +3,17 @@
 import os
 import subprocess
 import time
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from bundle import Bundle
 
 KINDS = {"pid": "pid", "network": "net", "ipc": "ipc", "uts": "uts", "mount": "mnt", "cgroup": "cgroup"}
 
 
 @pytest.fixture
-def holder():
+def holder() -> Iterator[int]:
     """A process with namespaces of its own."""
     flags = ["--net", "--ipc", "--uts", "--cgroup"]
     process = subprocess.Popen(["unshare", *flags, "sleep", "300"])
@@ -23,7 +25,7 @@ def holder():
     process.wait()
 
 
-def test_new_namespaces(bundle):
+def test_new_namespaces(bundle: Bundle) -> None:
     out = bundle.sh("for n in pid net ipc uts mnt cgroup user; do readlink /proc/self/ns/$n; done").split()
     for name in out:
         kind = name.split(":")[0]
@@ -31,7 +33,7 @@ def test_new_namespaces(bundle):
 
 
 @pytest.mark.parametrize("kind", ["network", "ipc", "uts", "cgroup"])
-def test_namespaces_by_path(bundle, holder, kind):
+def test_namespaces_by_path(bundle: Bundle, holder: int, kind: str) -> None:
     name = KINDS[kind]
     bundle.config.pop("hostname")
     bundle.namespace(kind, path=f"/proc/{holder}/ns/{name}")
@@ -39,7 +41,7 @@ def test_namespaces_by_path(bundle, holder, kind):
 
 
 @pytest.mark.parametrize("kind", ["network", "ipc", "uts", "cgroup", "pid"])
-def test_the_runtimes_namespaces(bundle, kind):
+def test_the_runtimes_namespaces(bundle: Bundle, kind: str) -> None:
     name = KINDS[kind]
     bundle.config.pop("hostname")
     bundle.without(kind)
@@ -48,7 +50,7 @@ def test_the_runtimes_namespaces(bundle, kind):
     assert bundle.sh(f"readlink /proc/self/ns/{name}").strip() == os.readlink(f"/proc/self/ns/{name}")
 
 
-def test_a_pid_namespace_by_path(bundle):
+def test_a_pid_namespace_by_path(bundle: Bundle) -> None:
     process = subprocess.Popen(["unshare", "--pid", "--fork", "--kill-child", "sleep", "300"])
     try:
         children = Path(f"/proc/{process.pid}/task/{process.pid}/children")
@@ -63,7 +65,7 @@ def test_a_pid_namespace_by_path(bundle):
         process.wait()
 
 
-def test_time_offsets(bundle):
+def test_time_offsets(bundle: Bundle) -> None:
     bundle.namespace("time")
     bundle.linux["timeOffsets"] = {"monotonic": {"secs": 100}, "boottime": {"secs": 1000000, "nanosecs": 5}}
     out = bundle.sh("cat /proc/self/timens_offsets; cut -d. -f1 /proc/uptime")
@@ -72,7 +74,7 @@ def test_time_offsets(bundle):
     assert int(lines[6]) > 1000000
 
 
-def test_a_user_namespace(bundle):
+def test_a_user_namespace(bundle: Bundle) -> None:
     maps = [{"containerID": 0, "hostID": 100000, "size": 65536}]
     bundle.namespace("user")
     bundle.linux["uidMappings"] = bundle.linux["gidMappings"] = maps
@@ -91,7 +93,7 @@ def test_a_user_namespace(bundle):
     assert out.split() == ["0", "100000", "65536", "text0", "0", "77"]
 
 
-def test_a_user_namespace_by_path(bundle):
+def test_a_user_namespace_by_path(bundle: Bundle) -> None:
     process = subprocess.Popen(["unshare", "--user", "sleep", "300"])
     try:
         while os.readlink(f"/proc/{process.pid}/ns/user") == os.readlink("/proc/self/ns/user"):
@@ -106,7 +108,7 @@ def test_a_user_namespace_by_path(bundle):
         process.wait()
 
 
-def test_network_devices(bundle):
+def test_network_devices(bundle: Bundle) -> None:
     names = (f"a{os.getpid() % 100000}", f"b{os.getpid() % 100000}")
     subprocess.run(["ip", "link", "add", names[0], "type", "veth", "peer", "name", names[1]], check=True)
     try:
@@ -120,7 +122,7 @@ def test_network_devices(bundle):
         subprocess.run(["ip", "link", "del", names[0]], stderr=subprocess.DEVNULL)
 
 
-def test_a_mount_namespace_by_path(bundle):
+def test_a_mount_namespace_by_path(bundle: Bundle) -> None:
     process = subprocess.Popen(["unshare", "--mount", "sleep", "300"])
     try:
         while os.readlink(f"/proc/{process.pid}/ns/mnt") == os.readlink("/proc/self/ns/mnt"):
@@ -132,7 +134,7 @@ def test_a_mount_namespace_by_path(bundle):
         process.wait()
 
 
-def test_the_runtimes_mount_namespace(bundle):
+def test_the_runtimes_mount_namespace(bundle: Bundle) -> None:
     bundle.without("mount")
     bundle.config["mounts"] = []
     for name in ("null", "zero", "full", "random", "urandom", "tty"):

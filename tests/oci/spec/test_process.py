@@ -3,15 +3,16 @@
 import resource
 
 import pytest
+from bundle import Bundle
 
 
-def test_identity(bundle):
+def test_identity(bundle: Bundle) -> None:
     bundle.process["user"] = {"uid": 1000, "gid": 1001, "additionalGids": [5, 6], "umask": 0o027}
     out = bundle.sh("id -u; id -g; id -G; umask; echo $HOME")
     assert out == "1000\n1001\n1001 5 6\n0027\n/\n"
 
 
-def test_the_working_directory(bundle):
+def test_the_working_directory(bundle: Bundle) -> None:
     bundle.process["cwd"] = "/made/for/it"
     assert bundle.sh("pwd") == "/made/for/it\n"
     (bundle.rootfs / "file").write_text("")
@@ -20,7 +21,7 @@ def test_the_working_directory(bundle):
         bundle.fails(wrong)
 
 
-def test_environment_and_arguments(bundle):
+def test_environment_and_arguments(bundle: Bundle) -> None:
     bundle.process["env"] = ["PATH=/bin", "EMPTY=", "SPACE=a b"]
     bundle.process["args"] = ["sh", "-c", "env | sort; echo $#", "x", "a", "b c", ""]
     done = bundle.run()
@@ -30,14 +31,14 @@ def test_environment_and_arguments(bundle):
 @pytest.mark.parametrize(
     ("args", "code"), [(["/no/such"], 127), (["nosuch"], 127), (["/etc/passwd"], 126), (["sh", "-c", "exit 7"], 7)]
 )
-def test_commands_that_fail(bundle, args, code):
+def test_commands_that_fail(bundle: Bundle, args: list[str], code: int) -> None:
     bundle.process["args"] = args
     done = bundle.run()
     # runc says 1 where the command can't be executed, and engines read the message.
     assert done.code in ((code,) if code == 7 else (1, code)), done
 
 
-def test_capabilities(bundle):
+def test_capabilities(bundle: Bundle) -> None:
     caps = ["CAP_CHOWN", "CAP_NET_ADMIN"]
     bundle.process["capabilities"] = {
         "bounding": [*caps, "CAP_KILL"],
@@ -60,12 +61,12 @@ def test_capabilities(bundle):
 
 
 @pytest.mark.parametrize("wanted", [True, False])
-def test_no_new_privileges(bundle, wanted):
+def test_no_new_privileges(bundle: Bundle, wanted: bool) -> None:
     bundle.process["noNewPrivileges"] = wanted
     assert bundle.sh("grep NoNewPrivs /proc/self/status").split()[1] == str(int(wanted))
 
 
-def test_limits(bundle):
+def test_limits(bundle: Bundle) -> None:
     names = ["NOFILE", "CORE", "FSIZE", "NPROC", "STACK", "MEMLOCK", "MSGQUEUE"]
     values = {name: (512 + i, 1024 + i) for i, name in enumerate(names)}
     values["STACK"] = (1 << 20, 2 << 20)
@@ -78,44 +79,44 @@ def test_limits(bundle):
     assert out.split("Max core file size")[1].split()[:2] == ["513", "1025"]
 
 
-def test_oom_score(bundle):
+def test_oom_score(bundle: Bundle) -> None:
     bundle.process["oomScoreAdj"] = 321
     assert bundle.sh("cat /proc/self/oom_score_adj") == "321\n"
 
 
-def test_scheduler_and_priorities(bundle):
+def test_scheduler_and_priorities(bundle: Bundle) -> None:
     bundle.process["scheduler"] = {"policy": "SCHED_BATCH", "nice": 5}
     bundle.process["ioPriority"] = {"class": "IOPRIO_CLASS_IDLE", "priority": 0}
     assert bundle.sh("cut -d' ' -f19,41 /proc/self/stat; ionice -p 1") == "5 3\nidle\n"
 
 
-def test_personality(bundle):
+def test_personality(bundle: Bundle) -> None:
     bundle.linux["personality"] = {"domain": "LINUX32"}
     assert bundle.sh("cat /proc/self/personality") == "00000008\n"
 
 
-def test_memory_policy(bundle):
+def test_memory_policy(bundle: Bundle) -> None:
     bundle.linux["memoryPolicy"] = {"mode": "MPOL_BIND", "nodes": "0", "flags": ["MPOL_F_STATIC_NODES"]}
     assert "bind=static:0" in bundle.sh("head -1 /proc/self/numa_maps")
 
 
-def test_names(bundle):
+def test_names(bundle: Bundle) -> None:
     bundle.config["domainname"] = "example.org"
     out = bundle.sh("hostname; cat /proc/sys/kernel/domainname")
     assert out == "box\nexample.org\n"
 
 
-def test_sysctls(bundle):
+def test_sysctls(bundle: Bundle) -> None:
     bundle.linux["sysctl"] = {"net.ipv4.ip_forward": "1", "kernel.shmmni": "99", "net/ipv4/conf/lo/rp_filter": "2"}
     script = "cat /proc/sys/net/ipv4/ip_forward /proc/sys/kernel/shmmni /proc/sys/net/ipv4/conf/lo/rp_filter"
     assert bundle.sh(script) == "1\n99\n2\n"
 
 
-def test_the_session_keyring_is_new_or_kept(bundle):
+def test_the_session_keyring_is_new_or_kept(bundle: Bundle) -> None:
     assert "_ses" in bundle.sh("cat /proc/keys || true") or True
     bundle.sh("true", "--no-new-keyring")
 
 
-def test_no_descriptor_and_no_folder_leaks(bundle):
+def test_no_descriptor_and_no_folder_leaks(bundle: Bundle) -> None:
     out = bundle.sh("ls /proc/self/fd; readlink /proc/self/cwd")
     assert out.split() == ["0", "1", "2", "3", "/"]

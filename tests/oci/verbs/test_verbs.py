@@ -57,7 +57,7 @@ class Oci:
             how["stdin"] = subprocess.DEVNULL
         done = subprocess.run(
             [PROGRAM, "--root", str(self.root), *globals_, *args],
-            stdout=subprocess.PIPE, stderr=subprocess.PIPE, timeout=60, check=False, **how,
+            capture_output=True, timeout=60, check=False, **how,
         )  # fmt: skip
         assert done.returncode == code, (args, done)
         return done
