@@ -14,7 +14,8 @@ use std::time::{Duration, Instant};
 /// So much of what a hook that failed has said is passed on.
 const MAX_SAID: usize = 4096;
 
-/// Runs a hook to its end. One that fails or takes too long is an error.
+/// Runs a hook to its end. One that fails is an error, as is one that takes too long: it is killed with all of its
+/// process group, which is its own.
 pub fn run(hook: &Hook) -> Result<(), Failure> {
     let at = &hook.path.0;
     let path = CString::new(at.as_slice()).map_err(|_| failure("hook", at, Errno::INVAL))?;
@@ -24,17 +25,22 @@ pub fn run(hook: &Hook) -> Result<(), Failure> {
     let (listen, output) = pipe_with(PipeFlags::CLOEXEC).at("hook", at)?;
     match process::fork(0, None).at("hook", at)? {
         Forked::Child => {
+            let _ = rustix::process::setpgid(None, None);
             let failed = become_hook(&path, &args, &env, &stdin, &output);
             let _ = rustix::io::write(rustix::stdio::stderr(), failed.to_string().as_bytes());
             process::exit(127)
         }
-        Forked::Parent { pidfd, .. } => {
+        Forked::Parent { pid: child, pidfd } => {
             drop((stdin, output));
+            // It does the same: whoever comes first. Once it executes its program, it has done it.
+            let group = rustix::process::Pid::from_raw(child);
+            let _ = rustix::process::setpgid(group, group);
             let pid = rustix::process::getpid().as_raw_nonzero().get();
             let mut watched = Watched { feed: Some(feed), listen: Some(listen), said: Vec::new() };
             let in_time = watched.serve(&pidfd, &hook.stdin_for(pid), hook.timeout_ms).at("hook", at)?;
             if !in_time {
-                let _ = process::pidfd_kill(&pidfd, libc::SIGKILL);
+                // Not reaped yet, so the id is still its own.
+                let _ = process::kill(-child, libc::SIGKILL);
             }
             let ended = process::reap(&pidfd, false).at("hook", at)?;
             match ended {

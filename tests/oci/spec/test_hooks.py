@@ -1,5 +1,6 @@
 """`hooks`: order, state on standard input, places, timeouts, failures."""
 
+import contextlib
 import json
 import os
 import uuid
@@ -31,7 +32,8 @@ def log(bundle: Bundle) -> Path:
 
 def test_order_and_state(bundle: Bundle, log: Path) -> None:
     for kind in ORDER:
-        hook(bundle, kind, f"printf '%s ' $KIND-1 >> {log}; cat >> {log}; echo >> {log}")
+        # One write for a line: the command writes while the poststart hooks do.
+        hook(bundle, kind, f'echo "$KIND-1 $(cat)" >> {log}')
         hook(bundle, kind, f"cat > /dev/null; echo $KIND-2 >> {log}")
     bundle.config["annotations"] = {"a.b": "c"}
     bundle.write()
@@ -76,10 +78,28 @@ def test_a_failing_hook_ends_the_start(bundle: Bundle, log: Path, kind: str) -> 
     assert "second" not in log.read_text()
 
 
-@pytest.mark.parametrize("kind", ["createRuntime", "createContainer", "startContainer"])
-def test_a_slow_hook_is_killed(bundle: Bundle, kind: str) -> None:
-    hook(bundle, kind, "sleep 30", timeout=1)
+@pytest.mark.parametrize("kind", ["prestart", "createRuntime", "createContainer", "startContainer"])
+def test_a_slow_hook_is_killed_with_its_children(bundle: Bundle, kind: str) -> None:
+    hook(bundle, kind, f"sleep 30.{os.getpid()} & wait", timeout=1)
     bundle.fails()
+    assert not running(f"30.{os.getpid()}")
+
+
+def running(argument: str) -> list[str]:
+    """Processes that have an argument."""
+    found = []
+    for entry in Path("/proc").glob("[0-9]*"):
+        with contextlib.suppress(OSError):
+            if argument.encode() in (entry / "cmdline").read_bytes().split(b"\0"):
+                found.append(entry.name)
+    return found
+
+
+@pytest.mark.parametrize("kind", ["createRuntime", "createContainer"])
+def test_a_hook_that_says_much_goes_on(bundle: Bundle, log: Path, kind: str) -> None:
+    hook(bundle, kind, f"head -c 300000 /dev/zero >&2; echo after >> {log}")
+    bundle.sh("true")
+    assert log.read_text() == "after\n"
 
 
 def test_a_failing_poststop_hook_stops_nothing(bundle: Bundle, log: Path) -> None:
