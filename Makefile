@@ -10,7 +10,8 @@ setup:
 	scripts/setup.sh
 
 build: setup
-	cargo build --release --workspace
+	cargo build --release --workspace --exclude containers-oci
+	scripts/build-oci.sh
 	CONTAINERS_BUILT=1 scripts/build-c.sh
 	scripts/build-python.sh
 	CONTAINERS_BUILT=1 scripts/build-node.sh

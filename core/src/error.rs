@@ -107,6 +107,7 @@ struct Inner {
     operation: Cow<'static, str>,
     message: String,
     context: Vec<(&'static str, String)>,
+    #[cfg(feature = "engine")]
     output: Option<Box<crate::container::Output>>,
     source: Option<Box<dyn StdError + Send + Sync>>,
 }
@@ -119,6 +120,7 @@ impl Error {
             operation: Cow::Borrowed(""),
             message: message.into(),
             context: Vec::new(),
+            #[cfg(feature = "engine")]
             output: None,
             source: None,
         }))
@@ -160,6 +162,7 @@ impl Error {
     }
 
     /// Adds the output a command had made so far (`exec_timeout`, `exit_error`).
+    #[cfg(feature = "engine")]
     #[must_use]
     pub fn with_output(mut self, output: crate::container::Output) -> Error {
         self.0.output = Some(Box::new(output));
@@ -192,6 +195,7 @@ impl Error {
     }
 
     /// The output a command had made so far.
+    #[cfg(feature = "engine")]
     pub fn output(&self) -> Option<&crate::container::Output> {
         self.0.output.as_deref()
     }

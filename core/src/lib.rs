@@ -11,35 +11,47 @@
 //!
 //! Futures returned here run under any executor; [`blocking`] is the same without async.
 
+#![cfg_attr(not(feature = "engine"), allow(dead_code, reason = "the engine uses the rest"))]
+
 mod cgroup;
+#[cfg(feature = "engine")]
 mod container;
+#[cfg(feature = "engine")]
 mod db;
 mod error;
+#[cfg(feature = "engine")]
 #[doc(hidden)]
 pub mod executor;
+#[cfg(feature = "engine")]
 mod image;
 #[doc(hidden)]
 pub mod oci;
+#[cfg(feature = "engine")]
 mod runtime;
 mod sandbox;
 mod sys;
 
+#[cfg(feature = "engine")]
 pub mod blocking;
 
+#[cfg(feature = "engine")]
 pub use container::{
     Container, ContainerSummary, Containers, CreateOptions, ExecOptions, HealthCheck, ListOptions, LogLine,
     LogOptions, LogStream, MountSpec, Output, PortBinding, Process, RemoveOptions, RunOptions, SizeSpec,
     Status, StdioStream, UlimitSpec,
 };
 pub use error::{Error, ErrorKind, Result};
+#[cfg(feature = "engine")]
 pub use image::{
     Auth, HistoryEntry, Image, ImageConfig, ImageSummary, Images, ImportOptions, LoadOptions, Platform,
     PullEvent, PullOptions, PullPolicy,
 };
+#[cfg(feature = "engine")]
 pub use runtime::{Info, Runtime, RuntimeBuilder};
 
 /// Runs one command in a throw-away container of `image` and collects its output, with a runtime opened
 /// for this call alone.
+#[cfg(feature = "engine")]
 pub async fn run<C, S>(image: impl Into<String>, command: C) -> Result<Output>
 where
     C: IntoIterator<Item = S>,

@@ -6,7 +6,6 @@ mod control;
 mod create;
 pub(crate) mod events;
 mod exec;
-pub(crate) mod failure;
 mod flexible;
 mod handle;
 mod inspect;
@@ -37,6 +36,7 @@ pub(crate) use shared::{Shared, lost};
 use crate::Result;
 use crate::runtime::paths::private_dir;
 use crate::sandbox::RootfsParts;
+use crate::sandbox::failure;
 use spec::Spec;
 use std::path::Path;
 

@@ -1,6 +1,6 @@
 //! One use of the one-shot helper.
 
-use crate::runtime::helper;
+use crate::sandbox::helper;
 use crate::{Error, ErrorKind, Result};
 use containers_protocol::control::Failure;
 use containers_protocol::launch::SOCKET;
@@ -135,7 +135,7 @@ impl Drop for Session {
 /// The error for a process that could not be started, in words that engines look for.
 fn describe(failed: Failure) -> Error {
     if failed.step != "exec" {
-        return crate::container::failure::describe(failed);
+        return crate::sandbox::failure::describe(failed);
     }
     let path = &failed.path;
     let reason = match failed.errno {

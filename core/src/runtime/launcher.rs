@@ -1,9 +1,9 @@
 //! The host's end of the launcher: a warm helper process that starts containers.
 
-use super::helper;
 use super::paths::{self, at};
 use crate::cgroup::Cgroups;
 use crate::executor::{readable, timeout_at, writable};
+use crate::sandbox::helper;
 use crate::{Error, ErrorKind, Result};
 use containers_protocol::launch::{Ready, Request, SOCKET, Setup};
 use containers_protocol::plan::IdMaps;
@@ -216,7 +216,7 @@ async fn set_up(socket: &OwnedFd, setup: &Setup, place: &Place, cgroups: &mut Cg
                 wire::send_postcard(socket, &cgroups.base, &[]).map_err(early)?;
             }
             Ready::Ready { pid } => return Ok(pid),
-            Ready::Failed(failure) => return Err(crate::container::failure::describe_setup(failure)),
+            Ready::Failed(failure) => return Err(crate::sandbox::failure::describe_setup(failure)),
         }
     }
 }

@@ -1,6 +1,5 @@
 //! A runtime: one root with its images and containers, and a warm launcher while it is open.
 
-pub(crate) mod helper;
 mod info;
 mod inner;
 pub(crate) mod launcher;

@@ -1,5 +1,7 @@
 //! Names of capabilities.
 
+use crate::{Error, ErrorKind, Result};
+
 /// Names by number, as in `linux/capability.h`.
 pub(crate) const NAMES: [&str; 41] = [
     "CAP_CHOWN",
@@ -44,3 +46,24 @@ pub(crate) const NAMES: [&str; 41] = [
     "CAP_BPF",
     "CAP_CHECKPOINT_RESTORE",
 ];
+
+/// The bit of a capability; `ALL` is all of them.
+pub(crate) fn capability(text: &str, field: &'static str) -> Result<u64> {
+    let upper = text.to_ascii_uppercase();
+    if upper == "ALL" {
+        return Ok(all());
+    }
+    let name = upper.strip_prefix("CAP_").unwrap_or(&upper);
+    match NAMES.iter().position(|c| c.strip_prefix("CAP_") == Some(name)) {
+        Some(bit) => Ok(1 << bit),
+        None => {
+            let text = format!("no such capability: `{text}` (examples: NET_ADMIN, CAP_SYS_PTRACE, ALL)");
+            Err(Error::new(ErrorKind::InvalidArgument, text).with_context("field", field))
+        }
+    }
+}
+
+/// The set of all capabilities.
+pub(crate) fn all() -> u64 {
+    (1 << NAMES.len()) - 1
+}

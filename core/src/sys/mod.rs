@@ -1,6 +1,7 @@
 //! Raw system calls; the only module with `unsafe`.
 
 pub(crate) mod bpf;
+#[cfg(feature = "engine")]
 pub(crate) mod poll;
 pub(crate) mod spawn;
 
@@ -37,6 +38,7 @@ pub(crate) fn block_all_signals() {
     let _ = nix::sys::signal::SigSet::all().thread_block();
 }
 
+#[cfg(feature = "engine")]
 /// Registers a descriptor with the current tokio reactor.
 pub(crate) fn watch(
     fd: OwnedFd,
@@ -54,6 +56,7 @@ pub(crate) fn kill(pid: i32, signal: i32) -> io::Result<()> {
     if unsafe { libc::kill(pid, signal) } == 0 { Ok(()) } else { Err(io::Error::last_os_error()) }
 }
 
+#[cfg(feature = "engine")]
 /// `N` random bytes as hexadecimal digits.
 pub(crate) fn random_hex<const N: usize>() -> crate::Result<String> {
     let mut bytes = [0u8; N];

@@ -13,7 +13,7 @@ use crate::{ImageConfig, Result};
 use containers_protocol::plan::{CapSets, Health, Restart};
 pub(crate) use mounts::{DeviceSpec, UserMount};
 use parse::bad;
-pub(crate) use settings::{IPC_SYSCTLS, check_name, check_user};
+pub(crate) use settings::{check_name, check_user};
 use std::time::Duration;
 
 /// Capabilities of a container that asks for nothing: docker's without MKNOD, NET_RAW and AUDIT_WRITE. CHOWN,

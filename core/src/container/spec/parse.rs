@@ -2,6 +2,7 @@
 
 use crate::container::{SizeSpec, UlimitSpec};
 use crate::sandbox::capabilities::NAMES;
+pub(super) use crate::sandbox::capabilities::{all as all_capabilities, capability};
 use crate::{Error, ErrorKind, Result};
 
 /// An `invalid_argument` that names the option.
@@ -103,27 +104,6 @@ pub(crate) fn signal(text: &str, field: &'static str) -> Result<i32> {
     let offset = if offset.is_empty() { 0 } else { offset.parse::<i32>().map_err(|_| wrong())? };
     let number = base + offset;
     if (34..=64).contains(&number) { Ok(number) } else { Err(wrong()) }
-}
-
-/// The bit of a capability; `ALL` is all of them.
-pub(crate) fn capability(text: &str, field: &'static str) -> Result<u64> {
-    let upper = text.to_ascii_uppercase();
-    if upper == "ALL" {
-        return Ok(all_capabilities());
-    }
-    let name = upper.strip_prefix("CAP_").unwrap_or(&upper);
-    match NAMES.iter().position(|c| c.strip_prefix("CAP_") == Some(name)) {
-        Some(bit) => Ok(1 << bit),
-        None => Err(bad(
-            field,
-            format!("no such capability: `{text}` (examples: NET_ADMIN, CAP_SYS_PTRACE, ALL)"),
-        )),
-    }
-}
-
-/// The set of all capabilities.
-pub(crate) fn all_capabilities() -> u64 {
-    (1 << NAMES.len()) - 1
 }
 
 /// Names of the capabilities in a set, as `CAP_CHOWN`.

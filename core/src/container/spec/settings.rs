@@ -225,18 +225,6 @@ pub(super) fn userns(options: &CreateOptions) -> Result<bool> {
     }
 }
 
-/// Sysctls of an IPC namespace, beside `fs.mqueue.*`.
-pub(crate) const IPC_SYSCTLS: &[&str] = &[
-    "kernel.msgmax",
-    "kernel.msgmnb",
-    "kernel.msgmni",
-    "kernel.sem",
-    "kernel.shmall",
-    "kernel.shmmax",
-    "kernel.shmmni",
-    "kernel.shm_rmid_forced",
-];
-
 /// Sysctls that belong to namespaces the container has of its own.
 pub(super) fn sysctls(options: &CreateOptions, network: Network) -> Result<Vec<(String, String)>> {
     const FIELD: &str = "sysctls";
@@ -252,7 +240,7 @@ pub(super) fn sysctls(options: &CreateOptions, network: Network) -> Result<Vec<(
                 let text = format!("{key} would be set on the machine, because the network is the machine's");
                 return Err(bad(FIELD, text));
             }
-        } else if !IPC_SYSCTLS.contains(&key.as_str()) && !key.starts_with("fs.mqueue.") {
+        } else if !crate::sandbox::sysctls::IPC.contains(&key.as_str()) && !key.starts_with("fs.mqueue.") {
             return Err(bad(
                 FIELD,
                 format!("{key} belongs to the machine, not to a namespace of the container"),

@@ -2,8 +2,8 @@
 
 use super::{Setting, wrong};
 use crate::Result;
-use crate::container::spec::parse::capability;
 use crate::oci::seccomp;
+use crate::sandbox::capabilities::capability;
 use containers_protocol::extra::{ProcessExtra, Scheduler};
 use containers_protocol::plan::{CapSets, ProcessPlan};
 use oci_spec::runtime::{

@@ -3,7 +3,7 @@
 use super::namespaces::Spaces;
 use super::{ensure, wrong};
 use crate::Result;
-use crate::container::spec::IPC_SYSCTLS;
+use crate::sandbox::sysctls::IPC;
 use containers_protocol::sysctl::dotted;
 use oci_spec::runtime::{Linux, Spec};
 
@@ -18,7 +18,7 @@ pub(super) fn check(spec: &Spec, linux: &Linux, spaces: &Spaces) -> Result<()> {
         ensure(parts_are_names && name.contains('.'), &*field, "it is not the name of a sysctl")?;
         let space = if name.starts_with("net.") {
             Some((libc::CLONE_NEWNET, "network"))
-        } else if IPC_SYSCTLS.contains(&name.as_str()) || name.starts_with("fs.mqueue.") {
+        } else if IPC.contains(&name.as_str()) || name.starts_with("fs.mqueue.") {
             Some((libc::CLONE_NEWIPC, "IPC"))
         } else if matches!(name.as_str(), "kernel.domainname" | "kernel.hostname") {
             Some((libc::CLONE_NEWUTS, "UTS"))

@@ -1,0 +1,5 @@
+//! The helper program of `containers-oci`.
+
+fn main() {
+    containers_init::oneshot()
+}
