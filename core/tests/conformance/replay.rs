@@ -445,11 +445,8 @@ impl Replay {
         let mut command = Command::new("sh");
         command.args(["-e", "-c", script]).env("TMP", &self.tmp).current_dir(&self.tmp);
         let out = command.output().map_err(|e| Failed::Runner(format!("sh does not start: {e}")))?;
-        let mut output = Output::default();
-        output.exit_code = out.status.code().unwrap_or(-1);
-        output.stdout = out.stdout;
-        output.stderr = out.stderr;
-        Ok(Got::Output(output))
+        let exit_code = out.status.code().unwrap_or(-1);
+        Ok(Got::Output(Output { exit_code, stdout: out.stdout, stderr: out.stderr, ..Output::default() }))
     }
 
     fn image_step(&self, verb: &str, step: &Value) -> Result<Got, Failed> {

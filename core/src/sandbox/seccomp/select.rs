@@ -57,10 +57,11 @@ pub(super) fn select(profile: &Profile, target: &Target) -> Result<Selection, Pr
                 Lookup::Elsewhere => {}
                 Lookup::Unknown => unknown(profile, rule, i)?,
             }
-            if counts && target.arch == Arch::X86 {
-                if let Some((number, saying)) = through_collective(profile, rule, name) {
-                    sayings.entry(number).or_default().push(saying);
-                }
+            if counts
+                && target.arch == Arch::X86
+                && let Some((number, saying)) = through_collective(profile, rule, name)
+            {
+                sayings.entry(number).or_default().push(saying);
             }
         }
     }

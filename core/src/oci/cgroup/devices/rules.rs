@@ -198,7 +198,7 @@ impl State {
         let mut lines = Vec::new();
         // Of a cgroup that allows, the exceptions are not known.
         let keep = !old.allows && !self.allows;
-        if !keep && !(old.is_free() && self.is_free()) {
+        if !(keep || old.is_free() && self.is_free()) {
             lines.push((self.allows, "a".to_owned()));
         }
         let none = BTreeMap::new();
