@@ -26,7 +26,8 @@ suite() {
 
 tests() { python -m pytest -q -p no:cacheprovider --basetemp "$scratch/pytest" "$@"; }
 
-# Still run by hand, until each has passed whole from a fresh clone: scripts/lint.sh, tests/vm/run.
+# Still run by hand, until it has passed whole from a fresh clone: tests/vm/run.
+suite lint scripts/lint.sh
 suite rust cargo test --release --workspace --no-fail-fast --quiet
 suite python tests bindings-python/tests
 suite node sh -c 'cd bindings-node && npm test --silent'
