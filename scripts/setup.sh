@@ -4,15 +4,22 @@
 #
 #   scripts/setup.sh          what `make demo` and `make test` need
 #   scripts/setup.sh bench    also the peers that `make bench` compares with
+#   scripts/setup.sh peers    also the engines of tests/peers
 #   scripts/setup.sh vm       also what the machine of tests/vm is made of
+#
+# Several such words may be given.
 set -eu
 
 wanted="gcc g++ make pkg-config python3 python3-venv
   busybox-static docker-registry umoci skopeo buildah uidmap iproute2 apache2-utils tmux valgrind"
-case "${1:-}" in
-  bench) wanted="$wanted runc crun bubblewrap" ;;
-  vm) wanted="$wanted qemu-system-x86 qemu-system-common debootstrap e2fsprogs" ;;
-esac
+for what in "$@"; do
+  case "$what" in
+    bench) wanted="$wanted runc crun bubblewrap" ;;
+    peers) wanted="$wanted podman catatonit docker.io tini containerd runc crun" ;;
+    vm) wanted="$wanted qemu-system-x86 qemu-system-common debootstrap e2fsprogs" ;;
+    *) echo "unknown: $what" >&2; exit 2 ;;
+  esac
+done
 
 missing=""
 for package in $wanted; do
@@ -24,6 +31,12 @@ if [ -n "$missing" ]; then
   [ "$(id -u)" = 0 ] || as_root=sudo
   $as_root apt-get update -q >/dev/null
   # No services are started: the tests start their own, on loopback, and stop them.
+  policy=/usr/sbin/policy-rc.d
+  if [ ! -e "$policy" ]; then
+    trap '$as_root rm -f "$policy"' EXIT
+    printf '#!/bin/sh\nexit 101\n' | $as_root tee "$policy" >/dev/null
+    $as_root chmod 755 "$policy"
+  fi
   $as_root env DEBIAN_FRONTEND=noninteractive RUNLEVEL=1 \
     apt-get install -q -y --no-install-recommends $missing >/dev/null
 fi

@@ -34,6 +34,7 @@ suite node sh -c 'cd bindings-node && npm test --silent'
 suite cli tests tests/cli
 suite oci-verbs tests tests/oci/verbs
 suite oci-spec tests tests/oci/spec
+suite peers tests tests/peers
 suite leaks python3 tests/leaks/leaks.py diff "$inventory"
 
 rm -rf "$scratch"

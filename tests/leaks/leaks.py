@@ -18,7 +18,15 @@ from pathlib import Path
 
 Inventory = dict[str, list[str]]
 
-STATE_FOLDERS = ["/run/embedded-containers", "/var/lib/embedded-containers", "/dev/shm", "/run/netns"]
+STATE_FOLDERS = [
+    "/run/embedded-containers",
+    "/var/lib/embedded-containers",
+    "/run/containers-oci",
+    "/run/containerd/fifo",
+    "/run/containerd/s",
+    "/dev/shm",
+    "/run/netns",
+]
 
 
 def mounts() -> list[str]:
