@@ -7,7 +7,7 @@ export PATH="$PWD/.venv/bin:$PATH"
 cargo fmt --all -- --check
 cargo clippy --release --workspace --all-targets --quiet -- -D warnings
 RUSTDOCFLAGS="-D warnings" cargo doc --release --workspace --no-deps --quiet
-cargo deny --offline --log-level error check licenses bans sources
+cargo deny --locked --log-level error check licenses bans sources
 ruff check .
 ruff format --check .
 (cd bindings-python && mypy)
