@@ -47,6 +47,43 @@ fn a_failing_container_is_started_again() {
 }
 
 #[test]
+fn quick_restarts_are_counted_and_lose_nothing() {
+    if !is_root() {
+        return;
+    }
+    let f = Fixture::new();
+    let options =
+        || create(json!({"command": ["sh", "-c", "echo try; exit 3"], "restart_policy": "on-failure:1"}));
+    // What is asked the moment that the end is known: the monitor may still be there, or not any more.
+    std::thread::scope(|s| {
+        for _ in 0..4 {
+            s.spawn(|| {
+                for _ in 0..5 {
+                    let c = block_on(f.rt.containers().run_detached("host", options())).unwrap();
+                    assert_eq!(block_on(c.wait(None)).unwrap(), 3);
+                    let document = c.inspect().unwrap();
+                    assert_eq!(document["RestartCount"], 1);
+                    assert_eq!(document["State"]["ExitCode"], 3);
+                    assert_eq!(c.logs(&LogOptions::default()).unwrap(), b"try\ntry\n");
+                    block_on(c.remove(RemoveOptions::default())).unwrap();
+                }
+            });
+        }
+    });
+    let options = create(json!({"command": ["sleep", "600"], "restart_policy": "always"}));
+    let c = block_on(f.rt.containers().run_detached("host", options)).unwrap();
+    let mut pids = std::collections::HashSet::new();
+    for _ in 0..20 {
+        pids.insert(c.pid().unwrap().unwrap());
+        block_on(c.restart(Some(Duration::ZERO))).unwrap();
+        assert_eq!(c.status().unwrap(), Status::Running);
+    }
+    assert!(pids.len() > 1, "{pids:?}");
+    block_on(c.remove(force())).unwrap();
+    f.finish_soon();
+}
+
+#[test]
 fn health_is_checked() {
     if !is_root() {
         return;

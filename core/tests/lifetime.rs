@@ -4,30 +4,31 @@
 mod common;
 
 use common::{
-    Fixture, Scratch, assert_nothing_left, create, eventually, is_root, nothing_left_soon, open, run,
+    Fixture, Killed, Scratch, assert_nothing_left, create, eventually, is_root, nothing_left_soon, open, run,
 };
 use containers::blocking::block_on;
 use containers::{ErrorKind, ListOptions, LogOptions, RemoveOptions, Status};
 use serde_json::json;
 use std::io::{BufRead, BufReader};
 use std::path::Path;
-use std::process::{Child, Command, Stdio};
+use std::process::{Command, Stdio};
 use std::time::Duration;
 
 /// A role that this program plays when it runs itself again.
-fn again(role: &str, root: &Path) -> Child {
-    Command::new(std::env::current_exe().unwrap())
+fn again(role: &str, root: &Path) -> Killed {
+    let child = Command::new(std::env::current_exe().unwrap())
         .args(["--exact", "child", "--nocapture", "--test-threads=1"])
         .env("LIFETIME_ROLE", role)
         .env("LIFETIME_ROOT", root)
         .stdout(Stdio::piped())
         .spawn()
-        .unwrap()
+        .unwrap();
+    Killed(child)
 }
 
 /// Waits for a line that begins with `=` and gives the rest.
-fn said(child: &mut Child) -> String {
-    let mut lines = BufReader::new(child.stdout.as_mut().unwrap()).lines();
+fn said(child: &mut Killed) -> String {
+    let mut lines = BufReader::new(child.0.stdout.as_mut().unwrap()).lines();
     loop {
         let line = lines.next().expect("the child ended early").unwrap();
         if let Some((_, rest)) = line.split_once('=') {
@@ -86,9 +87,9 @@ fn a_killed_host_takes_its_attached_containers_along() {
     let e = block_on(rt.containers().create("host", create(json!({"command": ["true"], "name": "kept"}))));
     assert_eq!(e.unwrap_err().kind(), ErrorKind::AlreadyExists);
     assert!(is_alive(pid));
-    host.kill().unwrap();
+    host.0.kill().unwrap();
     let killed = std::time::Instant::now();
-    host.wait().unwrap();
+    host.0.wait().unwrap();
     eventually("the container dies", || !is_alive(pid));
     assert!(killed.elapsed() < Duration::from_secs(10), "{:?}", killed.elapsed());
     eventually("its records go", || rt.containers().list(&ListOptions::default()).unwrap().is_empty());
@@ -110,8 +111,7 @@ fn a_detached_container_outlives_its_maker() {
     let root = scratch.0.join("root");
     let mut host = again("detached", &root);
     let id = said(&mut host);
-    host.kill().unwrap();
-    host.wait().unwrap();
+    drop(host);
     let rt = open(&root);
     let c = rt.containers().get("alone").unwrap();
     assert_eq!(c.id(), id);

@@ -8,7 +8,9 @@ use containers_protocol::plan::{CgroupPlan, CgroupWrite};
 use rustix::fd::{AsFd, BorrowedFd, OwnedFd};
 use rustix::fs::{AtFlags, CWD, Mode, OFlags, mkdirat, openat, unlinkat};
 use rustix::io::Errno;
+use rustix::process::{Pid, PidfdFlags, pidfd_open};
 use serde::{Deserialize, Serialize};
+use std::collections::BTreeMap;
 use std::ffi::OsStr;
 use std::os::unix::ffi::OsStrExt;
 use std::path::Path;
@@ -44,6 +46,9 @@ pub struct CgroupFacts {
     oom: bool,
     v2: bool,
 }
+
+/// The v1 controller that freezes. A container gets a directory of it when it is first paused.
+const FREEZER: &str = "freezer";
 
 const DIR: OFlags = OFlags::RDONLY.union(OFlags::DIRECTORY).union(OFlags::CLOEXEC);
 
@@ -196,6 +201,10 @@ impl Cgroup {
             return;
         }
         self.signal_all(dir);
+        // v1: a frozen process does not even die.
+        if let Some(freezer) = self.dir(FREEZER) {
+            let _ = put(&freezer.fd, "freezer.state", "THAWED");
+        }
     }
 
     /// The slow way: until nobody new is seen.
@@ -205,7 +214,7 @@ impl Cgroup {
             let mut any = false;
             for pid in list.lines().filter_map(|l| l.trim().parse::<i32>().ok()).filter(|p| *p > 1) {
                 any = true;
-                let _ = crate::sys::process::kill(pid, libc::SIGKILL);
+                self.kill_member(dir, pid);
             }
             if !any {
                 return;
@@ -213,17 +222,28 @@ impl Cgroup {
         }
     }
 
+    /// Kills a process of it. The id may belong to somebody else by now: what is killed is looked at again through a
+    /// descriptor that can't change its meaning.
+    fn kill_member(&self, dir: &Dir, pid: i32) {
+        let Some(id) = Pid::from_raw(pid) else { return };
+        let Ok(process) = pidfd_open(id, PidfdFlags::empty()) else { return };
+        let still = get(&dir.fd, "cgroup.procs").unwrap_or_default();
+        if still.lines().any(|l| l.trim().parse() == Ok(pid)) {
+            let _ = crate::sys::process::pidfd_kill(&process, libc::SIGKILL);
+        }
+    }
+
     /// Freezes or thaws all processes.
-    pub fn freeze(&self, base: &CgroupBase, frozen: bool) -> Result<(), Errno> {
+    pub fn freeze(&mut self, base: &CgroupBase, frozen: bool) -> Result<(), Errno> {
         if self.v2 {
             let dir = self.dirs.first().ok_or(Errno::NOENT)?;
             return put(&dir.fd, "cgroup.freeze", if frozen { "1" } else { "0" });
         }
         let CgroupBase::V1(controllers) = base else { return Err(Errno::OPNOTSUPP) };
-        let (_, parent) = controllers.iter().find(|(c, _)| c == "freezer").ok_or(Errno::OPNOTSUPP)?;
+        let (_, parent) = controllers.iter().find(|(c, _)| c == FREEZER).ok_or(Errno::OPNOTSUPP)?;
         let parent_fd = match openat(CWD, parent.0.as_slice(), DIR, Mode::empty()) {
             Err(Errno::NOENT) => {
-                remake("freezer", &parent.0)?;
+                remake(FREEZER, &parent.0)?;
                 openat(CWD, parent.0.as_slice(), DIR, Mode::empty())?
             }
             opened => opened?,
@@ -236,6 +256,11 @@ impl Cgroup {
         if !frozen {
             put(&freezer, "freezer.state", "THAWED")?;
             return self.empty_freezer(&parent_fd, &freezer);
+        }
+        if self.dir(FREEZER).is_none() {
+            // From now on it is removed like the others.
+            let fd = rustix::io::fcntl_dupfd_cloexec(&freezer, 3)?;
+            self.dirs.push(Dir { controller: FREEZER.to_owned(), parent: parent.0.clone(), fd });
         }
         let dir = self.dirs.first().ok_or(Errno::OPNOTSUPP)?;
         put(&freezer, "freezer.state", "FROZEN")?;
@@ -255,13 +280,17 @@ impl Cgroup {
     }
 
     /// Moves thawed processes back and removes the freezer's directory.
-    fn empty_freezer(&self, parent: &OwnedFd, freezer: &OwnedFd) -> Result<(), Errno> {
+    fn empty_freezer(&mut self, parent: &OwnedFd, freezer: &OwnedFd) -> Result<(), Errno> {
         for pid in get(freezer, "cgroup.procs")?.lines() {
             let _ = put(parent, "cgroup.procs", pid);
         }
         match unlinkat(parent, self.name.as_str(), AtFlags::REMOVEDIR) {
             // Somebody forked meanwhile: it goes with the container.
-            Err(Errno::BUSY | Errno::NOENT) | Ok(()) => Ok(()),
+            Err(Errno::BUSY) => Ok(()),
+            Err(Errno::NOENT) | Ok(()) => {
+                self.dirs.retain(|dir| dir.controller != FREEZER);
+                Ok(())
+            }
             Err(e) => Err(e),
         }
     }
@@ -301,16 +330,24 @@ impl Cgroup {
         result
     }
 
-    /// Removes what [`Cgroup::freeze`] may have left on v1.
-    pub fn remove_freezer(&self, base: &CgroupBase) {
-        let CgroupBase::V1(controllers) = base else { return };
-        for (_, parent) in controllers.iter().filter(|(c, _)| c == "freezer") {
-            let Ok(parent) = openat(CWD, parent.0.as_slice(), DIR, Mode::empty()) else { continue };
-            if let Ok(freezer) = openat(&parent, self.name.as_str(), DIR, Mode::empty()) {
-                let _ = put(&freezer, "freezer.state", "THAWED");
-                let _ = unlinkat(&parent, self.name.as_str(), AtFlags::REMOVEDIR);
+    /// All whose names begin with a prefix, as far as they are to be killed and removed.
+    pub fn find(base: &CgroupBase, prefix: &str) -> Vec<Cgroup> {
+        let mut found: BTreeMap<String, Vec<Dir>> = BTreeMap::new();
+        for (controller, parent) in base.folders() {
+            let names = std::fs::read_dir(OsStr::from_bytes(&parent.0)).into_iter().flatten().flatten();
+            for name in names.filter_map(|entry| entry.file_name().into_string().ok()) {
+                let path = [&parent.0, &b"/"[..], name.as_bytes()].concat();
+                if name.starts_with(prefix)
+                    && let Ok(fd) = openat(CWD, path, DIR | OFlags::NOFOLLOW, Mode::empty())
+                {
+                    let dir = Dir { controller: controller.to_owned(), parent: parent.0.clone(), fd };
+                    found.entry(name).or_default().push(dir);
+                }
             }
         }
+        let v2 = matches!(base, CgroupBase::V2(_));
+        let make = |(name, dirs)| Cgroup { name, dirs, tasks: Vec::new(), oom: None, v2 };
+        found.into_iter().map(make).collect()
     }
 }
 
@@ -357,13 +394,8 @@ fn give_controllers(dir: &OwnedFd) {
 
 /// Removes the folders of a root when nothing is in them any more.
 pub fn release(base: &CgroupBase) {
-    let folders: Vec<&[u8]> = match base {
-        CgroupBase::None => return,
-        CgroupBase::V1(list) => list.iter().map(|(_, folder)| folder.0.as_slice()).collect(),
-        CgroupBase::V2(folder) => vec![folder.0.as_slice()],
-    };
-    for folder in folders {
-        let folder = Path::new(OsStr::from_bytes(folder));
+    for (_, folder) in base.folders() {
+        let folder = Path::new(OsStr::from_bytes(&folder.0));
         for dir in folder.ancestors().take(2) {
             if unlinkat(CWD, dir, AtFlags::REMOVEDIR).is_err() {
                 break;

@@ -49,12 +49,13 @@ struct Level {
 
 /// Deletes a directory with a stack of open ones instead of recursion.
 fn remove_dir(parent: &OwnedFd, name: &CStr, dev: u64, budget: &mut usize) -> Result<Progress, Errno> {
-    let mut levels = vec![Level { fd: open_dir(parent, name, dev)?, name: name.to_owned() }];
+    let Some(fd) = open_dir(parent, name, dev)? else { return Ok(Progress::Done) };
+    let mut levels = vec![Level { fd, name: name.to_owned() }];
     while let Some(level) = levels.last() {
         match empty(&level.fd, budget)? {
             Emptied::Unfinished => return Ok(Progress::Unfinished),
             Emptied::Holds(name) => {
-                let fd = open_dir(&level.fd, &name, dev)?;
+                let Some(fd) = open_dir(&level.fd, &name, dev)? else { continue };
                 if levels.len() >= MAX_DEPTH {
                     // Too deep to hold all: start from here, then again from the top.
                     return deep(parent, &levels, fd, name, budget);
@@ -96,9 +97,20 @@ fn deep(
 }
 
 /// Opens a directory for deletion, also one without permissions (overlay makes such work folders). Another
-/// file system is not entered.
-fn open_dir(parent: impl AsFd, name: &CStr, dev: u64) -> Result<OwnedFd, Errno> {
-    let opened = match openat(&parent, name, DIR, Mode::empty()) {
+/// file system is not entered. `None`: somebody else has just deleted it.
+fn open_dir(parent: impl AsFd, name: &CStr, dev: u64) -> Result<Option<OwnedFd>, Errno> {
+    let opened = match try_open_dir(&parent, name) {
+        Err(Errno::NOENT) => return Ok(None),
+        other => other?,
+    };
+    if rustix::fs::fstat(&opened)?.st_dev != dev {
+        return Err(Errno::XDEV);
+    }
+    Ok(Some(opened))
+}
+
+fn try_open_dir(parent: impl AsFd, name: &CStr) -> Result<OwnedFd, Errno> {
+    match openat(&parent, name, DIR, Mode::empty()) {
         Err(Errno::ACCESS) => {
             // A link swapped in meanwhile is not followed by this either: it has no mode of its own, and
             // the open refuses it.
@@ -107,14 +119,10 @@ fn open_dir(parent: impl AsFd, name: &CStr, dev: u64) -> Result<OwnedFd, Errno> 
                 return Err(Errno::NOTDIR);
             }
             chmodat(&parent, name, Mode::RWXU, AtFlags::empty())?;
-            openat(&parent, name, DIR, Mode::empty())?
+            openat(&parent, name, DIR, Mode::empty())
         }
-        other => other?,
-    };
-    if rustix::fs::fstat(&opened)?.st_dev != dev {
-        return Err(Errno::XDEV);
+        other => other,
     }
-    Ok(opened)
 }
 
 enum Emptied {
@@ -129,7 +137,11 @@ enum Emptied {
 /// Deletes the entries of a directory up to the first one that is a full directory.
 fn empty(dir: &OwnedFd, budget: &mut usize) -> Result<Emptied, Errno> {
     for entry in Dir::read_from(dir)? {
-        let entry = entry?;
+        let entry = match entry {
+            // Somebody else has just deleted it.
+            Err(Errno::NOENT) => break,
+            other => other?,
+        };
         let name = entry.file_name();
         if name == c"." || name == c".." {
             continue;
@@ -243,6 +255,22 @@ mod tests {
         }
         assert_eq!(remove(&base, 100_000), Ok(Progress::Done));
         assert!(!base.exists());
+    }
+
+    #[test]
+    fn several_may_delete_the_same_tree() {
+        for round in 0..20 {
+            let base = scratch(&format!("race-{round}"));
+            for i in 0..40 {
+                std::fs::create_dir_all(base.join(format!("{}/{i}/a/b/c", i % 4))).unwrap();
+            }
+            std::thread::scope(|scope| {
+                for _ in 0..4 {
+                    scope.spawn(|| assert_eq!(remove(&base, 100_000), Ok(Progress::Done)));
+                }
+            });
+            assert!(!base.exists());
+        }
     }
 
     #[test]

@@ -16,6 +16,16 @@ struct Detached {
     plan: Plan,
     socket: PathBuf,
     pid: i32,
+    monitor: i32,
+}
+
+impl Drop for Detached {
+    /// A test that failed leaves no container behind.
+    fn drop(&mut self) {
+        if std::thread::panicking() && is_alive(self.monitor) {
+            kill(self.monitor, 9);
+        }
+    }
 }
 
 impl Detached {
@@ -31,7 +41,8 @@ impl Detached {
         let request = launch::Request::StartDetached(Box::new(plan.clone()));
         let connection = launcher.request(&request, &[listener.as_fd(), lock.as_fd()]);
         let pid = connection.started().pid;
-        Detached { launcher, plan, socket, pid }
+        let monitor = common::parent_of(pid).unwrap_or(0);
+        Detached { launcher, plan, socket, pid, monitor }
     }
 
     fn shell(script: &str, change: impl FnOnce(&mut Plan)) -> Detached {
@@ -67,9 +78,7 @@ impl Detached {
     }
 
     fn monitor(&self) -> i32 {
-        let status = std::fs::read_to_string(format!("/proc/{}/status", self.pid)).unwrap();
-        let parent = status.lines().find_map(|l| l.strip_prefix("PPid:")).unwrap();
-        parent.trim().parse().unwrap()
+        self.monitor
     }
 }
 

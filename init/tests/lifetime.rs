@@ -43,7 +43,7 @@ fn a_library_that_closes_takes_all_along() {
     launcher.main = None;
     eventually("the launcher's end", || !launcher.is_alive());
     assert!(pids.iter().all(|pid| !is_alive(*pid)));
-    assert!(launcher.cgroups.children().is_empty());
+    assert!(launcher.cgroups.all().is_empty());
     assert!(plans.iter().all(|p| !p.keep.delete[0].as_path().exists()));
 }
 
@@ -81,7 +81,7 @@ fn a_killed_launcher_takes_all_along() {
     let pid = owner.started().pid;
     kill(launcher.pid, 9);
     eventually("the container's end", || !is_alive(pid));
-    for dir in launcher.cgroups.children() {
+    for dir in launcher.cgroups.all() {
         eventually("an empty cgroup", || std::fs::remove_dir(&dir).is_ok());
     }
 }
@@ -158,6 +158,32 @@ fn it_is_frozen_and_thawed() {
     assert_eq!(owner.exited().signal, 9);
     launcher.settle();
     assert_eq!(launcher.cgroups.children(), Vec::<std::path::PathBuf>::new());
+}
+
+#[test]
+fn a_paused_one_ends_with_its_owner() {
+    if !root() {
+        return;
+    }
+    let launcher = Launcher::new();
+    let pause = || {
+        let owner = launcher.start(&sleeping(&launcher), &[]);
+        let pid = owner.started().pid;
+        owner.send(&Request::Pause, &[]);
+        owner.done();
+        (owner, pid)
+    };
+    let (owner, pid) = pause();
+    drop(owner);
+    eventually("its end", || !is_alive(pid));
+    launcher.settle();
+    assert_eq!(launcher.cgroups.children(), Vec::<std::path::PathBuf>::new());
+    let (_owner, pid) = pause();
+    let mut launcher = launcher;
+    launcher.main = None;
+    eventually("the launcher's end", || !launcher.is_alive());
+    assert!(!is_alive(pid));
+    assert_eq!(launcher.cgroups.all(), Vec::<std::path::PathBuf>::new());
 }
 
 #[test]

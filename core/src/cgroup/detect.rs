@@ -61,14 +61,8 @@ impl Cgroups {
 
     /// Removes the folders of a root when nothing is in them any more.
     pub(crate) fn release(&self) {
-        let folders: Vec<&Bytes> = match &self.base {
-            CgroupBase::None => return,
-            CgroupBase::V1(list) => list.iter().map(|(_, folder)| folder).collect(),
-            CgroupBase::V2(folder) => vec![folder],
-        };
-        for folder in folders {
-            let folder = folder.as_path();
-            if fs::remove_dir(folder).is_ok()
+        for folder in self.folders() {
+            if fs::remove_dir(&folder).is_ok()
                 && let Some(parent) = folder.parent()
             {
                 let _ = fs::remove_dir(parent);
@@ -89,13 +83,18 @@ impl Cgroups {
         }
     }
 
+    /// Kills what is in the cgroups of one container whose parent is dead, and removes them.
+    pub(crate) fn clear_one(&self, name: &str) {
+        for cgroup in self.folders().into_iter().map(|folder| folder.join(name)) {
+            if cgroup.exists() {
+                kill_and_remove(&cgroup);
+            }
+        }
+    }
+
     /// All folders in which cgroups of containers are made.
     pub(crate) fn folders(&self) -> Vec<PathBuf> {
-        match &self.base {
-            CgroupBase::None => Vec::new(),
-            CgroupBase::V1(list) => list.iter().map(|(_, folder)| folder.as_path().to_path_buf()).collect(),
-            CgroupBase::V2(folder) => vec![folder.as_path().to_path_buf()],
-        }
+        self.base.folders().map(|(_, folder)| folder.as_path().to_path_buf()).collect()
     }
 }
 

@@ -81,6 +81,8 @@ pub(super) async fn finish(shared: &Shared) -> Result<()> {
         return Ok(());
     }
     forget(&shared.rt, &shared.id)?;
+    // A monitor that was killed has left it.
+    shared.rt.cgroups.clear_one(&shared.id);
     shared.removed.store(true, Ordering::Release);
     delete(&shared.rt, vec![shared.dir()]).await?;
     let _ = std::fs::remove_dir_all(shared.parent_dir());

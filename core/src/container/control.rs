@@ -23,7 +23,7 @@ pub(crate) struct Client {
 impl Client {
     /// Connects to the parent that listens in a folder. `None`: nobody does, or it does not know the container.
     pub(crate) async fn open(dir: &Path, id: &str) -> Result<Option<Client>> {
-        let Some(socket) = connect(dir)? else { return Ok(None) };
+        let Some(socket) = connect(dir).await? else { return Ok(None) };
         let client = Client { socket };
         let hello = Request::Hello { version: VERSION, container: id.to_owned() };
         match client.ask(&hello, &[]).await {

@@ -125,6 +125,8 @@ impl Shared {
             // Somebody else has just started it.
             return Ok(());
         };
+        // A monitor that was killed has left it.
+        self.rt.cgroups.clear_one(&self.id);
         let (plan, waiting) = self.prepare().await?;
         let _ = std::fs::remove_file(self.exit_file());
         let _ = std::fs::remove_file(dir.join("ctl"));

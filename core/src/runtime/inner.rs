@@ -81,8 +81,14 @@ impl RuntimeInner {
 
     /// Removes what the launcher may have left.
     fn sweep(&self) {
-        let prefix = format!("{}-", self.launcher.name);
+        let name = &self.launcher.name;
+        let prefix = format!("{name}-");
         self.cgroups.clear(|cgroup| cgroup.starts_with(&prefix));
+        // Rootless, some files belong to ids that only a launcher can act for: the next open has one.
+        let containers = self.root.join("containers");
+        for folder in super::repair::folders_of(&containers, name, &self.launcher.dir) {
+            let _ = std::fs::remove_dir_all(folder);
+        }
         let _ = std::fs::remove_dir_all(&self.launcher.dir);
         self.cgroups.release();
         containers_protocol::run_folder::retire(&self.run_root);

@@ -10,6 +10,7 @@ use containers_protocol::plan::IdMaps;
 use containers_protocol::wire;
 use rustix::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd};
 use rustix::fs::{AtFlags, Mode, OFlags};
+use rustix::io::Errno;
 use rustix::net::{AddressFamily, SocketAddrUnix, SocketFlags, SocketType};
 use std::io;
 use std::path::{Path, PathBuf};
@@ -295,22 +296,31 @@ pub(crate) fn listen(dir: &Path) -> Result<OwnedFd> {
     make().map_err(|e| at("can't listen on the control socket in", dir, e.into()))
 }
 
-/// Connects to the parent that listens in a folder; `None`: nobody does (any more).
-pub(crate) fn connect(dir: &Path) -> Result<Option<OwnedFd>> {
-    use rustix::io::Errno;
-    let make = || -> rustix::io::Result<OwnedFd> {
-        let folder =
-            rustix::fs::open(dir, OFlags::PATH | OFlags::DIRECTORY | OFlags::CLOEXEC, Mode::empty())?;
-        let flags = SocketFlags::CLOEXEC | SocketFlags::NONBLOCK;
-        let socket = rustix::net::socket_with(AddressFamily::UNIX, SocketType::SEQPACKET, flags, None)?;
-        rustix::net::connect(&socket, &address(&folder)?)?;
-        Ok(socket)
-    };
-    match make() {
-        Ok(socket) => Ok(Some(socket)),
-        Err(Errno::NOENT | Errno::CONNREFUSED | Errno::NOTDIR) => Ok(None),
-        Err(e) => Err(at("can't reach the container's parent in", dir, e.into())),
+/// Connects to the parent that listens in a folder; `None`: nobody does (any more). Waits while too many others do
+/// the same.
+pub(crate) async fn connect(dir: &Path) -> Result<Option<OwnedFd>> {
+    let deadline = Instant::now() + START;
+    loop {
+        match try_connect(dir) {
+            Err(Errno::NOENT | Errno::CONNREFUSED | Errno::NOTDIR) => return Ok(None),
+            // The queue of the listener is full, and there is nothing to wait on.
+            Err(Errno::AGAIN) if Instant::now() < deadline => {
+                crate::executor::sleep(Duration::from_millis(2)).await;
+            }
+            done => {
+                let failed = |e: Errno| at("can't reach the container's parent in", dir, e.into());
+                return done.map(Some).map_err(failed);
+            }
+        }
     }
+}
+
+fn try_connect(dir: &Path) -> rustix::io::Result<OwnedFd> {
+    let folder = rustix::fs::open(dir, OFlags::PATH | OFlags::DIRECTORY | OFlags::CLOEXEC, Mode::empty())?;
+    let flags = SocketFlags::CLOEXEC | SocketFlags::NONBLOCK;
+    let socket = rustix::net::socket_with(AddressFamily::UNIX, SocketType::SEQPACKET, flags, None)?;
+    rustix::net::connect(&socket, &address(&folder)?)?;
+    Ok(socket)
 }
 
 fn address(folder: &OwnedFd) -> rustix::io::Result<SocketAddrUnix> {

@@ -52,15 +52,9 @@ impl Repair<'_> {
     fn launcher(&mut self, name: &str) {
         let Some(_lock) = self.dead(name) else { return };
         let dir = self.run_root.join(name);
-        let mut ids = HashSet::new();
-        for file in entries(&dir) {
-            if let Some(id) = file.strip_suffix(".json") {
-                ids.insert(id.to_owned());
-            }
-        }
         let prefix = format!("{name}-");
         self.cgroups.clear(|cgroup| cgroup.starts_with(&prefix));
-        self.trash.extend(ids.iter().map(|id| self.root.join("containers").join(id)));
+        self.trash.extend(folders_of(&self.root.join("containers"), name, &dir));
         let _ = fs::remove_dir_all(&dir);
     }
 
@@ -101,10 +95,7 @@ impl Repair<'_> {
         let mut known: HashSet<String> = self.detached()?.into_iter().map(|record| record.id).collect();
         known.extend(Record::attached(self.run_root)?.into_iter().map(|(_, record)| record.id));
         for name in found {
-            let launcher = name
-                .strip_prefix("pool-")
-                .or_else(|| name.strip_prefix("run-")?.rsplit_once('-').map(|p| p.0));
-            let alive = match launcher {
+            let alive = match launcher_of(&name) {
                 Some(launcher) => names::is_alive(self.run_root, launcher),
                 None => known.contains(&name),
             };
@@ -123,6 +114,19 @@ impl Repair<'_> {
         // One damaged row blocks nothing else; whoever names its container is told.
         Ok(rows.iter().filter_map(|row| Record::from_json(row).ok()).collect())
     }
+}
+
+/// Folders of the containers of a launcher, whose own folder is `dir`.
+pub(super) fn folders_of(containers: &Path, launcher: &str, dir: &Path) -> Vec<PathBuf> {
+    let records = entries(dir);
+    let ids = records.iter().filter_map(|file| file.strip_suffix(".json")).map(str::to_owned);
+    let own = |name: &String| launcher_of(name) == Some(launcher);
+    ids.chain(entries(containers).into_iter().filter(own)).map(|name| containers.join(name)).collect()
+}
+
+/// The launcher that a folder of a container is named by.
+fn launcher_of(name: &str) -> Option<&str> {
+    name.strip_prefix("pool-").or_else(|| name.strip_prefix("run-")?.rsplit_once('-').map(|p| p.0))
 }
 
 fn entries(dir: &Path) -> Vec<String> {

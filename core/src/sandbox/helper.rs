@@ -13,15 +13,11 @@ static HELPER: &[u8] = include_bytes!(env!("CONTAINERS_HELPER"));
 /// The helper in a sealed memory file, which nobody can overwrite, nor look up, nor put another one in its
 /// place. Where memory files may not be executed: a file without a name in `private`.
 pub(crate) fn executable(private: &Path) -> Result<OwnedFd> {
-    if exec_is_refused() {
-        return private_file(private);
+    match sealed() {
+        // `vm.memfd_noexec` is 2, here or in a process namespace above.
+        Err(e) if e.raw_os_error() == Some(libc::EACCES) => private_file(private),
+        made => made.map_err(|e| Error::io("can't make a memory file for the helper program", e)),
     }
-    sealed().map_err(|e| Error::io("can't make a memory file for the helper program", e))
-}
-
-/// Whether `vm.memfd_noexec` is 2: executable memory files are refused.
-fn exec_is_refused() -> bool {
-    std::fs::read("/proc/sys/vm/memfd_noexec").is_ok_and(|v| v.starts_with(b"2"))
 }
 
 fn sealed() -> io::Result<OwnedFd> {

@@ -2,7 +2,7 @@
 
 #![allow(dead_code, reason = "each test program uses a part of it")]
 
-use containers::{CreateOptions, RunOptions, Runtime, blocking::block_on};
+use containers::{CreateOptions, ListOptions, RemoveOptions, RunOptions, Runtime, blocking::block_on};
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
@@ -21,7 +21,8 @@ pub fn is_root() -> bool {
     root
 }
 
-/// A folder that is deleted in the end.
+/// A folder that is deleted in the end. After a test that failed, the detached containers of the root in it are
+/// removed first.
 pub struct Scratch(pub PathBuf);
 
 impl Scratch {
@@ -36,7 +37,36 @@ impl Scratch {
 
 impl Drop for Scratch {
     fn drop(&mut self) {
+        let root = self.0.join("root");
+        if std::thread::panicking() && root.exists() {
+            remove_all(&root);
+        }
         let _ = std::process::Command::new("rm").arg("-rf").arg(&self.0).status();
+    }
+}
+
+/// Removes all containers of a root, as far as that can be done.
+fn remove_all(root: &Path) {
+    let Ok(rt) = block_on(Runtime::builder().root(root).open()) else { return };
+    let mut all = ListOptions::default();
+    all.all = true;
+    let mut force = RemoveOptions::default();
+    force.force = true;
+    for row in rt.containers().list(&all).unwrap_or_default() {
+        if let Ok(container) = rt.containers().get(&row.id) {
+            let _ = block_on(container.remove(force));
+        }
+    }
+    let _ = block_on(rt.close());
+}
+
+/// A child that is killed in the end.
+pub struct Killed(pub std::process::Child);
+
+impl Drop for Killed {
+    fn drop(&mut self) {
+        let _ = self.0.kill();
+        let _ = self.0.wait();
     }
 }
 

@@ -37,6 +37,18 @@ pub enum CgroupBase {
     V2(Bytes),
 }
 
+impl CgroupBase {
+    /// Controllers (empty on v2) and the folders in which children are made.
+    pub fn folders(&self) -> impl Iterator<Item = (&str, &Bytes)> {
+        let (v1, v2) = match self {
+            CgroupBase::None => (&[][..], None),
+            CgroupBase::V1(list) => (list.as_slice(), None),
+            CgroupBase::V2(folder) => (&[][..], Some(("", folder))),
+        };
+        v1.iter().map(|(controller, folder)| (controller.as_str(), folder)).chain(v2)
+    }
+}
+
 /// The launcher's answer to [`Setup`], and the library's requests after it.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub enum Ready {

@@ -30,14 +30,22 @@ pub fn send(sock: impl AsFd, payload: &[u8], fds: &[BorrowedFd<'_>]) -> io::Resu
     if payload.len() <= INLINE {
         return send_packet(sock.as_fd(), &[0], payload, fds);
     }
-    let memfd = memfd_create("containers-message", MemfdFlags::CLOEXEC)?;
-    let mut file = std::fs::File::from(memfd);
+    let mut file = std::fs::File::from(memory_file()?);
     file.write_all(payload)?;
     file.rewind()?;
     let mut all = Vec::with_capacity(fds.len() + 1);
     all.push(file.as_fd());
     all.extend_from_slice(fds);
     send_packet(sock.as_fd(), &[1], &[], &all)
+}
+
+/// Memory that is sent like a file. Nobody executes it, which has to be said where `vm.memfd_noexec` is 2; kernels
+/// before 6.3 do not know the flag.
+fn memory_file() -> io::Result<OwnedFd> {
+    match memfd_create("containers-message", MemfdFlags::CLOEXEC | MemfdFlags::NOEXEC_SEAL) {
+        Err(Errno::INVAL) => Ok(memfd_create("containers-message", MemfdFlags::CLOEXEC)?),
+        made => Ok(made?),
+    }
 }
 
 fn send_packet(sock: BorrowedFd<'_>, head: &[u8], payload: &[u8], fds: &[BorrowedFd<'_>]) -> io::Result<()> {

@@ -144,9 +144,13 @@ fn serve(setup: Setup, fds: SetupFds, sock: OwnedFd) -> i32 {
     if !parent.announce(&ready) {
         return 1;
     }
-    parent.run();
+    let clean = parent.run();
     crate::cgroup::release(&base);
-    // Last: until then, whoever opens the root finds what is left by this folder.
+    if !clean {
+        // Whoever opens the root next finds by this folder what is left.
+        return 0;
+    }
+    // Last, for the same reason.
     let _ = unmount([&setup.run_dir.0, &b"/ns"[..]].concat(), UnmountFlags::DETACH);
     let _ = crate::remove::tree(&setup.run_dir.0, &mut usize::MAX.clone());
     // The library may be gone without having closed.

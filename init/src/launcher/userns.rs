@@ -5,9 +5,10 @@ use crate::sys::process::{self, CStrings, Forked};
 use containers_protocol::control::Failure;
 use containers_protocol::plan::{IdMap, IdMaps};
 use containers_protocol::wire;
-use rustix::fd::OwnedFd;
+use rustix::fd::{AsRawFd, OwnedFd};
 use rustix::fs::{CWD, Mode, OFlags, openat};
 use rustix::io::Errno;
+use rustix::pipe::{PipeFlags, pipe_with};
 use std::ffi::CString;
 
 /// The launcher's side: leaves for a new user namespace and becomes root in it, when the maps are there.
@@ -64,10 +65,14 @@ pub fn serve(sock: &OwnedFd, pid: i32, maps: &IdMaps) -> Result<(), Failure> {
 
 /// A user namespace with these maps that no process is in.
 pub fn namespace(maps: &IdMaps) -> Result<OwnedFd, Failure> {
+    let (held, _hold) = pipe_with(PipeFlags::CLOEXEC).during("userns")?;
     match process::fork(libc::CLONE_NEWUSER as u64, None).map_err(refused)? {
-        Forked::Child => loop {
-            let _ = rustix::event::poll(&mut [], None);
-        },
+        Forked::Child => {
+            // It holds nothing of its parent's, and does not outlive it: the end of this pipe is either's.
+            let _ = process::close_all_but(&mut vec![held.as_raw_fd()]);
+            let _ = rustix::io::read(&held, &mut [0u8; 1]);
+            process::exit(0)
+        }
         Forked::Parent { pid, pidfd } => {
             let path = format!("/proc/{pid}/ns/user");
             let made = write_maps(pid, maps).and_then(|()| {

@@ -4,15 +4,16 @@ use super::Parent;
 use super::poller::{IN, Source, Token};
 use super::timers::Timer;
 use crate::cgroup::Cgroup;
+use crate::child::confine::die_with;
 use crate::failure::failure;
 use crate::remove::{self, Progress};
 use crate::sys::process::{self, Forked};
 use containers_protocol::Bytes;
 use containers_protocol::control::{Event, Failure};
 use containers_protocol::wire;
-use rustix::fd::OwnedFd;
+use rustix::fd::{AsFd, AsRawFd, OwnedFd};
 use rustix::io::Errno;
-use std::collections::VecDeque;
+use std::collections::{HashSet, VecDeque};
 use std::time::Duration;
 
 /// Entries of a tree that are deleted in one go; a bigger tree is left to a process of its own, because the
@@ -21,6 +22,12 @@ const BUDGET: usize = 200;
 
 /// How often a cgroup that is still busy is tried.
 const TRIES: u32 = 200;
+
+/// cgroups that may wait for a quiet moment. More of them are removed at once.
+const BACKLOG: usize = 64;
+
+/// How long something busy is left alone.
+const PAUSE: Duration = Duration::from_millis(5);
 
 /// cgroups to remove.
 #[derive(Default)]
@@ -34,6 +41,22 @@ impl Leftovers {
     /// More of them.
     pub fn extend(&mut self, cgroups: impl IntoIterator<Item = Cgroup>) {
         self.fresh.extend(cgroups);
+    }
+
+    /// Those of a list that are not here yet.
+    pub fn take_over(&mut self, mut found: Vec<Cgroup>) {
+        let here = self.fresh.iter().chain(self.busy.iter().map(|(cgroup, _)| cgroup));
+        let here: HashSet<&str> = here.map(Cgroup::name).collect();
+        found.retain(|cgroup| !here.contains(cgroup.name()));
+        self.fresh.append(&mut found);
+    }
+
+    /// Removes what is more than may wait.
+    pub fn bound(&mut self) {
+        while self.fresh.len() > BACKLOG && self.remove_one() {}
+        // Each holds descriptors. What is given up here is found by its name in the end.
+        let surplus = self.busy.len().saturating_sub(BACKLOG);
+        self.busy.drain(..surplus);
     }
 
     /// Whether there are none.
@@ -59,7 +82,7 @@ impl Leftovers {
                     cgroup.kill();
                     self.busy.push((cgroup, tries + 1));
                 }
-                // Given up: the next open of the runtime finds it without an owner.
+                // Given up: it is found by its name when the launcher ends, or when the root is opened again.
                 _ => {}
             }
         }
@@ -120,7 +143,7 @@ impl Cleanup {
             || (!self.settling.is_empty() && !self.has_any())
     }
 
-    /// Whether anything is left.
+    /// Whether anything is left to do.
     pub fn has_any(&self) -> bool {
         !self.cgroups.is_empty() || !self.paths.is_empty() || !self.workers.is_empty() || self.elsewhere > 0
     }
@@ -147,10 +170,7 @@ impl Parent {
                 self.delete_aside(vec![path], None);
             }
         }
-        if !self.cleanup.cgroups.is_empty() {
-            self.timers.cancel(Timer::Cleanup);
-            self.timers.after(Duration::from_millis(5), Timer::Cleanup);
-        }
+        self.clean_soon();
         if !self.cleanup.has_any() {
             for answer in std::mem::take(&mut self.cleanup.settling) {
                 let _ = wire::send_json(&answer, &Event::Done, &[]);
@@ -158,11 +178,30 @@ impl Parent {
         }
     }
 
+    /// Sees to it that cgroups that are left are tried again.
+    pub(super) fn clean_soon(&mut self) {
+        if !self.cleanup.cgroups.is_empty() && !self.timers.is_set(Timer::Cleanup) {
+            self.timers.after(PAUSE, Timer::Cleanup);
+        }
+    }
+
+    /// Tries again what was busy.
+    pub(super) fn clean_again(&mut self) {
+        self.cleanup.cgroups.retry();
+        self.clean_soon();
+    }
+
     /// Deletes in a process of its own.
     fn delete_aside(&mut self, paths: Vec<Vec<u8>>, answer: Option<OwnedFd>) {
         let forked = process::fork(0, None);
         match forked {
             Ok(Forked::Child) => {
+                // Nobody must think that a connection of the launcher's is still open because it is here.
+                let mut keep = vec![0, 1, 2, self.me.as_raw_fd()];
+                keep.extend(answer.as_ref().map(AsRawFd::as_raw_fd));
+                if process::close_all_but(&mut keep).is_err() || die_with(self.me.as_fd()).is_err() {
+                    process::exit(1);
+                }
                 let mut code = 0;
                 for path in &paths {
                     if let Err(e) = remove::tree(path, &mut { usize::MAX }) {

@@ -172,7 +172,12 @@ impl Parent {
         let connection = self.connections.get(&id).ok_or_else(not_running)?;
         let ended = self.ended.iter().rev().find(|(ended, _)| *ended == connection.name);
         let (_, record) = ended.ok_or_else(not_running)?;
-        Ok(State { status: "exited".into(), exit: Some(record.clone()), ..State::default() })
+        Ok(State {
+            status: "exited".into(),
+            restarts: record.restarts,
+            exit: Some(record.clone()),
+            ..State::default()
+        })
     }
 
     fn attach_client(&mut self, id: u64, flags: [bool; 3], fds: Vec<OwnedFd>) -> Result<(), Failure> {

@@ -222,14 +222,7 @@ impl Parent {
     /// Hands everything that is left of a container to the clean-up.
     pub(super) fn discard(&mut self, container: Container) {
         let attached = !self.is_monitor();
-        let mut left = None;
-        if let Some(cgroup) = container.cgroup {
-            if container.paused {
-                cgroup.remove_freezer(&self.host.cgroups);
-            }
-            left = Some(cgroup);
-        }
-        self.put_away(left, container.hold);
+        self.put_away(container.cgroup, container.hold);
         if let Some(root) = container.root {
             self.cleanup.paths.extend(self.spares.take_back(root));
         }
@@ -280,7 +273,7 @@ impl Parent {
         let id = self.connected(connection).ok_or_else(not_running)?;
         let base = self.host.cgroups.clone();
         let container = self.containers.get_mut(&id).ok_or_else(not_running)?;
-        let Some(cgroup) = &container.cgroup else {
+        let Some(cgroup) = &mut container.cgroup else {
             let detail = "pausing needs a cgroup, and none is writable here";
             return Err(coded("unsupported", "pause", b"", detail));
         };

@@ -152,8 +152,8 @@ impl Parent {
         self.next_id
     }
 
-    /// Serves until there is nothing left to serve.
-    pub fn run(&mut self) {
+    /// Serves until there is nothing left to serve. `false`: something could not be cleaned up in time.
+    pub fn run(&mut self) -> bool {
         while !self.stop {
             let timeout =
                 if self.has_idle_work() { Some(std::time::Duration::ZERO) } else { self.timers.next_in() };
@@ -170,7 +170,7 @@ impl Parent {
             }
             self.end_monitor();
         }
-        self.shut_down();
+        self.shut_down()
     }
 
     fn handle(&mut self, source: Source, flags: EventFlags) {
@@ -201,7 +201,8 @@ impl Parent {
             Timer::ExecDeadline(id) | Timer::ExecTimeout(id) => self.exec_too_long(id),
             Timer::Restart(id) => self.restart(id),
             Timer::Health(id) => self.check_health(id),
-            Timer::Cleanup => self.cleanup.cgroups.retry(),
+            Timer::Cleanup => self.clean_again(),
+            Timer::TakeOver => self.take_over(),
             Timer::Farewell => self.stop = true,
         }
     }
@@ -261,8 +262,8 @@ impl Parent {
         }
     }
 
-    /// Kills everything that is ours and removes its traces.
-    fn shut_down(&mut self) {
+    /// Kills everything that is ours and removes its traces. `false`: not all in time.
+    fn shut_down(&mut self) -> bool {
         for container in self.containers.values() {
             container.kill_all();
         }
@@ -291,6 +292,7 @@ impl Parent {
                 }
             }
         }
+        self.containers.is_empty() && !self.cleanup.has_any()
     }
 
     /// Reaps a child when it ends, whatever it says.

@@ -20,6 +20,8 @@ pub enum Timer {
     Farewell,
     /// Clean-up that did not succeed is tried again.
     Cleanup,
+    /// What a janitor that died has left is found.
+    TakeOver,
 }
 
 /// Timers by time.
@@ -41,6 +43,11 @@ impl Timers {
         if !self.queue.is_empty() {
             self.queue.retain(|_, t| *t != timer);
         }
+    }
+
+    /// Whether there is one.
+    pub fn is_set(&self, timer: Timer) -> bool {
+        self.queue.values().any(|t| *t == timer)
     }
 
     /// How long until the next.

@@ -3,12 +3,13 @@
 use super::Parent;
 use super::cleanup::Worker;
 use super::poller::{IN, NOTHING, Source};
+use crate::child::confine::die_with;
 use crate::failure::failure;
 use crate::sys::process::{self, Forked};
 use containers_protocol::control::{Event, Failure};
 use containers_protocol::unpack::Unpack;
 use containers_protocol::wire;
-use rustix::fd::{AsRawFd, OwnedFd};
+use rustix::fd::{AsFd, AsRawFd, OwnedFd};
 use rustix::io::Errno;
 
 impl Parent {
@@ -21,8 +22,11 @@ impl Parent {
         // It makes threads, of which libc has to know.
         match process::fork_for_threads() {
             Ok(Forked::Child) => {
-                let keep = [0, 1, 2, answer.as_raw_fd(), dir.as_raw_fd(), stream.as_raw_fd()];
-                let _ = process::close_all_but(&mut keep.to_vec());
+                let me = self.me.as_raw_fd();
+                let mut keep = vec![0, 1, 2, me, answer.as_raw_fd(), dir.as_raw_fd(), stream.as_raw_fd()];
+                if process::close_all_but(&mut keep).is_err() || die_with(self.me.as_fd()).is_err() {
+                    process::exit(1);
+                }
                 process::exit(work(request, &answer, dir, stream))
             }
             Ok(Forked::Parent { pidfd, .. }) => self.watch(pidfd, answer),

@@ -13,11 +13,17 @@ use rustix::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd};
 use rustix::net::{
     AddressFamily, SocketAddrUnix, SocketFlags, SocketType, bind, connect, listen, socket_with, socketpair,
 };
+use std::collections::BTreeSet;
+use std::ffi::OsString;
 use std::io::Read;
 use std::os::unix::process::CommandExt;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command};
+use std::sync::Mutex;
 use std::time::{Duration, Instant};
+
+/// Cgroups that a launcher keeps ready at most, and one that is about to be used.
+const MOST_READY: usize = 5;
 
 /// How long anything may take before a test fails; slow machines included.
 pub const LIMIT: Duration = Duration::from_secs(20);
@@ -112,7 +118,12 @@ impl Connection {
     pub fn next(&self) -> (Event, Vec<OwnedFd>) {
         assert!(readable(&self.0, LIMIT), "no event in time");
         let message = wire::recv(&self.0).unwrap().expect("the helper closed the connection");
-        (wire::from_json(&message.payload).unwrap(), message.fds)
+        let event = wire::from_json(&message.payload).unwrap();
+        if let Event::Started(started) = &event {
+            let mut used = USED.lock().unwrap();
+            used.extend(started.cgroups.iter().filter_map(|path| cgroup_key(Path::new(path))));
+        }
+        (event, message.fds)
     }
 
     pub fn event(&self) -> Event {
@@ -146,6 +157,14 @@ impl Connection {
             other => panic!("not done: {other:?}"),
         }
     }
+}
+
+/// cgroups that containers have used, as far as `started` told.
+static USED: Mutex<BTreeSet<(OsString, OsString)>> = Mutex::new(BTreeSet::new());
+
+/// The names of a container's cgroup and of the folder it is in, which are the same in all hierarchies.
+fn cgroup_key(path: &Path) -> Option<(OsString, OsString)> {
+    Some((path.parent()?.file_name()?.to_owned(), path.file_name()?.to_owned()))
 }
 
 /// cgroup folders of one test, removed in the end.
@@ -189,11 +208,14 @@ impl Cgroups {
         Cgroups(CgroupBase::None)
     }
 
-    /// The folders of containers in it: all but those that a launcher keeps ready.
+    /// The folders in it that containers have or had: all but those that a launcher keeps ready, which are few.
     pub fn children(&self) -> Vec<PathBuf> {
-        let spare =
-            |path: &PathBuf| path.file_name().is_some_and(|n| n.to_string_lossy().starts_with("run-"));
-        self.all().into_iter().filter(|path| !spare(path)).collect()
+        let used = USED.lock().unwrap();
+        let is_used = |path: &PathBuf| cgroup_key(path).is_some_and(|key| used.contains(&key));
+        let (children, ready): (Vec<_>, Vec<_>) = self.all().into_iter().partition(is_used);
+        let names: BTreeSet<_> = ready.iter().map(|path| path.file_name()).collect();
+        assert!(names.len() <= MOST_READY, "{ready:?}");
+        children
     }
 
     /// All folders in it.
@@ -360,6 +382,16 @@ impl Launcher {
     pub fn is_alive(&self) -> bool {
         is_alive(self.pid)
     }
+
+    /// Its children in its own process namespace: the janitor, and whatever works on the side.
+    pub fn helpers(&self) -> Vec<i32> {
+        let namespace = |pid: i32| std::fs::read_link(format!("/proc/{pid}/ns/pid")).ok();
+        let here = namespace(self.pid);
+        let all = std::fs::read_dir("/proc").unwrap().flatten();
+        let pids = all.filter_map(|e| e.file_name().to_str()?.parse::<i32>().ok());
+        pids.filter(|pid| parent_of(*pid) == Some(self.pid) && is_alive(*pid) && namespace(*pid) == here)
+            .collect()
+    }
 }
 
 impl Drop for Launcher {
@@ -370,6 +402,12 @@ impl Drop for Launcher {
             std::thread::sleep(Duration::from_millis(2));
         }
     }
+}
+
+/// The parent of a process.
+pub fn parent_of(pid: i32) -> Option<i32> {
+    let stat = std::fs::read_to_string(format!("/proc/{pid}/stat")).ok()?;
+    stat.rsplit_once(')')?.1.split_ascii_whitespace().nth(1)?.parse().ok()
 }
 
 /// Whether a process exists and is no zombie.

@@ -9,6 +9,7 @@ mod kit;
 
 use super::Parent;
 use super::poller::{IN, Source, Token};
+use super::timers::Timer;
 use crate::cgroup::Cgroup;
 use crate::sys::process::{self, Forked};
 use containers_protocol::plan::Plan;
@@ -19,7 +20,7 @@ pub use kit::{Kit, ReadyFile};
 use rustix::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd};
 use rustix::io::Errno;
 use rustix::net::{AddressFamily, SocketFlags, SocketType, socketpair};
-use std::collections::VecDeque;
+use std::collections::{HashSet, VecDeque};
 use std::time::{Duration, Instant};
 
 /// Kits of one kind that are ready or ordered, once there has been a second start.
@@ -27,6 +28,9 @@ const AHEAD: usize = 2;
 
 /// Kits of all kinds that are kept.
 const MOST: usize = 4;
+
+/// How long a janitor may take to finish at the end, or to die.
+const PATIENCE: Duration = Duration::from_secs(5);
 
 /// The janitor's process.
 struct Worker {
@@ -40,7 +44,8 @@ struct Worker {
 pub struct Janitor {
     worker: Option<Worker>,
     ready: VecDeque<(KitKey, Kit)>,
-    ordered: VecDeque<KitKey>,
+    /// What the process is to make, and the names of the cgroups.
+    ordered: VecDeque<(KitKey, String)>,
     starts: u64,
 }
 
@@ -57,7 +62,7 @@ impl Janitor {
 
     fn count(&self, key: &KitKey) -> usize {
         let ready = self.ready.iter().filter(|(k, _)| k == key).count();
-        ready + self.ordered.iter().filter(|k| *k == key).count()
+        ready + self.ordered.iter().filter(|(k, _)| k == key).count()
     }
 }
 
@@ -68,7 +73,7 @@ impl Parent {
             return Kit::default();
         }
         let Some(key) = KitKey::of(plan, base) else { return Kit::default() };
-        if self.janitor.ordered.contains(&key) {
+        if self.janitor.ordered.iter().any(|(ordered, _)| *ordered == key) {
             self.janitor_ready();
         }
         let found = self.janitor.ready.iter().position(|(k, _)| *k == key);
@@ -80,15 +85,21 @@ impl Parent {
     fn order(&mut self, key: &KitKey) {
         self.janitor.starts += 1;
         let ahead = if self.janitor.starts == 1 { 1 } else { AHEAD };
-        while self.janitor.count(key) < ahead {
-            if !self.janitor.works() && self.hire().is_err() {
+        // One more than that: a janitor that died is noticed when something is sent to it.
+        for _ in 0..=ahead {
+            if self.janitor.count(key) >= ahead || !self.janitor.works() && self.hire().is_err() {
                 return;
             }
             let name = self.cgroup_name();
-            if !self.janitor.send(&Errand::Make(key.clone(), name), &[]) {
+            if self.janitor.send(&Errand::Make(key.clone(), name.clone()), &[]) {
+                self.janitor.ordered.push_back((key.clone(), name));
+                continue;
+            }
+            self.janitor_ready();
+            if self.janitor.works() {
+                // It has too much to do already.
                 return;
             }
-            self.janitor.ordered.push_back(key.clone());
         }
     }
 
@@ -128,12 +139,12 @@ impl Parent {
             let message = match wire::recv(&worker.sock) {
                 Ok(Some(message)) => message,
                 Err(e) if e.kind() == std::io::ErrorKind::WouldBlock => return,
-                Ok(None) | Err(_) => return self.dismiss(),
+                Ok(None) | Err(_) => return self.replace_janitor(),
             };
             match wire::from_postcard(&message.payload) {
                 Ok(Done::Made(facts)) => {
                     let kit = facts.and_then(|facts| Kit::unpack(facts, message.fds));
-                    if let (Some(key), Some(kit)) = (self.janitor.ordered.pop_front(), kit) {
+                    if let (Some((key, _)), Some(kit)) = (self.janitor.ordered.pop_front(), kit) {
                         self.janitor.ready.push_back((key, kit));
                     }
                     if self.janitor.ready.len() > MOST
@@ -143,13 +154,34 @@ impl Parent {
                     }
                 }
                 Ok(Done::Settled) => self.cleanup.elsewhere -= 1,
-                Err(_) => return self.dismiss(),
+                Err(_) => return self.replace_janitor(),
             }
         }
     }
 
+    /// The janitor is of no more use: what it left undone is done here, and the next start gets another one.
+    fn replace_janitor(&mut self) {
+        self.dismiss();
+        // Not at once: a start that is under way may have one in its hands.
+        self.timers.cancel(Timer::TakeOver);
+        self.timers.after(Duration::ZERO, Timer::TakeOver);
+    }
+
+    /// Takes cgroups of this launcher that nobody knows of: a janitor that died made or had them.
+    pub(super) fn take_over(&mut self) {
+        let prefix = format!("{}-", self.host.cgroup_prefix);
+        let mut found = Cgroup::find(&self.host.cgroups, &prefix);
+        let used = self.containers.values().filter_map(|c| c.cgroup.as_ref());
+        let ready = self.janitor.ready.iter().filter_map(|(_, kit)| Some(&kit.cgroup.as_ref()?.0));
+        let mut known: HashSet<&str> = used.chain(ready).map(Cgroup::name).collect();
+        known.extend(self.janitor.ordered.iter().map(|(_, name)| name.as_str()));
+        found.retain(|cgroup| !known.contains(cgroup.name()));
+        self.cleanup.cgroups.take_over(found);
+        self.clean_soon();
+    }
+
     /// Ends the janitor's process.
-    pub(super) fn dismiss(&mut self) {
+    fn dismiss(&mut self) {
         let Some(Worker { sock, pidfd, token }) = self.janitor.worker.take() else { return };
         self.poller.remove(token, &sock);
         drop(sock);
@@ -169,6 +201,9 @@ impl Parent {
         fds.extend(hold.as_ref().map(AsFd::as_fd));
         if !self.janitor.send(&Errand::Finish(facts), &fds) {
             self.cleanup.cgroups.extend(cgroup);
+            // It is gone, or has too much to do already: then nothing may pile up here either.
+            self.cleanup.cgroups.bound();
+            self.clean_soon();
         }
     }
 
@@ -181,6 +216,7 @@ impl Parent {
 
     /// Lets the janitor finish and go, and gives up what is ready.
     pub(super) fn end_janitor(&mut self, deadline: Instant) {
+        let deadline = deadline.min(Instant::now() + PATIENCE);
         self.settle_janitor();
         while self.cleanup.elsewhere > 0 && Instant::now() < deadline {
             for (source, _) in self.poller.wait(Some(Duration::from_millis(100))) {
@@ -190,7 +226,9 @@ impl Parent {
             }
         }
         self.dismiss();
-        let ready = std::mem::take(&mut self.janitor.ready);
-        self.cleanup.cgroups.extend(ready.into_iter().filter_map(|(_, kit)| Some(kit.cgroup?.0)));
+        self.janitor.ready.clear();
+        if !self.is_monitor() {
+            self.take_over();
+        }
     }
 }
