@@ -2,7 +2,7 @@
 
 use super::RemoveOptions;
 use super::create::no_restart;
-use super::shared::{Shared, is_running};
+use super::shared::{Shared, has_hung_up, is_running};
 use crate::executor::timeout_at;
 use crate::runtime::RuntimeInner;
 use crate::{Error, ErrorKind, Result};
@@ -53,10 +53,14 @@ impl Shared {
         }
         self.rt.attached.lock().unwrap_or_else(|e| e.into_inner()).remove(&self.id);
         let Some(mut own) = self.own() else { return };
-        // The launcher kills it and deletes its folder.
-        own.owner = None;
+        // The launcher kills it and deletes its folder, unless it was killed itself. Rootless, some files may belong
+        // to ids that only a launcher can act for: those go with the next open.
+        let orphaned = own.owner.take().is_some_and(|owner| has_hung_up(&owner));
         own.claim = None;
         drop(own);
+        if orphaned {
+            let _ = std::fs::remove_dir_all(self.dir());
+        }
         let _ = std::fs::remove_file(self.record_file());
         let _ = std::fs::remove_file(self.exit_file());
     }

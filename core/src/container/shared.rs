@@ -349,6 +349,14 @@ pub(super) fn is_closed(socket: &OwnedFd) -> bool {
     }
 }
 
+/// Whether the other side is gone, whatever it has left to be read.
+pub(super) fn has_hung_up(socket: &OwnedFd) -> bool {
+    use rustix::event::{PollFd, PollFlags, Timespec, poll};
+    let mut polled = [PollFd::new(socket, PollFlags::empty())];
+    let now = Timespec { tv_sec: 0, tv_nsec: 0 };
+    poll(&mut polled, Some(&now)).is_ok() && polled[0].revents().contains(PollFlags::HUP)
+}
+
 fn created() -> State {
     State { status: "created".into(), ..State::default() }
 }
