@@ -18,7 +18,7 @@ GUEST_PART = "tests/vm/guest/suite"
 # Built once, by whoever comes first; the other suites use the same programs.
 BUILD = "cargo test --release --no-run --message-format=json -p containers -p containers-init".split()
 CLI = "cargo build --release --quiet -p containers-cli".split()
-LIMIT = 480
+LIMIT = 1200
 KINDS = ["plain", "systemd"]
 
 

@@ -33,7 +33,11 @@ pub fn prepare(plan: &Plan) -> Result<Vec<(usize, OwnedFd)>, Failure> {
         if !apart && entry.idmap.is_none() {
             continue;
         }
-        ready.push((index, open_entry(plan, entry, source, *recursive)?));
+        match open_entry(plan, entry, source, *recursive) {
+            // An ordinary user has rights over mounts only in the user namespace.
+            Err(e) if e.errno == libc::EPERM && entry.idmap.is_none() => {}
+            opened => ready.push((index, opened?)),
+        }
     }
     Ok(ready)
 }

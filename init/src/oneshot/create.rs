@@ -78,7 +78,11 @@ struct Opened {
 fn root_of(plan: &Plan) -> Result<Option<OwnedFd>, Failure> {
     match &plan.rootfs {
         Rootfs::Dir { path } if in_userns(plan) => {
-            mounts::clone_tree(CWD, &path.0, true).at("rootfs", &path.0).map(Some)
+            match mounts::clone_tree(CWD, &path.0, true) {
+                // An ordinary user has rights over mounts only in the user namespace, and opens it there.
+                Err(Errno::PERM) => Ok(None),
+                opened => opened.at("rootfs", &path.0).map(Some),
+            }
         }
         _ => Ok(None),
     }

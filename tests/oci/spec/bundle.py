@@ -62,12 +62,16 @@ class Result:
 class Bundle:
     """A folder with a `config.json` that a test changes before it runs it."""
 
-    def __init__(self, path: Path, state: Path) -> None:
+    def __init__(self, path: Path, state: Path, rootfs: Path | None = None) -> None:
+        """`rootfs`: one that others have too; none: its own."""
         self.path = path
         self.state = state
-        self.rootfs = path / "rootfs"
+        self.rootfs = rootfs or path / "rootfs"
         self.config = copy.deepcopy(BASE)
-        self._fill()
+        self.config["root"]["path"] = str(self.rootfs)
+        path.mkdir(parents=True)
+        if not self.rootfs.exists():
+            self._fill()
 
     def _fill(self) -> None:
         for name in ("bin", "proc", "sys", "dev", "tmp", "etc"):

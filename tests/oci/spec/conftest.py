@@ -11,6 +11,7 @@ import pytest
 
 sys.path.insert(0, str(Path(__file__).parent))
 
+from box import DRIVERS, UNIFIED, Box  # noqa: E402
 from bundle import RUNTIME, Bundle  # noqa: E402
 
 
@@ -31,4 +32,30 @@ def bundle() -> Iterator[Bundle]:
     yield made
     left = mounts_below(folder), list((folder / "state").glob("*"))
     shutil.rmtree(folder, ignore_errors=True)
+    assert left == ([], [])
+
+
+@pytest.fixture(scope="session")
+def shared_rootfs() -> Iterator[Path]:
+    """A root file system that tests only add to, if anything: making one takes long on a slow machine."""
+    folder = Path(tempfile.mkdtemp(prefix="oci-"))
+    folder.chmod(0o755)
+    yield folder / "rootfs"
+    shutil.rmtree(folder)
+
+
+@pytest.fixture(params=DRIVERS)
+def box(request: pytest.FixtureRequest, shared_rootfs: Path) -> Iterator[Box]:
+    """A container on cgroup v2 that sleeps. Afterwards neither it nor its cgroup may be left."""
+    if os.geteuid() != 0 or not (UNIFIED / "cgroup.controllers").exists():
+        pytest.skip("needs root and cgroup v2 alone; the machine of tests/vm has it")
+    if not os.path.exists(RUNTIME):
+        pytest.skip(f"{RUNTIME} is not built")
+    folder = Path(tempfile.mkdtemp(prefix="oci-"))
+    folder.chmod(0o755)
+    box = Box(folder, request.param, shared_rootfs)
+    yield box
+    box.remove()
+    left = [str(path) for path in UNIFIED.rglob(f"*{box.id}*")], list((folder / "state").glob("*"))
+    shutil.rmtree(folder)
     assert left == ([], [])

@@ -1,13 +1,14 @@
 """`linux.namespaces`, mappings, time offsets, network devices."""
 
 import os
+import shutil
 import subprocess
 import time
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from bundle import Bundle
+from bundle import RUNTIME, Bundle
 
 KINDS = {"pid": "pid", "network": "net", "ipc": "ipc", "uts": "uts", "mount": "mnt", "cgroup": "cgroup"}
 
@@ -140,3 +141,32 @@ def test_the_runtimes_mount_namespace(bundle: Bundle) -> None:
     for name in ("null", "zero", "full", "random", "urandom", "tty"):
         (bundle.rootfs / "dev" / name).unlink(missing_ok=True)
     assert bundle.sh("ls /etc; pwd") == "group\npasswd\n/\n"
+
+
+def test_an_ordinary_user_runs_it(bundle: Bundle) -> None:
+    nobody = 65534
+    folder = bundle.path.parent
+    program = folder / "containers-oci"
+    shutil.copy(RUNTIME, program)
+    bundle.namespace("user")
+    bundle.without("network")
+    bundle.linux["uidMappings"] = [{"containerID": 0, "hostID": nobody, "size": 1}]
+    bundle.linux["gidMappings"] = [{"containerID": 0, "hostID": nobody, "size": 1}]
+    bundle.mount("/sys", "none", "/sys", ("rbind", "ro"))
+    bundle.process["args"] = ["sh", "-c", "id -u; ls -d /sys/kernel"]
+    bundle.write()
+    for path in (folder, bundle.path, bundle.rootfs):
+        os.chown(path, nobody, nobody)
+    done = subprocess.run(
+        [program, "--root", str(bundle.state), "run", "--bundle", str(bundle.path), "user"],
+        stdin=subprocess.DEVNULL,
+        capture_output=True,
+        text=True,
+        timeout=60,
+        user=nobody,
+        group=nobody,
+        extra_groups=[],
+        env={"HOME": str(folder)},
+        cwd=folder,
+    )
+    assert (done.returncode, done.stdout) == (0, "0\n/sys/kernel\n"), done.stderr
