@@ -72,12 +72,17 @@ pub fn look_up(args: &CStrings, env: &CStrings) -> Result<(), Failure> {
 }
 
 /// Whether a file may be executed by this process, as far as can be known before it is.
+///
+/// A seccomp filter may be in force that refuses the question with EPERM, which no file system answers; whether the
+/// program can be executed shows then when it is.
 fn executable(path: &CStr) -> Result<(), Errno> {
-    let stat = rustix::fs::stat(path)?;
-    if rustix::fs::FileType::from_raw_mode(stat.st_mode) != rustix::fs::FileType::RegularFile {
-        return Err(Errno::ACCESS);
-    }
-    rustix::fs::accessat(rustix::fs::CWD, path, rustix::fs::Access::EXEC_OK, rustix::fs::AtFlags::EACCESS)
+    let asked = rustix::fs::stat(path).and_then(|stat| {
+        if rustix::fs::FileType::from_raw_mode(stat.st_mode) != rustix::fs::FileType::RegularFile {
+            return Err(Errno::ACCESS);
+        }
+        rustix::fs::accessat(rustix::fs::CWD, path, rustix::fs::Access::EXEC_OK, rustix::fs::AtFlags::EACCESS)
+    });
+    asked.or_else(|e| if e == Errno::PERM { Ok(()) } else { Err(e) })
 }
 
 /// `dir/name`; an empty folder is the current one.

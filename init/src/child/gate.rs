@@ -3,16 +3,32 @@
 use super::report::Reporter;
 use super::{Child, Scratch, confine, exec, hook};
 use crate::failure::{Context, coded, failure};
-use crate::sys::{process, security};
+use crate::sys::security;
 use containers_protocol::control::Failure;
 use containers_protocol::plan::Step;
-use rustix::fd::AsRawFd;
+use rustix::fd::{AsRawFd, OwnedFd, RawFd};
 use rustix::io::Errno;
 
 impl Child<'_> {
     /// Where the gate is among the steps.
     pub(super) fn gate_step(&self) -> Option<usize> {
         self.plan.steps.iter().position(|step| matches!(step, Step::Gate { .. }))
+    }
+
+    /// The descriptors that are needed at the gate, the step `at`, and after it.
+    pub(super) fn kept_at_gate(&self, at: usize, reporter: &Reporter) -> Result<Vec<RawFd>, Failure> {
+        let gate = self.gate(at)?;
+        let mut kept: Vec<_> = (0..3 + self.preserved as i32).chain([gate.as_raw_fd()]).collect();
+        kept.extend(self.parent.map(|parent| parent.as_raw_fd()));
+        kept.extend(reporter.socket());
+        Ok(kept)
+    }
+
+    fn gate(&self, at: usize) -> Result<&OwnedFd, Failure> {
+        let Step::Gate { fd } = &self.plan.steps[at] else {
+            return Err(coded("internal", "gate", b"", "this step is no gate"));
+        };
+        self.fds.get(*fd as usize).ok_or_else(|| failure("gate", b"", Errno::BADF))
     }
 
     /// Waits at the gate, the step `at`, and carries out the steps after it.
@@ -22,14 +38,9 @@ impl Child<'_> {
         scratch: &mut Scratch,
         reporter: &mut Reporter,
     ) -> Result<(), Failure> {
-        let Step::Gate { fd } = &self.plan.steps[at] else { return Ok(()) };
-        let gate = self.fds.get(*fd as usize).ok_or_else(|| failure("gate", b"", Errno::BADF))?;
+        let gate = self.gate(at)?;
         // Whoever waits for the start hears of a missing command now, not when nobody listens.
         exec::look_up(self.args, &scratch.env)?;
-        // Nothing of the host may stay within reach of those who can look into this process.
-        let mut keep: Vec<_> = (0..3 + self.preserved as i32).chain([gate.as_raw_fd()]).collect();
-        keep.extend(reporter.socket());
-        process::close_all_but(&mut keep).during("gate")?;
         security::parent_death_signal(0).during("gate")?;
         reporter.send_ready();
         loop {

@@ -102,7 +102,7 @@ impl Joiner<'_> {
                 nofile: self.nofile,
                 pid1: false,
                 preserved: self.preserved,
-                gated: false,
+                gate: None,
             },
             scratch,
         )

@@ -147,6 +147,8 @@ impl Child<'_> {
         if let Some(pty) = &pty {
             stdio = [pty.slave.as_raw_fd(); 3];
         }
+        let kept = gate.map(|at| self.kept_at_gate(at, reporter)).transpose()?;
+        let gated = kept.is_some();
         finish(
             &Finish {
                 process: self.process,
@@ -157,11 +159,16 @@ impl Child<'_> {
                 nofile: self.nofile,
                 pid1: self.process.init,
                 preserved: self.preserved,
-                gated: gate.is_some(),
+                gate: kept,
             },
             scratch,
         )?;
-        drop((root, pty));
+        if gated {
+            // Their descriptors are closed.
+            std::mem::forget((root, pty));
+        } else {
+            drop((root, pty));
+        }
         match gate {
             Some(at) => self.pass_gate(at, scratch, reporter),
             None => Ok(()),
@@ -219,8 +226,9 @@ pub struct Finish<'a> {
     pub pid1: bool,
     /// How many descriptors from 3 on the command keeps.
     pub preserved: u32,
-    /// A gate and further steps come before the command.
-    pub gated: bool,
+    /// A gate and further steps come before the command: the descriptors that are needed until then. All others are
+    /// closed, whoever owns them.
+    pub gate: Option<Vec<RawFd>>,
 }
 
 /// Streams, session, working directory, limits, identity: everything after the mounts.
@@ -255,7 +263,12 @@ pub fn finish(f: &Finish<'_>, scratch: &mut Scratch) -> Result<(), Failure> {
         held_process = only_held(f.process, f.held.0);
         &held_process
     };
-    confine::confine(process, &who, f.held.1, f.parent, f.gated)?;
+    if let Some(kept) = &f.gate {
+        // Before a filter that may forbid it. Nothing of the host may stay within reach of those who can look into
+        // a process that waits.
+        process::close_all_but(&mut kept.clone()).during("gate")?;
+    }
+    confine::confine(process, &who, f.held.1, f.parent, f.gate.is_some())?;
     if f.pid1 { pid1::stay() } else { Ok(()) }
 }
 
