@@ -13,7 +13,7 @@ mod ps;
 mod pull;
 mod run;
 
-use crate::args::{Cli, Command, ContainerCommand, ImageCommand};
+use crate::args::{Cli, Command, ContainerCommand, ContainerVerb, ImageCommand, ImageVerb};
 use crate::exit::Outcome;
 use containers::Runtime;
 
@@ -37,45 +37,34 @@ pub async fn dispatch(cli: Cli) -> Outcome {
 async fn command(rt: &Runtime, command: Command) -> Outcome {
     use Command as C;
     match command {
-        C::Container { command } => container_command(rt, command).await,
-        C::Image { command } => image_command(rt, command).await,
-        C::Run(args) => container_command(rt, ContainerCommand::Run(args)).await,
-        C::Create(args) => container_command(rt, ContainerCommand::Create(args)).await,
-        C::Exec(args) => container_command(rt, ContainerCommand::Exec(args)).await,
-        C::Ps(args) => container_command(rt, ContainerCommand::Ls(args)).await,
-        C::Start(args) => container_command(rt, ContainerCommand::Start(args)).await,
-        C::Stop(args) => container_command(rt, ContainerCommand::Stop(args)).await,
-        C::Restart(args) => container_command(rt, ContainerCommand::Restart(args)).await,
-        C::Kill(args) => container_command(rt, ContainerCommand::Kill(args)).await,
-        C::Pause(names) => container_command(rt, ContainerCommand::Pause(names)).await,
-        C::Unpause(names) => container_command(rt, ContainerCommand::Unpause(names)).await,
-        C::Wait(names) => container_command(rt, ContainerCommand::Wait(names)).await,
-        C::Attach(args) => container_command(rt, ContainerCommand::Attach(args)).await,
-        C::Logs(args) => container_command(rt, ContainerCommand::Logs(args)).await,
-        C::Rename { container, new_name } => {
-            container_command(rt, ContainerCommand::Rename { container, new_name }).await
-        }
-        C::Rm(args) => container_command(rt, ContainerCommand::Rm(args)).await,
-        C::Images(args) => image_command(rt, ImageCommand::Ls(args)).await,
-        C::Pull(args) => image_command(rt, ImageCommand::Pull(args)).await,
-        C::Load(args) => image_command(rt, ImageCommand::Load(args)).await,
-        C::Import(args) => image_command(rt, ImageCommand::Import(args)).await,
-        C::Tag(args) => image_command(rt, ImageCommand::Tag(args)).await,
-        C::History(args) => image_command(rt, ImageCommand::History(args)).await,
-        C::Rmi(args) => image_command(rt, ImageCommand::Rm(args)).await,
+        C::OfContainers(verb) => container_verb(rt, verb).await,
+        C::OfImages(verb) => image_verb(rt, verb).await,
+        C::Container { command } => match command {
+            ContainerCommand::Verb(verb) => container_verb(rt, verb).await,
+            ContainerCommand::Ls(args) => ps::ps(rt, &args),
+            ContainerCommand::Inspect(args) => inspect::inspect(rt, &args, Some("container")),
+        },
+        C::Image { command } => match command {
+            ImageCommand::Verb(verb) => image_verb(rt, verb).await,
+            ImageCommand::Ls(args) => images::list(rt, &args),
+            ImageCommand::Rm(args) => images::remove(rt, &args),
+            ImageCommand::Inspect(args) => inspect::inspect(rt, &args, Some("image")),
+        },
+        C::Ps(args) => ps::ps(rt, &args),
+        C::Images(args) => images::list(rt, &args),
+        C::Rmi(args) => images::remove(rt, &args),
         C::Inspect(args) => inspect::inspect(rt, &args, None),
         C::Info(args) => info::info(rt, &args),
         C::Doctor(_) => unreachable!("served before the runtime is opened"),
     }
 }
 
-async fn container_command(rt: &Runtime, command: ContainerCommand) -> Outcome {
-    use ContainerCommand as C;
-    match command {
+async fn container_verb(rt: &Runtime, verb: ContainerVerb) -> Outcome {
+    use ContainerVerb as C;
+    match verb {
         C::Run(args) => run::run(rt, *args).await,
         C::Create(args) => create::create(rt, *args).await,
         C::Exec(args) => attach::exec(rt, args).await,
-        C::Ls(args) => ps::ps(rt, &args),
         C::Start(args) => lifecycle::start(rt, &args).await,
         C::Stop(args) => lifecycle::stop(rt, &args).await,
         C::Restart(args) => lifecycle::restart(rt, &args).await,
@@ -90,14 +79,12 @@ async fn container_command(rt: &Runtime, command: ContainerCommand) -> Outcome {
             Ok(0)
         }
         C::Rm(args) => lifecycle::remove(rt, &args).await,
-        C::Inspect(args) => inspect::inspect(rt, &args, Some("container")),
     }
 }
 
-async fn image_command(rt: &Runtime, command: ImageCommand) -> Outcome {
-    use ImageCommand as I;
-    match command {
-        I::Ls(args) => images::list(rt, &args),
+async fn image_verb(rt: &Runtime, verb: ImageVerb) -> Outcome {
+    use ImageVerb as I;
+    match verb {
         I::Pull(args) => pull::pull(rt, &args).await,
         I::Load(args) => images::load(rt, &args).await,
         I::Import(args) => images::import(rt, &args).await,
@@ -106,7 +93,5 @@ async fn image_command(rt: &Runtime, command: ImageCommand) -> Outcome {
             Ok(0)
         }
         I::History(args) => images::history(rt, &args),
-        I::Rm(args) => images::remove(rt, &args),
-        I::Inspect(args) => inspect::inspect(rt, &args, Some("image")),
     }
 }
