@@ -159,6 +159,12 @@ impl Cgroup {
         Ok(())
     }
 
+    /// v1: controllers and their directories.
+    pub fn v1_dirs(&self) -> impl Iterator<Item = (&str, Vec<u8>)> {
+        let dirs = self.dirs.iter().filter(|_| !self.v2);
+        dirs.map(|d| (d.controller.as_str(), [&d.parent, &b"/"[..], self.name.as_bytes()].concat()))
+    }
+
     fn dir(&self, controller: &str) -> Option<&Dir> {
         self.dirs.iter().find(|d| d.controller == controller)
     }

@@ -22,6 +22,7 @@ pub struct Paths {
     empty_dir: CString,
     root: CString,
     files: CString,
+    sys: CString,
 }
 
 /// Which namespace a child starts in.
@@ -57,6 +58,11 @@ impl Place {
     /// Where the file system of generated files is attached.
     pub fn files_point(&self) -> &CStr {
         &self.paths().files
+    }
+
+    /// Where a sysfs waits that is made ahead.
+    pub fn sys_point(&self) -> &CStr {
+        &self.paths().sys
     }
 }
 
@@ -100,6 +106,7 @@ impl Paths {
             empty_dir: path("/dir")?,
             root: path("/root")?,
             files: path("/files")?,
+            sys: path("/sys")?,
         })
     }
 
@@ -112,7 +119,7 @@ impl Paths {
 /// Makes the corner's file system, detached.
 pub fn make(rootless: bool) -> Result<OwnedFd, Errno> {
     let corner = fs::tmpfs("755", "64k", ATTR_NOSUID)?;
-    for name in ["dir", "root", "files"] {
+    for name in ["dir", "root", "files", "sys"] {
         mkdirat(&corner, name, Mode::from_raw_mode(0o755))?;
     }
     if rootless {

@@ -3,7 +3,7 @@
 mod common;
 
 use common::{Launcher, plans, root};
-use containers_protocol::plan::{IdMap, IdMaps, Plan};
+use containers_protocol::plan::{IdMap, IdMaps, Plan, Step};
 
 fn plan(launcher: &Launcher, script: &str) -> Plan {
     let rootfs = plans::busybox(&launcher.scratch.0.join("rootfs"));
@@ -28,4 +28,20 @@ fn root_inside_is_nobody_outside() {
     let mut as_user = plan(&launcher, "id -u; touch /tmp/x; stat -c %u /tmp/x");
     as_user.process.user = "me".into();
     assert!(launcher.run(&as_user).unwrap().1.starts_with("1000\n"));
+}
+
+#[test]
+fn its_own_cgroups_are_shown_there_too() {
+    if !root() || common::is_v2() {
+        return;
+    }
+    let launcher = Launcher::new();
+    for _ in 0..2 {
+        let mut plan =
+            plan(&launcher, "cat /sys/fs/cgroup/memory/memory.limit_in_bytes; mount | grep -c ' cgroup (ro'");
+        let at = plan.steps.iter().position(|s| matches!(s, Step::Mask(_))).unwrap();
+        plan.steps.insert(at, Step::OwnCgroups { attr: libc::MOUNT_ATTR_RDONLY });
+        let (_, out, err) = launcher.run(&plan).unwrap();
+        assert_eq!(out, "268435456\n2\n", "{err}");
+    }
 }

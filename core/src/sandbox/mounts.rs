@@ -22,16 +22,30 @@ fn mount(fstype: &str, target: &str, attr: u64, options: &[(&str, Option<String>
     })
 }
 
+/// What a container has to show in `/sys/fs/cgroup`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Cgroups {
+    /// Nothing.
+    None,
+    /// Groups of its own in some v1 hierarchies.
+    V1,
+    /// Its part of the unified hierarchy.
+    V2,
+}
+
 /// `/proc`, `/dev`, `/sys` and what belongs in them. A mount of the caller's at the same place comes instead.
-pub(super) fn defaults(spec: &Spec, cache: &Cache, cgroup2: bool, steps: &mut Vec<Step>) {
+pub(super) fn defaults(spec: &Spec, cache: &Cache, cgroups: Cgroups, steps: &mut Vec<Step>) {
     let quiet = NOSUID | NODEV | NOEXEC;
     let sys = if spec.privileged { quiet } else { quiet | RDONLY };
     let taken = |target: &str| spec.mounts.iter().any(|m| m.target() == target);
     steps.push(mount("proc", "/proc", quiet, &[]));
     if !taken("/sys") {
         steps.push(mount("sysfs", "/sys", sys, &[]));
-        if cgroup2 && !taken("/sys/fs/cgroup") {
-            steps.push(mount("cgroup2", "/sys/fs/cgroup", sys, &[]));
+        match cgroups {
+            _ if taken("/sys/fs/cgroup") => {}
+            Cgroups::None => {}
+            Cgroups::V1 => steps.push(Step::OwnCgroups { attr: sys }),
+            Cgroups::V2 => steps.push(mount("cgroup2", "/sys/fs/cgroup", sys, &[])),
         }
     }
     if taken("/dev") {

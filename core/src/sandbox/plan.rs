@@ -108,7 +108,13 @@ fn steps(cache: &Cache, request: &Request<'_>, hostname: &str) -> Result<Vec<Ste
         steps.push(Step::Mask(request.rootfs.hidden.iter().map(|p| Bytes::from(p.as_path())).collect()));
     }
     mounts::volumes(spec, &mut steps);
-    mounts::defaults(spec, cache, request.cgroup2, &mut steps);
+    let own_cgroups = request.cgroup.as_ref().is_some_and(|plan| plan.controllers().next().is_some());
+    let cgroups = match (request.cgroup2, own_cgroups) {
+        (true, _) => mounts::Cgroups::V2,
+        (false, true) => mounts::Cgroups::V1,
+        (false, false) => mounts::Cgroups::None,
+    };
+    mounts::defaults(spec, cache, cgroups, &mut steps);
     // While nothing lies over the new procfs, it can be written through without a second one.
     sysctls(spec, request.rootless, &mut steps);
     devices::steps(spec, &mut steps)?;

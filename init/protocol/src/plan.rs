@@ -95,6 +95,15 @@ pub struct CgroupPlan {
     pub watch_oom: bool,
 }
 
+impl CgroupPlan {
+    /// The v1 controllers that it has values for, each once.
+    pub fn controllers(&self) -> impl Iterator<Item = &str> {
+        let first = |at: usize, c: &str| self.writes[..at].iter().all(|w| w.controller != c);
+        let all = self.writes.iter().map(|write| write.controller.as_str()).enumerate();
+        all.filter(move |(at, c)| !c.is_empty() && first(*at, c)).map(|(_, c)| c)
+    }
+}
+
 /// One value in a file of the container's cgroup.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct CgroupWrite {
@@ -188,6 +197,12 @@ pub enum Step {
     },
     /// Attaches a volume that was kept at hand.
     AttachVolume(Bytes),
+    /// Mount the v1 hierarchies in which the plan has values to write at `/sys/fs/cgroup`, each beginning at the
+    /// container's own group. Comes after procfs and sysfs.
+    OwnCgroups {
+        /// `MOUNT_ATTR_*` flags.
+        attr: u64,
+    },
     /// Bring the loopback interface up.
     Loopback,
     /// Wait until one byte or end of file arrives on the descriptor `fd` of the start message (OCI
@@ -220,6 +235,7 @@ impl Step {
             Step::Domainname(_) => "domainname",
             Step::Sysctl { .. } | Step::DefaultSysctls(_) => "sysctl",
             Step::Volume { .. } | Step::AttachVolume(_) => "volume",
+            Step::OwnCgroups { .. } => "cgroup",
             Step::Loopback => "loopback",
             Step::Gate { .. } => "gate",
             Step::Hook(_) => "hook",

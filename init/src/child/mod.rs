@@ -16,6 +16,7 @@ pub mod join;
 pub mod leave;
 pub mod mounts;
 pub mod net_devices;
+pub mod own_cgroups;
 mod pid1;
 pub mod report;
 pub mod root;
@@ -35,6 +36,7 @@ use root::Root;
 use rustix::fd::{AsRawFd, BorrowedFd, OwnedFd, RawFd};
 use rustix::fs::{CWD, Mode, OFlags, openat};
 use rustix::io::Errno;
+use serde::{Deserialize, Serialize};
 use std::ffi::CString;
 
 /// `CLONE_NEWUSER`.
@@ -72,6 +74,8 @@ pub struct Child<'a> {
     pub namespaces: &'a [(u64, OwnedFd)],
     /// What is ready for `File` steps, in order.
     pub files: &'a [ReadyFile],
+    /// What else is ready.
+    pub ready: Ready,
     /// v1: `tasks` files to enter.
     pub tasks: &'a [OwnedFd],
     /// Program and arguments.
@@ -86,6 +90,15 @@ pub struct Child<'a> {
     pub cgroup_namespace: bool,
     /// How many descriptors from 3 on the command keeps.
     pub preserved: u32,
+}
+
+/// Further steps that somebody has done already for a container that is still to come.
+#[derive(Clone, Copy, Debug, Default, Serialize, Deserialize)]
+pub struct Ready {
+    /// sysfs, with the container's cgroups in it if the plan wants them, lies in the corner.
+    pub sys: bool,
+    /// `DefaultSysctls` are written.
+    pub sysctls: bool,
 }
 
 /// A path in a file system of the kernel, relative to the root: nobody can put a link there.

@@ -2,7 +2,7 @@
 
 use super::report::Reporter;
 use super::root::{Root, attach};
-use super::{Child, dev, entries, extra, hook, leave, mounts};
+use super::{Child, dev, entries, extra, hook, leave, mounts, own_cgroups};
 use crate::failure::{Context, coded};
 use crate::fs;
 use crate::overlay::{self, Ids};
@@ -81,6 +81,9 @@ impl Child<'_> {
 
     fn step(&self, index: usize, step: &Step, p: &mut Progress, reporter: &Reporter) -> Result<(), Failure> {
         match step {
+            Step::Mount(m) if self.ready.sys && m.fstype == "sysfs" => self.attach_sys(&p.root, &m.target.0),
+            Step::OwnCgroups { .. } if self.ready.sys => Ok(()),
+            Step::OwnCgroups { attr } => own_cgroups::mount(self, &p.root, *attr),
             Step::Mount(m) => {
                 let made = mounts::mount(self, &p.root, m)?;
                 if m.fstype == "proc" {
@@ -123,6 +126,7 @@ impl Child<'_> {
             Step::Hostname(name) => rustix::system::sethostname(&name.0).at("hostname", &name.0),
             Step::Domainname(name) => process::set_domain_name(&name.0).at("domainname", &name.0),
             Step::Sysctl { key, value } => sysctl(p, key, value).at("sysctl", key.as_bytes()),
+            Step::DefaultSysctls(_) if self.ready.sysctls => Ok(()),
             Step::DefaultSysctls(all) => {
                 all.iter().try_for_each(|(key, value)| match sysctl(p, key, value) {
                     Err(Errno::NOENT | Errno::ACCESS | Errno::PERM | Errno::ROFS) => Ok(()),
@@ -138,6 +142,14 @@ impl Child<'_> {
             Step::Hook(hook) if hook.in_container => hook::run(hook),
             Step::Hook(_) => reporter.run_hook(index),
         }
+    }
+
+    /// Moves the sysfs that is ready from the corner to its place.
+    fn attach_sys(&self, root: &Root, target: &[u8]) -> Result<(), Failure> {
+        let (folder, name) = self.corner.at(self.place.sys_point());
+        let ready = openat(folder, name, OFlags::PATH | OFlags::CLOEXEC, Mode::empty());
+        let at = mounts::mount_point(root, target, "sysfs");
+        ready.and_then(|ready| attach(ready, at?)).at("mount", target)
     }
 
     /// A file of the container's own tmpfs, mounted at a path.

@@ -2,7 +2,7 @@
 
 use crate::child::report::Reporter;
 use crate::child::root::attach;
-use crate::child::{self, Child, Scratch, entries, extra, leave, mounts, net_devices};
+use crate::child::{self, Child, Ready, Scratch, entries, extra, leave, mounts, net_devices};
 use crate::failure::{Context, coded, failure};
 use crate::launcher::userns;
 use crate::place::{self, Corner, Place};
@@ -164,6 +164,7 @@ fn become_container(
         fds,
         namespaces: &[],
         files: &[],
+        ready: Ready::default(),
         tasks: &[],
         args,
         parent: None,

@@ -219,6 +219,7 @@ impl Parent {
             fds,
             namespaces: &kit.namespaces,
             files: &kit.files,
+            ready: kit.ready,
             tasks: container.cgroup.as_ref().map_or(&[], |c| &c.tasks),
             args: &args,
             parent: Some(self.me.as_fd()),

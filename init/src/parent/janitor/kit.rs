@@ -3,6 +3,7 @@
 use crate::cgroup::{Cgroup, CgroupFacts};
 use crate::child::mounts::clone_tree;
 use crate::child::root::attach;
+use crate::child::{Ready, extra, own_cgroups};
 use crate::failure::Context;
 use crate::fs;
 use crate::host::Host;
@@ -11,6 +12,7 @@ use crate::sys::process::{self, Stack};
 use crate::sys::{mount, net};
 use containers_protocol::control::Failure;
 use containers_protocol::plan::{CgroupPlan, Plan, Step};
+use containers_protocol::sysctl;
 use rustix::fd::{AsFd, BorrowedFd, OwnedFd};
 use rustix::fs::{CWD, Mode, OFlags, openat};
 use rustix::io::Errno;
@@ -30,6 +32,33 @@ pub struct KitKey {
     mounts: bool,
     /// Modes of the files of `File` steps, in order.
     files: Vec<u32>,
+    /// A sysfs in that mount namespace.
+    sys: Option<SysKey>,
+    /// Sysctls of the network namespace.
+    sysctls: Vec<(String, String)>,
+}
+
+/// What makes one sysfs as good as another: `MOUNT_ATTR_*` flags of it, and of the container's cgroups in it, if it
+/// has them there.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+struct SysKey {
+    attr: u64,
+    cgroups: Option<u64>,
+}
+
+impl SysKey {
+    /// For a plan with a network namespace and a mount namespace that are made ahead.
+    fn of(plan: &Plan) -> Option<SysKey> {
+        let attr = plan.steps.iter().find_map(|step| match step {
+            Step::Mount(m) if m.fstype == "sysfs" && m.target.0 == b"/sys" => Some(m.attr),
+            _ => None,
+        });
+        let cgroups = plan.steps.iter().find_map(|step| match step {
+            Step::OwnCgroups { attr } => Some(*attr),
+            _ => None,
+        });
+        Some(SysKey { attr: attr?, cgroups })
+    }
 }
 
 impl KitKey {
@@ -47,11 +76,18 @@ impl KitKey {
             Step::File { mode, .. } => Some(*mode),
             _ => None,
         });
+        let network = namespaces & NEWNET != 0;
+        let sysctls = plan.steps.iter().filter(|_| network).filter_map(|step| match step {
+            Step::DefaultSysctls(all) if all.iter().all(|(key, _)| key.starts_with("net.")) => Some(all),
+            _ => None,
+        });
         let key = KitKey {
             cgroup: plan.cgroup.clone(),
             namespaces,
             mounts: base,
             files: modes.filter(|_| base).collect(),
+            sys: SysKey::of(plan).filter(|_| base && network),
+            sysctls: sysctls.flatten().cloned().collect(),
         };
         (key.cgroup.is_some() || key.namespaces != 0 || key.mounts).then_some(key)
     }
@@ -76,6 +112,8 @@ pub struct Kit {
     pub mounts: Option<OwnedFd>,
     /// For its `File` steps, in order.
     pub files: Vec<ReadyFile>,
+    /// What else is done.
+    pub ready: Ready,
 }
 
 /// A kit on its way, without its descriptors.
@@ -85,6 +123,7 @@ pub struct KitFacts {
     namespaces: Vec<u64>,
     mounts: bool,
     files: usize,
+    ready: Ready,
 }
 
 impl Kit {
@@ -109,10 +148,15 @@ impl Kit {
         if key.namespaces == 0 && base.is_none() {
             return Ok(());
         }
+        // What can't be had here, the container's first process mounts.
+        let sys = key.sys.as_ref().and_then(|sys| match sys.cgroups {
+            None => Some(ReadySys { attr: sys.attr, cgroups: None }),
+            Some(attr) => Some(ReadySys { attr: sys.attr, cgroups: Some(self.own_cgroups(attr).ok()?) }),
+        });
         let mut made = Err(Errno::IO);
         let flags = key.namespaces | libc::CLONE_FILES as u64;
         let (_, pidfd) = process::vfork(flags, None, stack, &mut || {
-            made = self.gather(key.namespaces, base, files.as_ref());
+            made = self.gather(key, base, files.as_ref(), sys.as_ref());
             0
         })
         .during("clone")?;
@@ -120,18 +164,39 @@ impl Kit {
         made.during("namespace")
     }
 
+    /// The container's groups as they are to show in its `/sys/fs/cgroup`.
+    fn own_cgroups(&self, attr: u64) -> Result<OwnCgroups, Errno> {
+        let Some((cgroup, _)) = &self.cgroup else { return Err(Errno::NOENT) };
+        let dirs: Vec<_> = cgroup.v1_dirs().collect();
+        let wanted: Vec<&str> = dirs.iter().map(|(controller, _)| *controller).collect();
+        let all = own_cgroups::read(extra::host_proc()?, &wanted)?;
+        let mut trees = Vec::with_capacity(all.len());
+        for together in all {
+            let own = |(controller, _): &&(&str, Vec<u8>)| together.iter().any(|c| c == controller);
+            let (_, dir) = dirs.iter().find(own).ok_or(Errno::NOENT)?;
+            let tree = clone_tree(CWD, dir, false)?;
+            mount::setattr(&tree, c"", 0, attr, 0, libc::MS_PRIVATE)?;
+            trees.push((together, tree));
+        }
+        Ok(OwnCgroups { attr, trees })
+    }
+
     /// Runs in a process that is in the new namespaces already, and shares memory and descriptors with us.
     fn gather(
         &mut self,
-        namespaces: u64,
+        key: &KitKey,
         base: Option<&Base>,
         tmpfs: Option<&(OwnedFd, Vec<OwnedFd>)>,
+        sys: Option<&ReadySys>,
     ) -> Result<(), Errno> {
+        let namespaces = key.namespaces;
         let how = OFlags::RDONLY | OFlags::CLOEXEC;
         let all = openat(CWD, c"/proc/self/ns", how | OFlags::DIRECTORY, Mode::empty())?;
         let own = |name: &CStr| openat(&all, name, how, Mode::empty());
         if namespaces & NEWNET != 0 {
             net::loopback_up()?;
+            // Where it can't be done from here, the container's first process tries it.
+            self.ready.sysctls = key.sysctls.iter().all(|(key, value)| set_sysctl(key, value).is_ok());
             self.namespaces.push((NEWNET, own(c"net")?));
         }
         if namespaces & NEWIPC != 0 {
@@ -141,6 +206,10 @@ impl Kit {
         process::setns(&base.small, libc::CLONE_NEWNS as u64)?;
         process::unshare(libc::CLONE_NEWNS as u64)?;
         self.mounts = Some(own(c"mnt")?);
+        if let Some(sys) = sys {
+            sys.attach(base)?;
+            self.ready.sys = true;
+        }
         let Some((tmpfs, contents)) = tmpfs else { return Ok(()) };
         // Attached, it goes with the namespace: no descriptor closes for good and waits for that.
         let at = openat(CWD, base.place.files_point(), OFlags::PATH | OFlags::CLOEXEC, Mode::empty())?;
@@ -160,7 +229,8 @@ impl Kit {
         fds.extend(self.namespaces.iter().map(|(_, fd)| fd).chain(&self.mounts).map(AsFd::as_fd));
         fds.extend(self.files.iter().flat_map(|file| [file.content.as_fd(), file.tree.as_fd()]));
         let namespaces = self.namespaces.iter().map(|(flag, _)| *flag).collect();
-        (KitFacts { cgroup, namespaces, mounts: self.mounts.is_some(), files: self.files.len() }, fds)
+        let (files, ready) = (self.files.len(), self.ready);
+        (KitFacts { cgroup, namespaces, mounts: self.mounts.is_some(), files, ready }, fds)
     }
 
     /// What was received; `None`: descriptors are missing.
@@ -175,7 +245,7 @@ impl Kit {
         let mounts = if facts.mounts { Some(fds.next()?) } else { None };
         let file = |_| Some(ReadyFile { content: fds.next()?, tree: fds.next()? });
         let files = (0..facts.files).map(file).collect::<Option<_>>()?;
-        Some(Kit { cgroup, namespaces, mounts, files })
+        Some(Kit { cgroup, namespaces, mounts, files, ready: facts.ready })
     }
 
     /// Namespaces that need not be made.
@@ -183,6 +253,47 @@ impl Kit {
         let mounts = if self.mounts.is_some() { libc::CLONE_NEWNS as u64 } else { 0 };
         self.namespaces.iter().fold(mounts, |all, (flag, _)| all | flag)
     }
+}
+
+/// A sysfs that is made ahead.
+struct ReadySys {
+    attr: u64,
+    cgroups: Option<OwnCgroups>,
+}
+
+impl ReadySys {
+    /// Mounts it for the current network namespace, in the corner of the current mount namespace.
+    fn attach(&self, base: &Base) -> Result<(), Errno> {
+        let sysfs = fs::new_mount("sysfs", &[], self.attr)?;
+        let at = openat(CWD, base.place.sys_point(), OFlags::PATH | OFlags::CLOEXEC, Mode::empty())?;
+        attach(&sysfs, at)?;
+        self.cgroups.as_ref().map_or(Ok(()), |cgroups| cgroups.attach(&sysfs))
+    }
+}
+
+/// A container's cgroups, one mount for each v1 hierarchy.
+struct OwnCgroups {
+    attr: u64,
+    trees: Vec<(Vec<String>, OwnedFd)>,
+}
+
+impl OwnCgroups {
+    /// Attaches them in a sysfs.
+    fn attach(&self, sysfs: &OwnedFd) -> Result<(), Errno> {
+        let all: Vec<Vec<String>> = self.trees.iter().map(|(together, _)| together.clone()).collect();
+        let folders = own_cgroups::folders(&all)?;
+        let at = openat(sysfs, c"fs/cgroup", OFlags::PATH | OFlags::CLOEXEC, Mode::empty())?;
+        attach(&folders, at)?;
+        self.trees.iter().try_for_each(|(together, tree)| own_cgroups::put(&folders, together, tree))?;
+        mount::setattr(&folders, c"", 0, self.attr, 0, 0)
+    }
+}
+
+/// Writes a sysctl of the current network namespace through the launcher's procfs.
+fn set_sysctl(key: &str, value: &str) -> Result<(), Errno> {
+    let path = format!("/proc/sys/{}", sysctl::path(key));
+    let file = openat(CWD, path, OFlags::WRONLY | OFlags::CLOEXEC | OFlags::NOFOLLOW, Mode::empty())?;
+    rustix::io::write(file, value.as_bytes()).map(drop)
 }
 
 /// A tmpfs with empty files, detached; and the files, to be written.
