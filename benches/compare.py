@@ -28,8 +28,8 @@ def percentile(values: list[float], p: int) -> float:
     return values[min(int(len(values) * p / 100), len(values) - 1)]
 
 
-def measure(contender: Contender, runs: int, realtime: bool) -> list[float]:
-    """Samples of one round, in microseconds."""
+def report(contender: Contender, runs: int, realtime: bool) -> dict[str, Any]:
+    """What one round says: `samples` in microseconds, and perhaps `peak_kib`."""
     runs = max(3, round(runs * contender.share))
     prefix: list[str] = []
     if realtime:
@@ -38,7 +38,13 @@ def measure(contender: Contender, runs: int, realtime: bool) -> list[float]:
     done = subprocess.run(prefix + command, capture_output=True, text=True, timeout=600)
     if done.returncode:
         raise Missing(done.stderr.strip()[-300:] or f"ended with {done.returncode}")
-    samples: list[float] = json.loads(done.stdout.splitlines()[-1])["samples"]
+    said: dict[str, Any] = json.loads(done.stdout.splitlines()[-1])
+    return said
+
+
+def measure(contender: Contender, runs: int, realtime: bool) -> list[float]:
+    """Samples of one round, in microseconds."""
+    samples: list[float] = report(contender, runs, realtime)["samples"]
     return samples
 
 

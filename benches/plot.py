@@ -8,7 +8,7 @@ from typing import Any
 LEFT, WIDTH, ROW, TOP = 190, 520, 26, 46
 
 
-def svg(rows: Sequence[dict[str, Any]]) -> str:
+def svg(rows: Sequence[dict[str, Any]], title: str = "one run of `true`") -> str:
     """`rows`: dictionaries with name, p50_us and p99_us."""
     low, high = min(r["p50_us"] for r in rows), max(r["p99_us"] for r in rows)
     first, last = math.floor(math.log10(low / 1.2)), math.ceil(math.log10(high * 1.05))
@@ -22,7 +22,7 @@ def svg(rows: Sequence[dict[str, Any]]) -> str:
         f'<svg xmlns="http://www.w3.org/2000/svg" width="{LEFT + WIDTH + 90}" height="{height}" '
         'font-family="sans-serif" font-size="12">',
         '<rect width="100%" height="100%" fill="white"/>',
-        f'<text x="{LEFT}" y="16">one run of `true`, milliseconds: median, and p99 as a mark</text>',
+        f'<text x="{LEFT}" y="16">{escape(title)}, milliseconds: median, and p99 as a mark</text>',
     ]
     for decade in range(first, last + 1):
         at = x(10**decade)
@@ -32,7 +32,7 @@ def svg(rows: Sequence[dict[str, Any]]) -> str:
         )
     for i, r in enumerate(rows):
         y = TOP + i * ROW
-        fill = "#2b6cb0" if r["name"].startswith("ours") else "#a0aec0"
+        fill = "#2b6cb0" if r["name"].startswith(("ours", "containers-oci")) else "#a0aec0"
         out.append(
             f'<text x="{LEFT - 8}" y="{y + 13}" text-anchor="end">{escape(r["name"])}</text>'
             f'<rect x="{LEFT}" y="{y}" width="{x(r["p50_us"]) - LEFT:.1f}" height="18" fill="{fill}"/>'

@@ -28,8 +28,8 @@ static inline double bench_pct(const double *v, size_t n, double p)
     return n == 0 ? 0 : v[i < n ? i : n - 1];
 }
 
-/* One line for people on stderr, or one JSON line with every sample on stdout. */
-static inline void bench_report(const char *name, const double *samples, size_t n, int json)
+/* One line for people on stderr, or one JSON line with every sample on stdout; `more` are further members of it. */
+static inline void bench_report_with(const char *name, const double *samples, size_t n, int json, const char *more)
 {
     double *v = malloc(n * sizeof *v);
     if (!v)
@@ -40,12 +40,17 @@ static inline void bench_report(const char *name, const double *samples, size_t 
         printf("{\"name\":\"%s\",\"unit\":\"us\",\"samples\":[", name);
         for (size_t i = 0; i < n; i++)
             printf("%s%.1f", i ? "," : "", samples[i]);
-        printf("]}\n");
+        printf("]%s}\n", more);
     } else {
         printf("%-28s runs %zu  min %.0f  p50 %.0f  p90 %.0f  p99 %.0f us\n", name, n, v[0],
                bench_pct(v, n, 50), bench_pct(v, n, 90), bench_pct(v, n, 99));
     }
     free(v);
+}
+
+static inline void bench_report(const char *name, const double *samples, size_t n, int json)
+{
+    bench_report_with(name, samples, n, json, "");
 }
 
 #endif

@@ -1,11 +1,13 @@
 /* Times a command from the outside: starts it, waits for its end, again and again. `{}` in an argument becomes the
- * number of the run. Prints one JSON line of samples in microseconds. */
+ * number of the run; an argument `;` ends a command, and several are run one after the other. Prints one JSON line of
+ * samples in microseconds, with the most memory that one process among the commands and their children had. */
 #define _GNU_SOURCE
 #include "bench.h"
 
 #include <errno.h>
 #include <fcntl.h>
 #include <spawn.h>
+#include <sys/resource.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -36,6 +38,32 @@ static int run_once(char **argv)
     return WIFEXITED(status) ? WEXITSTATUS(status) : 128 + WTERMSIG(status);
 }
 
+/* All commands of one run; `args` has room for each argument and an end. */
+static int run_all(char **argv, int count, int run, char **args)
+{
+    int code = 0, given = 0;
+    for (int k = 0; k <= count && !code; k++) {
+        if (k < count && strcmp(argv[k], ";") != 0) {
+            args[given++] = numbered(argv[k], run);
+            continue;
+        }
+        args[given] = NULL;
+        code = given ? run_once(args) : 0;
+        while (given)
+            free(args[--given]);
+    }
+    return code;
+}
+
+/* The greatest resident size of a process that was waited for, as a member of the report. */
+static void peak(char *text, size_t size)
+{
+    struct rusage usage;
+    if (getrusage(RUSAGE_CHILDREN, &usage))
+        usage.ru_maxrss = 0;
+    snprintf(text, size, ",\"peak_kib\":%ld", usage.ru_maxrss);
+}
+
 int main(int argc, char **argv)
 {
     if (argc < 5)
@@ -46,19 +74,17 @@ int main(int argc, char **argv)
     int out = dup(1); /* the commands' own output is not ours */
     dup2(2, 1);
     for (int i = -warm; i < runs; i++) {
-        for (int k = 0; k < count; k++)
-            args[k] = numbered(argv[k + 4], i + warm);
         double start = now_us();
-        int code = run_once(args);
+        int code = run_all(argv + 4, count, i + warm, args);
         if (i >= 0)
             us[i] = now_us() - start;
-        for (int k = 0; k < count; k++)
-            free(args[k]);
         if (code)
             return fprintf(stderr, "each: %s ended with %d\n", argv[4], code), 1;
     }
     dup2(out, 1);
-    bench_report(argv[1], us, (size_t)runs, 1);
+    char more[64];
+    peak(more, sizeof more);
+    bench_report_with(argv[1], us, (size_t)runs, 1, more);
     free(args);
     free(us);
     return 0;

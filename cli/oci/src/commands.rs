@@ -59,7 +59,9 @@ pub fn dispatch(cli: Cli, log: &Log) -> Result<u8, Failure> {
         return Err("no command: see containers-oci --help".to_owned().into());
     };
     let rootless = cli.rootless.parse().ok();
+    let warnings = log.clone();
     let engine = Engine::new(cli.root, cli.systemd_cgroup, rootless)?;
+    let engine = engine.on_warning(move |text| warnings.warning(text));
     match command {
         Command::Create(create) => {
             let (id, mut options) = create_options(create);

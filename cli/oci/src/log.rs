@@ -3,10 +3,12 @@
 use std::fs::File;
 use std::io::{IsTerminal, Write};
 use std::path::Path;
+use std::sync::Arc;
 
 /// Where messages go.
+#[derive(Clone)]
 pub struct Log {
-    file: Option<File>,
+    file: Option<Arc<File>>,
     json: bool,
 }
 
@@ -17,7 +19,7 @@ impl Log {
             let opened = File::options().append(true).create(true).open(path);
             opened.map_err(|e| format!("can't open the log file {}: {e}", path.display()))
         };
-        Ok(Log { file: path.map(open).transpose()?, json })
+        Ok(Log { file: path.map(open).transpose()?.map(Arc::new), json })
     }
 
     /// Writes an error; to standard error as well.
@@ -45,7 +47,7 @@ impl Log {
         };
         // There is nowhere to say that a message is lost.
         let _ = match self.file.as_ref() {
-            Some(file) => writeln!({ file }, "{line}"),
+            Some(file) => writeln!(&mut &**file, "{line}"),
             None => writeln!(std::io::stderr(), "{line}"),
         };
     }

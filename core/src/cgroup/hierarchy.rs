@@ -1,7 +1,7 @@
 //! The cgroup hierarchies that are mounted on this machine, and our own place in them.
 
+use crate::sys::read_kernel_file;
 use std::collections::BTreeMap;
-use std::fs;
 use std::path::{Path, PathBuf};
 
 /// One line of `/proc/self/mountinfo` that is a cgroup hierarchy.
@@ -19,13 +19,13 @@ pub(crate) struct Hierarchy {
 
 /// What is mounted and visible to this process.
 pub(crate) fn visible() -> Vec<Hierarchy> {
-    let mounts = fs::read_to_string("/proc/self/mountinfo").unwrap_or_default();
+    let mounts = read_kernel_file("/proc/self/mountinfo").unwrap_or_default();
     parse_mounts(&mounts).into_iter().filter(is_visible).collect()
 }
 
 /// The cgroups of this process: controller (empty on v2) to path.
 pub(crate) fn own() -> BTreeMap<String, String> {
-    parse_own(&fs::read_to_string("/proc/self/cgroup").unwrap_or_default())
+    parse_own(&read_kernel_file("/proc/self/cgroup").unwrap_or_default())
 }
 
 /// Controllers that decide whether a machine is a v1 one: with any of them there, v2 lacks what limits need.

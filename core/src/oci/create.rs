@@ -5,8 +5,9 @@ use super::hooks::Hook;
 use super::identity::Identity;
 use super::record::{Found, Record, VERSION, fifo, lock_dir};
 use super::session::{News, Session};
-use super::{Engine, config, foreground, translate, validate};
+use super::{Engine, config, foreground, handover, translate, validate};
 use crate::{Error, ErrorKind, Result};
+use containers_protocol::Bytes;
 use containers_protocol::oneshot::{Create, Request};
 use containers_protocol::plan::{Plan, Step};
 use oci_spec::runtime::Spec;
@@ -90,7 +91,7 @@ impl Engine {
             let _ = self.destroy(&found);
             return Err(e);
         }
-        run_post_start(&found.record, &spec);
+        self.run_post_start(&found.record, &spec);
         let Some(foreground) = foreground else { return Ok(0) };
         let Some((pid, pidfd)) = made.session.born.take() else { return Ok(0) };
         let code = foreground.serve(pid, &pidfd, made.master.take())?;
@@ -120,9 +121,20 @@ impl Engine {
         rustix::io::write(&gate, b"0").map_err(gone)?;
         let _ = std::fs::remove_file(&path);
         if let Ok(spec) = found.spec() {
-            run_post_start(&found.record, &spec);
+            self.run_post_start(&found.record, &spec);
         }
         Ok(())
+    }
+
+    /// The poststart hooks; one that fails is warned of, and the container goes on.
+    fn run_post_start(&self, record: &Record, spec: &Spec) {
+        let hooks = spec.hooks().iter().flat_map(|h| h.poststart().iter().flatten());
+        let pid = record.init.as_ref().map_or(0, |init| init.pid);
+        for hook in hooks {
+            if let Err(e) = Hook::of(hook).run(&record.hook_state("running", pid)) {
+                (self.warn)(&format!("poststart: {e}"));
+            }
+        }
     }
 
     /// Everything before anything is made that has to be undone by [`Engine::destroy`].
@@ -162,19 +174,12 @@ impl Engine {
             namespaces: 0,
             own_pids: false,
             no_new_keyring: options.no_new_keyring,
+            stop_hooks: spec
+                .hooks()
+                .as_ref()
+                .is_some_and(|h| h.poststop().as_ref().is_some_and(|h| !h.is_empty())),
         };
         Ok(Making { engine: self, options, spec, dir, record, gate, opener })
-    }
-}
-
-/// The poststart hooks; one that fails is warned of, and the container goes on.
-fn run_post_start(record: &Record, spec: &Spec) {
-    let hooks = spec.hooks().iter().flat_map(|h| h.poststart().iter().flatten());
-    let pid = record.init.as_ref().map_or(0, |init| init.pid);
-    for hook in hooks {
-        if let Err(e) = Hook::of(hook).run(&record.hook_state("running", pid)) {
-            eprintln!("containers-oci: warning: poststart: {e}");
-        }
     }
 }
 
@@ -267,17 +272,20 @@ impl Making<'_> {
         let (engine, id) = (self.engine, self.record.id.clone());
         self.record.cgroup = Cgroup::create(&self.spec, &id, engine.driver(), engine.rootless)?;
         for warning in self.record.cgroup.warnings() {
-            eprintln!("containers-oci: warning: {warning}");
+            (engine.warn)(warning);
         }
         let cgroup = &self.record.cgroup;
-        let running = session.insert(Session::start(&self.dir, |pid| cgroup.enter(pid))?);
+        let running = session.insert(Session::start(&self.dir, |pid| cgroup.begin(pid))?);
         let stdio = standard_streams()?;
         let extra: Vec<OwnedFd> = preserved(self.options.preserve_fds)?;
         let mut fds: Vec<BorrowedFd<'_>> = stdio.iter().map(AsFd::as_fd).collect();
         fds.push(self.gate.as_fd());
         fds.extend(extra.iter().map(AsFd::as_fd));
         let corner = self.dir.as_path().into();
-        let create = Create { plan, corner, preserved: self.options.preserve_fds };
+        let unified = cgroup.unified().map(Bytes::from);
+        let entrances = if unified.is_some() { Vec::new() } else { paths(cgroup.entrances()) };
+        let preserved = self.options.preserve_fds;
+        let create = Create { plan, corner, preserved, entrances, unified };
         running.send(&Request::Create(Box::new(create)), &fds)?;
         self.follow(running, &hooks)
     }
@@ -298,7 +306,7 @@ impl Making<'_> {
             }
             match news {
                 News::Master(fd) => match &self.options.console_socket {
-                    Some(path) => foreground::send_master(path, &fd)?,
+                    Some(path) => handover::send_master(path, &fd)?,
                     None => master = Some(fd),
                 },
                 News::Hook(step) => {
@@ -306,6 +314,11 @@ impl Making<'_> {
                     let hook = hooks.get(step as usize).and_then(Option::as_ref).ok_or_else(internal)?;
                     let done = run_planned(hook, &self.record.hook_state("creating", pid));
                     session.answer(done)?;
+                }
+                News::Listener(listener) => {
+                    let told =
+                        handover::send_listener(&self.spec, &self.record, ("creating", pid), &listener);
+                    session.answer(told)?;
                 }
                 News::Ready => break,
                 News::Closed => {
@@ -335,9 +348,15 @@ impl Making<'_> {
             gate: 3,
             tty: self.terminal().then(|| configured.or(size).unwrap_or((0, 0))),
             hook_state: &self.record.hook_state("created", 0),
+            warn: &*self.engine.warn,
         };
         translate::plan(&self.spec, &setting)
     }
+}
+
+/// Paths for the helper.
+pub(crate) fn paths(all: Vec<PathBuf>) -> Vec<Bytes> {
+    all.into_iter().map(Bytes::from).collect()
 }
 
 fn internal() -> Error {

@@ -85,12 +85,12 @@ impl Engine {
         }
         cgroup.delete()?;
         // The first process, if we are its parent, is no container's any more.
-        let hooks = found.spec().ok();
+        let hooks = if found.record.stop_hooks { found.spec().ok() } else { None };
         remove_dir(&found.dir)?;
         let hooks = hooks.as_ref().and_then(|spec| spec.hooks().as_ref());
         for hook in hooks.iter().flat_map(|h| h.poststop().iter().flatten()) {
             if let Err(e) = Hook::of(hook).run(&found.record.hook_state("stopped", 0)) {
-                eprintln!("containers-oci: warning: poststop: {e}");
+                (self.warn)(&format!("poststop: {e}"));
             }
         }
         Ok(())

@@ -1,9 +1,9 @@
 //! `exec`.
 
-use super::create::{preserved, standard_streams, write_pid};
+use super::create::{paths, preserved, standard_streams, write_pid};
 use super::record::Found;
 use super::session::{News, Session};
-use super::{Engine, config, foreground, translate, validate};
+use super::{Engine, config, foreground, handover, translate, validate};
 use crate::{Error, ErrorKind, Result};
 use containers_protocol::oneshot::{Join, Request};
 use oci_spec::runtime::{Capability, Process, Spec};
@@ -113,11 +113,16 @@ impl Engine {
             gate: 0,
             tty: terminal.then(|| configured.or(size).unwrap_or((0, 0))),
             hook_state: b"",
+            warn: &*self.warn,
         };
         let plan = translate::process(process, spec, &setting)?;
-        let request = Join { namespaces: record.namespaces, process: plan, preserved: options.preserve_fds };
-        let enter = |pid| enter_cgroup(found, options, pid);
-        let mut session = Session::start(&found.dir, enter)?;
+        let request = Join {
+            namespaces: record.namespaces,
+            process: plan,
+            preserved: options.preserve_fds,
+            entrances: paths(entrances(found, options)?),
+        };
+        let mut session = Session::start(&found.dir, |_| Ok(()))?;
         let (stdio, extra) = (standard_streams()?, preserved(options.preserve_fds)?);
         let mut fds: Vec<BorrowedFd<'_>> = vec![target.as_fd()];
         fds.extend(stdio.iter().chain(&extra).map(AsFd::as_fd));
@@ -128,13 +133,17 @@ impl Engine {
             loop {
                 match session.next(&mut executing)? {
                     News::Master(fd) => match &options.console_socket {
-                        Some(path) => foreground::send_master(path, &fd)?,
+                        Some(path) => handover::send_master(path, &fd)?,
                         None => master = Some(fd),
                     },
                     News::Closed if executing => break,
                     News::Closed => {
                         let text = "the process was killed before its command ran";
                         return Err(Error::new(ErrorKind::NotRunning, text));
+                    }
+                    News::Listener(listener) => {
+                        let pid = session.born.as_ref().map_or(0, |(pid, _)| *pid);
+                        session.answer(handover::send_listener(spec, record, ("running", pid), &listener))?;
                     }
                     News::Hook(_) | News::Ready => {}
                 }
@@ -154,9 +163,10 @@ impl Engine {
     }
 }
 
-/// Moves the helper into the container's cgroup, or one below it.
-fn enter_cgroup(found: &Found, options: &ExecOptions, pid: i32) -> Result<()> {
-    found.record.cgroup.enter(pid)?;
+/// What the process enters the container's cgroup through, or one below it.
+fn entrances(found: &Found, options: &ExecOptions) -> Result<Vec<PathBuf>> {
+    let cgroup = &found.record.cgroup;
+    let mut all = cgroup.entrances();
     for wanted in &options.cgroup {
         let (controllers, path) = wanted.split_once(':').unwrap_or(("", wanted));
         let wrong =
@@ -164,16 +174,21 @@ fn enter_cgroup(found: &Found, options: &ExecOptions, pid: i32) -> Result<()> {
         if path.split('/').any(|part| part == "..") {
             return Err(wrong("the cgroup must lie below the container's"));
         }
-        let paths = found.record.cgroup.paths();
-        for controller in controllers.split(',') {
-            let base = paths.get(controller).ok_or_else(|| wrong("the container has no such cgroup"))?;
-            let file = base.join(path.trim_start_matches('/')).join("cgroup.procs");
-            std::fs::write(&file, pid.to_string()).map_err(|e| {
-                Error::io("the cgroup can't be entered", e).with_context("path", file.display().to_string())
-            })?;
+        let paths = cgroup.paths();
+        // Without a controller it is the one of v2, or all of v1.
+        let bases: Vec<&PathBuf> = match controllers {
+            "" => paths.values().collect(),
+            some => some
+                .split(',')
+                .map(|c| paths.get(c).ok_or_else(|| wrong("the container has no such cgroup")))
+                .collect::<Result<_>>()?,
+        };
+        let file = if cgroup.unified().is_some() { "cgroup.procs" } else { "tasks" };
+        for base in bases {
+            all.push(base.join(path.trim_start_matches('/')).join(file));
         }
     }
-    Ok(())
+    Ok(all)
 }
 
 /// The process as the specification describes it.

@@ -6,32 +6,7 @@ use nix::sys::signalfd::{SfdFlags, SignalFd};
 use rustix::event::{PollFd, PollFlags, poll};
 use rustix::fd::{AsFd, OwnedFd};
 use rustix::io::Errno;
-use rustix::net::{
-    AddressFamily, SendAncillaryBuffer, SendAncillaryMessage, SendFlags, SocketAddrUnix, SocketFlags,
-    SocketType, connect, sendmsg, socket_with,
-};
 use rustix::termios::{OptionalActions, Termios, tcgetattr, tcgetwinsize, tcsetattr, tcsetwinsize};
-use std::io::IoSlice;
-use std::mem::MaybeUninit;
-use std::path::Path;
-
-/// Sends the master of a terminal over the socket at a path.
-pub(crate) fn send_master(path: &Path, master: &OwnedFd) -> Result<()> {
-    let failed = |e: Errno| {
-        Error::io("the terminal can't be sent over the console socket", e.into())
-            .with_context("path", path.display().to_string())
-    };
-    let address = SocketAddrUnix::new(path).map_err(failed)?;
-    let sock =
-        socket_with(AddressFamily::UNIX, SocketType::STREAM, SocketFlags::CLOEXEC, None).map_err(failed)?;
-    connect(&sock, &address).map_err(failed)?;
-    let fds = [master.as_fd()];
-    let mut space = [MaybeUninit::uninit(); rustix::cmsg_space!(ScmRights(1))];
-    let mut control = SendAncillaryBuffer::new(&mut space);
-    control.push(SendAncillaryMessage::ScmRights(&fds));
-    // Receivers take the name of the terminal as the message.
-    sendmsg(&sock, &[IoSlice::new(b"/dev/ptmx")], &mut control, SendFlags::NOSIGNAL).map(drop).map_err(failed)
-}
 
 /// This process while a container is in its foreground.
 pub(crate) struct Foreground {

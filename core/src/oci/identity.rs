@@ -46,9 +46,18 @@ impl Identity {
     }
 }
 
+fn read_stat(pid: i32) -> std::io::Result<Vec<u8>> {
+    /// It is shorter.
+    const MOST: usize = 4096;
+    let mut text = vec![0; MOST];
+    let n = std::io::Read::read(&mut std::fs::File::open(format!("/proc/{pid}/stat"))?, &mut text)?;
+    text.truncate(n);
+    Ok(text)
+}
+
 /// State letter and start time.
 fn stat(pid: i32) -> std::io::Result<(u8, u64)> {
-    let text = std::fs::read(format!("/proc/{pid}/stat"))?;
+    let text = read_stat(pid)?;
     let bad = || std::io::Error::from(std::io::ErrorKind::InvalidData);
     // The name, in parentheses, may hold anything.
     let end = text.iter().rposition(|b| *b == b')').ok_or_else(bad)?;

@@ -14,11 +14,11 @@ mod events;
 mod exec;
 mod features;
 mod foreground;
+mod handover;
 mod hooks;
 mod identity;
 mod inspect;
 mod record;
-#[allow(dead_code, reason = "the translation that uses it comes next")]
 pub(crate) mod seccomp;
 mod session;
 mod template;
@@ -35,13 +35,24 @@ pub use template::template;
 
 use crate::{Error, ErrorKind, Result};
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 /// A folder with containers.
-#[derive(Clone, Debug)]
+#[derive(Clone)]
 pub struct Engine {
     root: PathBuf,
     systemd: bool,
     rootless: bool,
+    warn: Arc<dyn Fn(&str) + Send + Sync>,
+}
+
+impl std::fmt::Debug for Engine {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Engine")
+            .field("root", &self.root)
+            .field("systemd", &self.systemd)
+            .finish_non_exhaustive()
+    }
 }
 
 impl Engine {
@@ -54,7 +65,14 @@ impl Engine {
             Some(root) => std::path::absolute(root).map_err(|e| Error::io("the root is no path", e))?,
             None => usual_root(user),
         };
-        Ok(Engine { root, systemd, rootless })
+        Ok(Engine { root, systemd, rootless, warn: Arc::new(|_| {}) })
+    }
+
+    /// Tells of what goes on without being an error: hooks that failed late, options that the kernel no longer has.
+    #[must_use]
+    pub fn on_warning(mut self, tell: impl Fn(&str) + Send + Sync + 'static) -> Engine {
+        self.warn = Arc::new(tell);
+        self
     }
 
     fn driver(&self) -> cgroup::Driver {

@@ -37,6 +37,8 @@ pub(crate) struct Record {
     /// It is process 1 of a pid namespace of its own.
     pub(crate) own_pids: bool,
     pub(crate) no_new_keyring: bool,
+    /// There are `poststop` hooks.
+    pub(crate) stop_hooks: bool,
 }
 
 /// The state of a container, as `state` prints it.
@@ -100,6 +102,11 @@ impl Record {
 
     /// The state document for hooks.
     pub(crate) fn hook_state(&self, status: &str, pid: i32) -> Vec<u8> {
+        self.hook_document(status, pid).to_string().into_bytes()
+    }
+
+    /// The same before it is text.
+    pub(crate) fn hook_document(&self, status: &str, pid: i32) -> serde_json::Value {
         let mut document = serde_json::json!({
             "ociVersion": self.oci_version,
             "id": self.id,
@@ -110,7 +117,7 @@ impl Record {
         if !self.annotations.is_empty() {
             document["annotations"] = serde_json::json!(self.annotations);
         }
-        document.to_string().into_bytes()
+        document
     }
 
     /// Writes it into the container's folder.

@@ -6,8 +6,11 @@ use containers_protocol::control::Failure;
 use containers_protocol::launch::SOCKET;
 use containers_protocol::oneshot::{ARGUMENT, Report, Request};
 use containers_protocol::wire;
-use rustix::fd::{AsFd, BorrowedFd, OwnedFd};
+use rustix::event::{PollFd, PollFlags, Timespec, poll};
+use rustix::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd};
+use rustix::io::Errno;
 use rustix::net::{AddressFamily, SocketFlags, SocketType, socketpair};
+use rustix::process::{PidfdGetfdFlags, pidfd_getfd};
 use std::collections::VecDeque;
 use std::path::Path;
 
@@ -26,6 +29,8 @@ pub(crate) enum News {
     Master(OwnedFd),
     /// A step's hook is due.
     Hook(u32),
+    /// The listener of its filter, which waits for an [answer](Session::answer).
+    Listener(OwnedFd),
     /// It waits at the gate.
     Ready,
     /// It runs, or is gone: [`Session::executing`].
@@ -33,8 +38,8 @@ pub(crate) enum News {
 }
 
 impl Session {
-    /// Starts a helper; `enter` is told its process id before it does anything.
-    pub(crate) fn start(private: &Path, enter: impl FnOnce(i32) -> Result<()>) -> Result<Session> {
+    /// Starts a helper; `begin` is told its process id before it does anything.
+    pub(crate) fn start(private: &Path, begin: impl FnOnce(i32) -> Result<()>) -> Result<Session> {
         let exe = helper::executable(private)?;
         let pair = socketpair(AddressFamily::UNIX, SocketType::SEQPACKET, SocketFlags::CLOEXEC, None);
         let (ours, theirs) = pair.map_err(|e| Error::io("can't make a socket", e.into()))?;
@@ -42,7 +47,7 @@ impl Session {
             crate::sys::spawn::spawn(exe.as_fd(), &["containers-init", ARGUMENT], theirs.as_fd(), SOCKET);
         let pid = spawned.map_err(|e| Error::io("the helper program can't be started", e))?;
         let session = Session { sock: ours, helper: Some(pid), born: None, early: VecDeque::new() };
-        enter(pid)?;
+        begin(pid)?;
         Ok(session)
     }
 
@@ -83,9 +88,36 @@ impl Session {
                     }
                 }
                 Report::Hook { step } => return Ok(News::Hook(step)),
+                Report::Listener { fd } => {
+                    if let Some(listener) = self.take_listener(fd)? {
+                        return Ok(News::Listener(listener));
+                    }
+                }
                 Report::Ready => return Ok(News::Ready),
                 Report::Executing => *executing = true,
                 Report::NeedMaps => {}
+            }
+        }
+    }
+
+    /// The listener of a filter, out of the process that attaches the filter: from then on that process may have to
+    /// wait in any call, sending included. `None`: it says something else, because it failed.
+    fn take_listener(&self, fd: i32) -> Result<Option<OwnedFd>> {
+        /// Between looks.
+        const PAUSE: Timespec = Timespec { tv_sec: 0, tv_nsec: 200_000 };
+        let Some((_, process)) = &self.born else { return Ok(None) };
+        loop {
+            match pidfd_getfd(process, fd, PidfdGetfdFlags::empty()) {
+                Ok(got) if is_listener(&got) => return Ok(Some(got)),
+                // It is not there yet.
+                Ok(_) | Err(Errno::BADF) => {}
+                Err(Errno::SRCH) => return Ok(None),
+                Err(e) => return Err(Error::io("the listener of the seccomp filter can't be had", e.into())),
+            }
+            let mut fds = [PollFd::new(&self.sock, PollFlags::IN)];
+            match poll(&mut fds, Some(&PAUSE)) {
+                Ok(0) | Err(Errno::INTR) => {}
+                _ => return Ok(None),
             }
         }
     }
@@ -97,9 +129,9 @@ impl Session {
         Ok(Some((report, message.fds)))
     }
 
-    /// Answers a hook.
-    pub(crate) fn answer(&self, hook: Result<()>) -> Result<()> {
-        let sent = match hook {
+    /// Answers a hook, or that the listener of a filter is where it belongs.
+    pub(crate) fn answer(&self, done: Result<()>) -> Result<()> {
+        let sent = match done {
             Ok(()) => wire::send(&self.sock, b"", &[]),
             Err(e) => {
                 let failed = Failure { step: "hook".into(), detail: e.to_string(), ..Failure::default() };
@@ -130,6 +162,12 @@ impl Drop for Session {
         let _ = rustix::net::shutdown(&self.sock, rustix::net::Shutdown::Both);
         self.reap();
     }
+}
+
+/// Whether a descriptor answers the notifications of a filter.
+fn is_listener(fd: &OwnedFd) -> bool {
+    let link = std::fs::read_link(format!("/proc/self/fd/{}", fd.as_raw_fd()));
+    link.is_ok_and(|link| link.as_os_str() == "anon_inode:seccomp notify")
 }
 
 /// The error for a process that could not be started, in words that engines look for.

@@ -28,9 +28,18 @@ pub(crate) fn duplicate(fd: RawFd) -> io::Result<OwnedFd> {
     fd.try_clone_to_owned()
 }
 
+/// The whole of a file that the kernel makes, which costs as much for each call that reads of it.
+pub(crate) fn read_kernel_file(path: impl AsRef<std::path::Path>) -> io::Result<String> {
+    /// More than most are long.
+    const USUAL: usize = 16 << 10;
+    let mut text = Vec::with_capacity(USUAL);
+    io::Read::read_to_end(&mut std::fs::File::open(path)?, &mut text)?;
+    String::from_utf8(text).map_err(|e| io::Error::new(io::ErrorKind::InvalidData, e))
+}
+
 /// What tells this boot of the machine from others; empty where `/proc` does not say.
 pub(crate) fn boot_id() -> String {
-    std::fs::read_to_string("/proc/sys/kernel/random/boot_id").unwrap_or_default().trim().to_owned()
+    read_kernel_file("/proc/sys/kernel/random/boot_id").unwrap_or_default().trim().to_owned()
 }
 
 /// Blocks every signal on the calling thread, so that a host's handlers never run on ours.

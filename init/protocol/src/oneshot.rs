@@ -32,6 +32,10 @@ pub struct Create {
     pub corner: Bytes,
     /// How many descriptors the command gets from 3 on.
     pub preserved: u32,
+    /// Files of v1 cgroups to enter through: the helper does, before it makes the process.
+    pub entrances: Vec<Bytes>,
+    /// The cgroup on v2 that the process is born into.
+    pub unified: Option<Bytes>,
 }
 
 /// A further process.
@@ -43,6 +47,8 @@ pub struct Join {
     pub process: ProcessPlan,
     /// How many descriptors the command gets from 3 on.
     pub preserved: u32,
+    /// Files of cgroups to enter through.
+    pub entrances: Vec<Bytes>,
 }
 
 /// A message from a process that starts, to whoever watches it.
@@ -56,6 +62,12 @@ pub enum Report {
     Hook {
         /// Index of the step.
         step: u32,
+    },
+    /// It attaches a filter next, and the descriptor that answers the filter's notifications gets this number. It
+    /// waits for an answer, empty, before it goes on: who has taken the descriptor by then can answer for any call.
+    Listener {
+        /// The descriptor's number, in the process.
+        fd: i32,
     },
     /// It waits at the gate: all that remains is the last steps and the command.
     Ready,

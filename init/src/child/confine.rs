@@ -1,8 +1,9 @@
 //! The last steps before the command: identity, capabilities, filter.
 
 use super::extra::Labels;
+use super::report::Reporter;
 use super::user::Identity;
-use crate::failure::{Context, coded, failure};
+use crate::failure::{Context, failure};
 use crate::sys::security;
 use containers_protocol::control::Failure;
 use containers_protocol::plan::{CapSets, ProcessPlan};
@@ -23,6 +24,7 @@ pub fn confine(
     bounding: u64,
     parent: Option<BorrowedFd<'_>>,
     gated: bool,
+    reporter: &Reporter,
 ) -> Result<(), Failure> {
     let filter_first = needs_privileges(process);
     let labels = Labels::open(process.extra.as_deref())?;
@@ -30,7 +32,7 @@ pub fn confine(
         labels.apply(extra)?;
     }
     if filter_first {
-        seccomp(process)?;
+        seccomp(process, reporter)?;
     }
     drop_bounding(bounding & !process.caps.bounding)?;
     set_identity(who, !process.groups.is_empty())?;
@@ -41,7 +43,7 @@ pub fn confine(
     if let Some(parent) = parent {
         die_with(parent)?;
     }
-    if filter_first || gated { Ok(()) } else { seccomp(process) }
+    if filter_first || gated { Ok(()) } else { seccomp(process, reporter) }
 }
 
 /// Without no_new_privs, a filter needs `CAP_SYS_ADMIN`: it goes in before that is lost.
@@ -49,22 +51,39 @@ fn needs_privileges(process: &ProcessPlan) -> bool {
     !process.no_new_privs && process.caps.effective & SYS_ADMIN == 0
 }
 
-/// The filter, unless it is in force already: as late as can be, so that it binds the command alone.
-pub fn late_filter(process: &ProcessPlan) -> Result<(), Failure> {
-    if needs_privileges(process) { Ok(()) } else { seccomp(process) }
+/// Whether the filter is in force already at the gate.
+fn is_early(process: &ProcessPlan) -> bool {
+    needs_privileges(process) || notifies(process)
 }
 
-fn seccomp(process: &ProcessPlan) -> Result<(), Failure> {
+fn notifies(process: &ProcessPlan) -> bool {
+    process.extra.as_ref().is_some_and(|extra| extra.seccomp_notify)
+}
+
+/// Before the gate: a filter whose listener is to be handed out while somebody is there for it.
+pub fn listened_filter(process: &ProcessPlan, reporter: &Reporter) -> Result<(), Failure> {
+    if notifies(process) && !needs_privileges(process) { seccomp(process, reporter) } else { Ok(()) }
+}
+
+/// The filter, unless it is in force already: as late as can be, so that it binds the command alone.
+pub fn late_filter(process: &ProcessPlan, reporter: &Reporter) -> Result<(), Failure> {
+    if is_early(process) { Ok(()) } else { seccomp(process, reporter) }
+}
+
+fn seccomp(process: &ProcessPlan, reporter: &Reporter) -> Result<(), Failure> {
     if process.seccomp.0.is_empty() {
         return Ok(());
     }
-    let extra = process.extra.as_deref();
-    if extra.is_some_and(|extra| extra.seccomp_notify) {
-        let detail = "this build hands no listener of a seccomp filter (SCMP_ACT_NOTIFY) out";
-        return Err(coded("unsupported", "seccomp", b"", detail));
+    let flags = process.extra.as_deref().map_or(0, |extra| extra.seccomp_flags);
+    if !notifies(process) {
+        return security::seccomp(&process.seccomp.0, flags).map(drop).during("seccomp");
     }
-    let flags = extra.map_or(0, |extra| extra.seccomp_flags);
-    security::seccomp(&process.seccomp.0, flags).during("seccomp")
+    reporter.announce_listener()?;
+    let listener = security::seccomp(&process.seccomp.0, flags).during("seccomp")?;
+    // Every call from here on may wait for an answer by whoever gets the listener.
+    reporter.wait_for_taker()?;
+    drop(listener);
+    Ok(())
 }
 
 fn drop_bounding(mut set: u64) -> Result<(), Failure> {

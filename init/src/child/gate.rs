@@ -41,6 +41,7 @@ impl Child<'_> {
         let gate = self.gate(at)?;
         // Whoever waits for the start hears of a missing command now, not when nobody listens.
         exec::look_up(self.args, &scratch.env)?;
+        confine::listened_filter(self.process, reporter)?;
         security::parent_death_signal(0).during("gate")?;
         reporter.send_ready();
         loop {
@@ -59,6 +60,6 @@ impl Child<'_> {
                 }
             }
         }
-        confine::late_filter(self.process)
+        confine::late_filter(self.process, reporter)
     }
 }

@@ -105,6 +105,7 @@ impl Joiner<'_> {
                 gate: None,
             },
             scratch,
+            reporter,
         )
     }
 }

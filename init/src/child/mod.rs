@@ -175,6 +175,7 @@ impl Child<'_> {
                 gate: kept,
             },
             scratch,
+            reporter,
         )?;
         if gated {
             // Their descriptors are closed.
@@ -245,7 +246,7 @@ pub struct Finish<'a> {
 }
 
 /// Streams, session, working directory, limits, identity: everything after the mounts.
-pub fn finish(f: &Finish<'_>, scratch: &mut Scratch) -> Result<(), Failure> {
+pub fn finish(f: &Finish<'_>, scratch: &mut Scratch, reporter: &Reporter) -> Result<(), Failure> {
     redirect(f.stdio)?;
     process::close_from(3 + f.preserved, true).during("close_range")?;
     // A session of its own: a terminal becomes the controlling one, and no signal of a terminal outside
@@ -281,7 +282,7 @@ pub fn finish(f: &Finish<'_>, scratch: &mut Scratch) -> Result<(), Failure> {
         // a process that waits.
         process::close_all_but(&mut kept.clone()).during("gate")?;
     }
-    confine::confine(process, &who, f.held.1, f.parent, f.gate.is_some())?;
+    confine::confine(process, &who, f.held.1, f.parent, f.gate.is_some(), reporter)?;
     if f.pid1 { pid1::stay() } else { Ok(()) }
 }
 

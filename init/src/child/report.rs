@@ -5,7 +5,7 @@ use crate::failure::{Context, failure};
 use containers_protocol::control::Failure;
 pub use containers_protocol::oneshot::Report;
 use containers_protocol::wire;
-use rustix::fd::{AsFd, OwnedFd};
+use rustix::fd::{AsFd, AsRawFd, OwnedFd};
 use rustix::io::Errno;
 use rustix::net::{AddressFamily, SocketFlags, SocketType, socketpair};
 
@@ -27,7 +27,7 @@ impl Reporter {
 
     /// The socket.
     pub fn socket(&self) -> Option<std::os::fd::RawFd> {
-        self.sock.as_ref().map(rustix::fd::AsRawFd::as_raw_fd)
+        self.sock.as_ref().map(AsRawFd::as_raw_fd)
     }
 
     /// Both ends: the child's reporter, and the parent's socket.
@@ -67,6 +67,25 @@ impl Reporter {
             Some(answer) if answer.payload.is_empty() => Ok(()),
             Some(answer) => Err(wire::from_postcard(&answer.payload).during("hook")?),
             None => Err(failure("hook", b"", Errno::PIPE)),
+        }
+    }
+
+    /// Tells which number the listener of a filter will have. Nothing else comes before that is there, since the
+    /// filter may stop any call.
+    pub fn announce_listener(&self) -> Result<(), Failure> {
+        let sock = self.sock.as_ref().ok_or_else(|| failure("seccomp", b"", Errno::NOTSOCK))?;
+        // The lowest that is free, as long as nothing is opened.
+        let fd = rustix::io::fcntl_dupfd_cloexec(sock, 0).during("seccomp")?.as_raw_fd();
+        wire::send_postcard(sock, &Report::Listener { fd }, &[]).during("seccomp")
+    }
+
+    /// Waits until somebody has taken the listener.
+    pub fn wait_for_taker(&self) -> Result<(), Failure> {
+        let sock = self.sock.as_ref().ok_or_else(|| failure("seccomp", b"", Errno::NOTSOCK))?;
+        match wire::recv(sock).during("seccomp")? {
+            Some(answer) if answer.payload.is_empty() => Ok(()),
+            Some(answer) => Err(wire::from_postcard(&answer.payload).during("seccomp")?),
+            None => Err(failure("seccomp", b"", Errno::PIPE)),
         }
     }
 

@@ -31,6 +31,8 @@ pub fn create(create: &Create, reporter: &mut Reporter, fds: &[OwnedFd]) -> Resu
     if let Some(score) = plan.process.oom_score_adj.filter(|_| in_userns(plan)) {
         extra::set_oom_score(score)?;
     }
+    // With the rights of now: those in a user namespace are other ones.
+    let cgroup = enter_cgroup(create)?;
     let mut gift = None;
     if let Some(extra) = &plan.extra {
         gift = net_devices::find(extra)?;
@@ -41,8 +43,7 @@ pub fn create(create: &Create, reporter: &mut Reporter, fds: &[OwnedFd]) -> Resu
         true => Some(pipe_with(PipeFlags::CLOEXEC).during("userns")?),
         false => None,
     };
-    let flags = plan.namespaces & !(NEWCGROUP | NEWTIME) | libc::CLONE_PARENT as u64;
-    match process::fork(flags, None).during("clone")? {
+    match born(plan, cgroup.as_ref())? {
         Forked::Child => {
             let wait = maps.map(|(wait, _)| wait);
             let mut scratch = Scratch { env, failure: None, executing: false };
@@ -64,6 +65,44 @@ pub fn create(create: &Create, reporter: &mut Reporter, fds: &[OwnedFd]) -> Resu
             }
             rustix::io::write(go, b"0").map(drop).during("userns")
         }
+    }
+}
+
+/// A cgroup on v2: its folder, and its file to enter through.
+struct Unified {
+    dir: OwnedFd,
+    file: Vec<u8>,
+}
+
+/// Enters the cgroup, unless the process is to be born in it.
+fn enter_cgroup(create: &Create) -> Result<Option<Unified>, Failure> {
+    child::enter_cgroups(&super::open_entrances(&create.entrances)?)?;
+    let Some(path) = &create.unified else { return Ok(None) };
+    let file = [&path.0, b"/cgroup.procs".as_slice()].concat();
+    if create.plan.namespaces & NEWUSER == 0 && in_userns(&create.plan) {
+        return move_to(&file).map(|()| None);
+    }
+    let how = OFlags::PATH | OFlags::DIRECTORY | OFlags::CLOEXEC;
+    let dir = openat(CWD, &*path.0, how, Mode::empty()).map_err(|e| super::no_entrance(&path.0, e))?;
+    Ok(Some(Unified { dir, file }))
+}
+
+fn move_to(file: &[u8]) -> Result<(), Failure> {
+    let moved = rustix::io::write(super::open_entrance(file)?, b"0");
+    moved.map(drop).map_err(|e| super::no_entrance(file, e))
+}
+
+/// Makes the process.
+fn born(plan: &Plan, cgroup: Option<&Unified>) -> Result<Forked, Failure> {
+    let flags = plan.namespaces & !(NEWCGROUP | NEWTIME) | libc::CLONE_PARENT as u64;
+    let Some(cgroup) = cgroup else { return process::fork(flags, None).during("clone") };
+    match process::fork(flags, Some(cgroup.dir.as_fd())) {
+        // What can't be born there may still move there, and if not, that says why.
+        Err(e) if e != Errno::AGAIN && e != Errno::NOMEM => {
+            move_to(&cgroup.file)?;
+            process::fork(flags, None).during("clone")
+        }
+        done => done.during("clone"),
     }
 }
 

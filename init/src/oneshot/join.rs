@@ -20,10 +20,11 @@ pub fn join(join: &Join, reporter: &mut Reporter, fds: &[OwnedFd]) -> Result<(),
     // In a user namespace that is entered, everything may be had.
     let enters_userns = join.namespaces & libc::CLONE_NEWUSER as u64 != 0;
     let held = if enters_userns { u64::MAX } else { permitted };
+    let entrances = super::open_entrances(&join.entrances)?;
     let joiner = Joiner {
         target: target.as_fd(),
         namespaces: join.namespaces,
-        entrances: &[],
+        entrances: &entrances,
         process: &join.process,
         args: &args,
         stdio: [stdin.as_raw_fd(), stdout.as_raw_fd(), stderr.as_raw_fd()],

@@ -4,14 +4,15 @@ mod create;
 mod join;
 
 use crate::child::report::Reporter;
-use crate::failure::Context;
+use crate::failure::{Context, failure};
 use crate::sys::process;
+use containers_protocol::Bytes;
 use containers_protocol::control::Failure;
 use containers_protocol::launch::SOCKET;
 use containers_protocol::oneshot::Request;
 use containers_protocol::wire::{self, Message};
 use rustix::fd::{AsRawFd, OwnedFd};
-use rustix::fs::Mode;
+use rustix::fs::{CWD, Mode, OFlags, openat};
 use rustix::io::{Errno, fcntl_dupfd_cloexec};
 
 /// The program.
@@ -53,6 +54,20 @@ fn answer(sock: OwnedFd, message: Message) -> i32 {
         Ok(()) => 0,
         Err(failed) => refuse(&reporter, &failed),
     }
+}
+
+/// Opens the files that cgroups are entered through.
+fn open_entrances(paths: &[Bytes]) -> Result<Vec<OwnedFd>, Failure> {
+    paths.iter().map(|path| open_entrance(&path.0)).collect()
+}
+
+fn open_entrance(path: &[u8]) -> Result<OwnedFd, Failure> {
+    let how = OFlags::WRONLY | OFlags::CLOEXEC | OFlags::NOFOLLOW;
+    openat(CWD, path, how, Mode::empty()).map_err(|e| no_entrance(path, e))
+}
+
+fn no_entrance(path: &[u8], e: Errno) -> Failure {
+    Failure { detail: "the cgroup can't be entered".into(), ..failure("cgroup", path, e) }
 }
 
 fn refuse(reporter: &Reporter, failed: &Failure) -> i32 {

@@ -163,6 +163,10 @@ impl Parent {
                 Ok(Report::Master) => further.master = fds.next(),
                 Ok(Report::Executing) => starting.executing = true,
                 Ok(Report::Failed(failed)) => drop(starting.failure.get_or_insert(failed)),
+                Ok(Report::Listener { .. }) => {
+                    let refused = coded("unsupported", "seccomp", b"", "a launcher hands no listener out");
+                    drop(wire::send_postcard(&starting.report, &refused, &[]));
+                }
                 Ok(Report::NeedMaps | Report::Hook { .. } | Report::Ready) | Err(_) => {}
             }
         }

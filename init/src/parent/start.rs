@@ -356,6 +356,10 @@ impl Parent {
                     let refused = coded("unsupported", "hook", b"", "a launcher runs no hooks");
                     drop(wire::send_postcard(&starting.report, &refused, &[]));
                 }
+                Ok(Report::Listener { .. }) => {
+                    let refused = coded("unsupported", "seccomp", b"", "a launcher hands no listener out");
+                    drop(wire::send_postcard(&starting.report, &refused, &[]));
+                }
                 Ok(Report::Joined { .. } | Report::Ready) | Err(_) => {}
             }
         }

@@ -2,6 +2,7 @@
 //! the kernel keeps for each thread is the whole process's.
 
 use super::check;
+use rustix::fd::{FromRawFd, OwnedFd};
 use rustix::io::Errno;
 
 /// Number of the last capability that this build knows; the kernel says which exist.
@@ -121,9 +122,9 @@ pub fn with_fs_ids<T>(uid: u32, gid: u32, run: impl FnOnce() -> T) -> Result<T, 
     done
 }
 
-/// Installs a seccomp program: whole `struct sock_filter`s in native order. `flags` are those of the kernel that
-/// make no descriptor.
-pub fn seccomp(program: &[u8], flags: u32) -> Result<(), Errno> {
+/// Installs a seccomp program: whole `struct sock_filter`s in native order. The descriptor that answers its
+/// notifications, if the kernel's `flags` ask for one.
+pub fn seccomp(program: &[u8], flags: u32) -> Result<Option<OwnedFd>, Errno> {
     const ENTRY: usize = size_of::<libc::sock_filter>();
     let len = u16::try_from(program.len() / ENTRY).map_err(|_| Errno::INVAL)?;
     if !program.len().is_multiple_of(ENTRY) || len == 0 {
@@ -133,7 +134,12 @@ pub fn seccomp(program: &[u8], flags: u32) -> Result<(), Errno> {
     // SAFETY: `fprog` names `len` whole entries inside `program`, which the kernel copies byte by byte (no
     // alignment is needed) and never writes, in spite of the type.
     let ret = unsafe { libc::syscall(libc::SYS_seccomp, libc::SECCOMP_SET_MODE_FILTER, flags, &fprog) };
-    check(ret).map(drop)
+    let fd = check(ret)?;
+    if flags & libc::SECCOMP_FILTER_FLAG_NEW_LISTENER as u32 == 0 {
+        return Ok(None);
+    }
+    // SAFETY: with this flag the call returns a descriptor that it has just made, close-on-exec.
+    Ok(Some(unsafe { OwnedFd::from_raw_fd(fd as i32) }))
 }
 
 /// Leaves the inherited session keyring for a new, empty one.

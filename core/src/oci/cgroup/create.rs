@@ -111,14 +111,15 @@ pub(super) struct Made {
 }
 
 impl Made {
-    fn make(&mut self, dir: &Path, leaf: &Path) -> io::Result<()> {
+    /// Makes a folder; whether it was not there.
+    fn make(&mut self, dir: &Path, leaf: &Path) -> io::Result<bool> {
         match fs::create_dir(dir) {
             Ok(()) if dir == leaf => self.leaves.push(dir.to_owned()),
             Ok(()) => self.parents.insert(0, dir.to_owned()),
-            Err(e) if e.kind() == io::ErrorKind::AlreadyExists => {}
+            Err(e) if e.kind() == io::ErrorKind::AlreadyExists => return Ok(false),
             Err(e) => return Err(e),
         }
-        Ok(())
+        Ok(true)
     }
 
     /// Whether a folder may be used.
@@ -177,9 +178,9 @@ fn retried(mut walk: impl FnMut() -> io::Result<()>) -> io::Result<()> {
 pub(super) fn make_v1(mount: &Path, dir: &Path, cpuset: bool, made: &mut Made) -> io::Result<()> {
     retried(|| {
         for step in steps(mount, dir) {
-            made.make(step, dir)?;
+            let fresh = made.make(step, dir)?;
             if cpuset {
-                inherit_cpuset(step)?;
+                inherit_cpuset(step, fresh)?;
             }
         }
         Ok(())
@@ -187,10 +188,10 @@ pub(super) fn make_v1(mount: &Path, dir: &Path, cpuset: bool, made: &mut Made) -
 }
 
 /// A fresh v1 cpuset has no processors and could hold no process: it takes those of its parent.
-fn inherit_cpuset(dir: &Path) -> io::Result<()> {
+fn inherit_cpuset(dir: &Path, fresh: bool) -> io::Result<()> {
     let Some(parent) = dir.parent() else { return Ok(()) };
     for name in ["cpuset.cpus", "cpuset.mems"] {
-        if file::get(dir, name)?.trim().is_empty() {
+        if fresh || file::get(dir, name)?.trim().is_empty() {
             file::put(dir, name, file::get(parent, name)?.trim())?;
         }
     }

@@ -1,6 +1,7 @@
 //! Reading and writing the files of a cgroup. Nothing is ever created here: a file that the kernel does not
 //! offer is `NotFound`.
 
+use rustix::fd::OwnedFd;
 use rustix::fs::{Mode, OFlags, open};
 use std::fs::File;
 use std::io::{self, Read};
@@ -9,13 +10,29 @@ use std::path::Path;
 /// No file of a cgroup that we read is longer.
 const MOST: u64 = 16 << 20;
 
+/// Most are shorter: then one call reads them.
+const USUAL: usize = 4096;
+
 /// Writes a value in one call, as the kernel wants it.
 pub(super) fn put(dir: &Path, file: &str, value: &str) -> io::Result<()> {
-    let fd = open(dir.join(file), OFlags::WRONLY | OFlags::CLOEXEC | OFlags::NOFOLLOW, Mode::empty())?;
-    loop {
-        match rustix::io::write(&fd, value.as_bytes()) {
-            Err(rustix::io::Errno::INTR) => {}
-            other => return Ok(other.map(drop)?),
+    Writer::open(dir, file)?.put(value)
+}
+
+/// A file that takes one value for each write.
+pub(super) struct Writer(OwnedFd);
+
+impl Writer {
+    pub(super) fn open(dir: &Path, file: &str) -> io::Result<Writer> {
+        let how = OFlags::WRONLY | OFlags::CLOEXEC | OFlags::NOFOLLOW;
+        Ok(Writer(open(dir.join(file), how, Mode::empty())?))
+    }
+
+    pub(super) fn put(&self, value: &str) -> io::Result<()> {
+        loop {
+            match rustix::io::write(&self.0, value.as_bytes()) {
+                Err(rustix::io::Errno::INTR) => {}
+                other => return Ok(other.map(drop)?),
+            }
         }
     }
 }
@@ -23,7 +40,7 @@ pub(super) fn put(dir: &Path, file: &str, value: &str) -> io::Result<()> {
 /// The whole of a file.
 pub(super) fn get(dir: &Path, file: &str) -> io::Result<String> {
     let fd = open(dir.join(file), OFlags::RDONLY | OFlags::CLOEXEC | OFlags::NOFOLLOW, Mode::empty())?;
-    let mut text = String::new();
+    let mut text = String::with_capacity(USUAL);
     File::from(fd).take(MOST).read_to_string(&mut text)?;
     Ok(text)
 }

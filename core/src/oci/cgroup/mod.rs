@@ -31,7 +31,6 @@ use crate::{Error, ErrorKind, Result};
 use oci_spec::runtime::{LinuxDeviceCgroup, LinuxResources};
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
-use std::io;
 use std::path::{Path, PathBuf};
 
 /// Who makes the cgroup.
@@ -111,8 +110,20 @@ impl Cgroup {
         }
     }
 
-    /// Moves a process into it. On v1 the single thread `pid` is moved: a whole process would wait for an RCU
-    /// period.
+    /// Has systemd make it around a process, if systemd is to make it.
+    pub(crate) fn begin(&self, pid: i32) -> Result<()> {
+        self.start_unit(pid)
+    }
+
+    /// The files through which a process enters it by writing `0`. On v1 those of single threads: a process that
+    /// moves itself, and has one thread, does not wait for an RCU period.
+    pub(crate) fn entrances(&self) -> Vec<PathBuf> {
+        let file = if matches!(self.tree, Tree::V2(_)) { "cgroup.procs" } else { "tasks" };
+        self.dirs().into_iter().map(|dir| dir.join(file)).collect()
+    }
+
+    /// Moves a process into it.
+    #[cfg(test)]
     pub(crate) fn enter(&self, pid: i32) -> Result<()> {
         self.start_unit(pid)?;
         let file = if matches!(self.tree, Tree::V2(_)) { "cgroup.procs" } else { "tasks" };
@@ -231,7 +242,8 @@ fn not_mounted(controller: &str, field: &str) -> Error {
 }
 
 /// Writes a process id. A process that was forked a moment ago can't be moved yet (`EINVAL`).
-fn put_pid(dir: &Path, file: &str, pid: i32) -> io::Result<()> {
+#[cfg(test)]
+fn put_pid(dir: &Path, file: &str, pid: i32) -> std::io::Result<()> {
     let mut tries = 0;
     loop {
         match file::put(dir, file, &pid.to_string()) {

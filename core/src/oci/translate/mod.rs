@@ -23,7 +23,7 @@ pub(super) fn options(mount: &oci_spec::runtime::Mount) -> Options {
 }
 
 /// What a plan depends on besides the configuration.
-#[derive(Clone, Debug)]
+#[derive(Clone)]
 pub(crate) struct Setting<'a> {
     /// The container's id.
     pub(crate) id: &'a str,
@@ -43,6 +43,8 @@ pub(crate) struct Setting<'a> {
     pub(crate) tty: Option<(u16, u16)>,
     /// State document for hooks in the container, with `"pid":0` where the process id goes.
     pub(crate) hook_state: &'a [u8],
+    /// Is told what is passed over.
+    pub(crate) warn: &'a dyn Fn(&str),
 }
 
 /// A value that passed the types, but can't be translated.

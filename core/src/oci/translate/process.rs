@@ -26,6 +26,7 @@ pub(super) fn plan(process: &Process, spec: &Spec, setting: &Setting<'_>) -> Res
         let compiled = seccomp::compile(filter)?;
         extra.seccomp_flags = compiled.flags;
         extra.seccomp_notify = compiled.notify;
+        compiled.warnings.iter().for_each(|warning| (setting.warn)(warning));
         program = compiled.program;
     }
     Ok(ProcessPlan {
@@ -83,7 +84,8 @@ fn caps(process: &Process) -> Result<CapSets> {
         effective: bits(sets.effective())?,
         permitted: bits(sets.permitted())?,
         inheritable: bits(sets.inheritable())?,
-        ambient: bits(sets.ambient())?,
+        // The kernel has none that is not inheritable too.
+        ambient: bits(sets.ambient())? & bits(sets.inheritable())?,
     })
 }
 

@@ -26,6 +26,7 @@ fn setting() -> Setting<'static> {
         gate: 3,
         tty: None,
         hook_state: b"{}",
+        warn: &|_| {},
     }
 }
 

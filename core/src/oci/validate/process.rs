@@ -108,11 +108,10 @@ fn capabilities(process: &Process) -> Result<()> {
         let message = format!("CAP_{cap} is not in the permitted set");
         return Err(wrong("process.capabilities.effective", message));
     }
-    for (name, set) in [("permitted", sets.permitted()), ("inheritable", sets.inheritable())] {
-        if let Some(cap) = lacks(sets.ambient(), set) {
-            let message = format!("CAP_{cap} is not in the {name} set");
-            return Err(wrong("process.capabilities.ambient", message));
-        }
+    // One that is not inheritable is dropped, as by others: runc's own template asks for such.
+    if let Some(cap) = lacks(sets.ambient(), sets.permitted()) {
+        let message = format!("CAP_{cap} is not in the permitted set");
+        return Err(wrong("process.capabilities.ambient", message));
     }
     Ok(())
 }

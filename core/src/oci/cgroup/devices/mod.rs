@@ -28,9 +28,14 @@ pub(super) fn set_v1(rules: &[LinuxDeviceCgroup], dir: &Path) -> Result<()> {
             Error::new(ErrorKind::Internal, what)
         })
     };
+    let (mut allows, mut denies) = (None, None);
     for (allow, line) in wanted.from(&list()?) {
-        let name = if allow { "devices.allow" } else { "devices.deny" };
-        match file::put(dir, name, &line) {
+        let (file, name) = if allow { (&mut allows, "devices.allow") } else { (&mut denies, "devices.deny") };
+        let file = match file {
+            Some(open) => open,
+            None => file.insert(file::Writer::open(dir, name).map_err(failed)?),
+        };
+        match file.put(&line) {
             // The cgroups above don't have it either; whether that matters shows below.
             Err(e) if allow && file::is(&e, libc::EPERM) => {}
             put => put.map_err(failed)?,

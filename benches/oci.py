@@ -1,0 +1,155 @@
+#!/usr/bin/env python3
+"""Compares containers-oci with the other OCI runtimes: a run, a create with start and delete, and the peak memory.
+
+All of them get the same bundle: a busybox that runs `true`, with the configuration of `runc spec` where there is a
+runc. Where cgroups are hybrid, those who refuse that are compared in a view of v2 alone. See README.md.
+"""
+
+import argparse
+import json
+import shutil
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import contenders
+from compare import Row, machine, percentile, report
+from contenders import V2_VIEW, Bench, Contender, Missing, tool
+from plot import svg
+
+# Slow ones get fewer runs.
+SHARES = {"containers-oci": 1.0, "crun": 0.5, "runc": 0.2, "youki": 0.2}
+OPERATIONS = {"run": "run, from start to exit code", "lifecycle": "create, start and delete, one after the other"}
+
+
+class OciBench:
+    """The bundle, and a folder of state for each program."""
+
+    def __init__(self, bench: Bench, target: Path) -> None:
+        self.bench, self.target = bench, target
+        self.bundle = bench.work / "busybox"
+        binaries = self.bundle / "rootfs/bin"
+        binaries.mkdir(parents=True)
+        shutil.copy(tool("busybox"), binaries / "busybox")
+        (binaries / "true").symlink_to("busybox")
+        maker = shutil.which("runc", path="/usr/bin:/usr/sbin:/sbin:/usr/local/sbin") or self.program("containers-oci")
+        contenders.run([maker, "spec"], cwd=self.bundle)
+        config = json.loads((self.bundle / "config.json").read_text())
+        config["process"].update(terminal=False, args=["true"])
+        (self.bundle / "config.json").write_text(json.dumps(config))
+
+    def program(self, name: str) -> str:
+        if name != "containers-oci":
+            return tool(name)
+        ours = self.target / name
+        if not ours.exists():
+            raise Missing("not built: scripts/build-oci.sh")
+        return str(ours)
+
+    def contender(self, name: str, operation: str, wrap: Sequence[str]) -> Contender:
+        program = [self.program(name), "--root", str(self.bench.work / f"state-{name}")]
+        identity = f"bench-{operation}-{name}-{{}}"
+        bundle = ["--bundle", str(self.bundle)]
+        if operation == "run":
+            command = [*program, "run", *bundle, identity]
+        else:
+            create, start = [*program, "create", *bundle, identity], [*program, "start", identity]
+            command = [*create, ";", *start, ";", *program, "delete", "--force", identity]
+        view = ", v2" if wrap else ""
+        return self.bench.each(f"{name}{view}", OPERATIONS[operation], command, SHARES[name], wrap)
+
+
+def gather(bench: OciBench, operation: str, args: argparse.Namespace) -> tuple[list[Row], dict[str, str]]:
+    """One operation of all programs, in all views that the machine has."""
+    hybrid = Path("/sys/fs/cgroup/unified").exists()
+    wanted = [(name, wrap) for wrap in ([(), V2_VIEW] if hybrid else [()]) for name in SHARES]
+    present: dict[str, Contender] = {"floor": contenders.floor(bench.bench)}
+    missing: dict[str, str] = {}
+    for name, wrap in wanted:
+        view = ", v2" if wrap else ""
+        try:
+            if hybrid and not wrap and name == "crun":
+                raise Missing("it refuses hybrid cgroups")
+            present[name + view] = bench.contender(name, operation, wrap)
+        except Missing as why:
+            missing[name + view] = str(why)
+    said: dict[str, list[dict[str, Any]]] = {}
+    for number in range(args.rounds):
+        for name, contender in list(present.items()):
+            print(f"\r{operation}, round {number + 1}/{args.rounds}: {name:<30}", end="", file=sys.stderr)
+            try:
+                said.setdefault(name, []).append(report(contender, args.runs, args.realtime))
+            except (Missing, subprocess.TimeoutExpired) as why:
+                missing[name] = str(why)
+                del present[name]
+                said.pop(name, None)
+    print("\r" + " " * 60 + "\r", end="", file=sys.stderr)
+    return rows(present, said), missing
+
+
+def rows(present: dict[str, Contender], said: dict[str, list[dict[str, Any]]]) -> list[Row]:
+    """Lines of the table."""
+    samples = {name: [s for one in rounds for s in one["samples"]] for name, rounds in said.items()}
+    floor = percentile(samples["floor"], 50)
+    result: list[Row] = []
+    for name, contender in present.items():
+        p50 = percentile(samples[name], 50)
+        ours = "containers-oci, v2" if name.endswith(", v2") else "containers-oci"
+        result.append(
+            {
+                "name": contender.name,
+                "what": contender.what,
+                "runs": len(samples[name]),
+                "p50_us": round(p50),
+                "p99_us": round(percentile(samples[name], 99)),
+                "to_floor": round(p50 / floor, 2),
+                "to_ours": round(p50 / percentile(samples[ours], 50), 2) if ours in samples else None,
+                "peak_kib": max((one.get("peak_kib", 0) for one in said[name]), default=0) or None,
+            }
+        )
+    return result
+
+
+def table(lines: Sequence[Row], missing: dict[str, str]) -> str:
+    text = [
+        "| | runs | p50 | p99 | to the floor | to ours | peak memory | what it does |",
+        "|---|---|---|---|---|---|---|---|",
+    ]
+    for r in lines:
+        ms = " | ".join(f"{r[key] / 1000:.2f} ms" for key in ("p50_us", "p99_us"))
+        ours = "" if r["to_ours"] is None or r["name"] == "floor" else r["to_ours"]
+        peak = f"{r['peak_kib'] / 1024:.1f} MB" if r["peak_kib"] else ""
+        text.append(f"| {r['name']} | {r['runs']} | {ms} | {r['to_floor']} | {ours} | {peak} | {r['what']} |")
+    text += [f"\nNot measured: {name}: {why}" for name, why in missing.items()]
+    return "\n".join(text)
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0] if __doc__ else "")
+    parser.add_argument("--rounds", type=int, default=5)
+    parser.add_argument("--runs", type=int, default=50, help="in each round; slow contenders get fewer")
+    parser.add_argument("--target", type=Path, default=contenders.REPO / "target/release", help="folder of the build")
+    parser.add_argument("--save", nargs="?", const=contenders.HERE / "results", help="write JSON and SVG there")
+    parser.add_argument("--realtime", action="store_true", help="above other work of the machine (nice)")
+    args = parser.parse_args()
+    record: dict[str, Any] = {"time": time.strftime("%Y-%m-%d"), "machine": machine()}
+    with tempfile.TemporaryDirectory(prefix="containers-bench-") as work:
+        bench = OciBench(Bench(work, args.target), args.target)
+        for operation, what in OPERATIONS.items():
+            lines, missing = gather(bench, operation, args)
+            print(f"{what}:\n\n{table(lines, missing)}\n")
+            record[operation] = {"rows": lines, "missing": missing}
+    if args.save:
+        folder = Path(args.save)
+        folder.mkdir(parents=True, exist_ok=True)
+        (folder / "oci.json").write_text(json.dumps(record, indent=1) + "\n")
+        for operation, what in OPERATIONS.items():
+            (folder / f"oci-{operation}.svg").write_text(svg(record[operation]["rows"], what))
+
+
+if __name__ == "__main__":
+    main()
