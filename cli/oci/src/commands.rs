@@ -65,14 +65,14 @@ pub fn dispatch(cli: Cli, log: &Log) -> Result<u8, Failure> {
     match command {
         Command::Create(create) => {
             let (id, mut options) = create_options(create);
-            listen_fds(&mut options.preserve_fds);
+            listen_fds(&mut options);
             engine.create(&id, &options).map_err(|e| of_command("create", 1, &e))?;
         }
         Command::Start { id } => engine.start(&id)?,
         Command::Run(run) => {
             let (id, options) = create_options(run.create);
             let mut options = CreateOptions { detach: run.detach, keep: run.keep, ..options };
-            listen_fds(&mut options.preserve_fds);
+            listen_fds(&mut options);
             return Ok(engine.run(&id, &options).map_err(|e| of_command("run", 1, &e))? as u8);
         }
         Command::State { id } => print_json(&engine.state(&id)?)?,
@@ -124,9 +124,10 @@ fn create_options(create: Create) -> (String, CreateOptions) {
 }
 
 /// Descriptors of socket activation are passed on as well.
-fn listen_fds(preserve: &mut u32) {
+fn listen_fds(options: &mut CreateOptions) {
     let count = std::env::var("LISTEN_FDS").ok().and_then(|n| n.parse::<u32>().ok());
-    *preserve += count.unwrap_or(0);
+    options.listen_fds = count.unwrap_or(0);
+    options.preserve_fds += options.listen_fds;
 }
 
 fn run_exec(engine: &Engine, exec: Exec) -> Result<u8, Failure> {

@@ -31,6 +31,8 @@ pub struct CreateOptions {
     pub no_new_keyring: bool,
     /// So many descriptors from 3 on are the command's.
     pub preserve_fds: u32,
+    /// The first of them are sockets that systemd opened: the command is told how many.
+    pub listen_fds: u32,
     /// `run`: do not wait.
     pub detach: bool,
     /// `run`: keep the container when it has ended.
@@ -350,7 +352,12 @@ impl Making<'_> {
             hook_state: &self.record.hook_state("created", 0),
             warn: &*self.engine.warn,
         };
-        translate::plan(&self.spec, &setting)
+        let mut plan = translate::plan(&self.spec, &setting)?;
+        if self.options.listen_fds > 0 {
+            let told = [format!("LISTEN_FDS={}", self.options.listen_fds), "LISTEN_PID=1".to_owned()];
+            plan.process.env.extend(told.map(Bytes::from));
+        }
+        Ok(plan)
     }
 }
 

@@ -251,7 +251,8 @@ fn add_caps(process: &mut Process, names: &[String]) -> Result<()> {
     }
     let mut caps = process.capabilities().clone().unwrap_or_default();
     for name in names {
-        let cap: Capability = name.parse().map_err(|_| {
+        let upper = name.to_ascii_uppercase();
+        let cap: Capability = upper.strip_prefix("CAP_").unwrap_or(&upper).parse().map_err(|_| {
             Error::new(ErrorKind::InvalidArgument, format!("unknown capability {name}"))
                 .with_context("field", "--cap")
         })?;

@@ -102,7 +102,8 @@ pub fn mount(child: &Child<'_>, root: &Root, index: usize, entry: &MountEntry) -
                 None => {
                     // From here, another process namespace, the maps can't be written.
                     if entry.idmap.is_some() {
-                        return Err(coded("internal", "idmap", target, "the mount was not prepared"));
+                        let detail = "only who may mount on the machine can have id-mapped mounts";
+                        return Err(coded("unsupported", "idmap", target, detail));
                     }
                     made = open_bind(child.plan, source, *recursive)?;
                     &made

@@ -266,6 +266,9 @@ pub fn finish(f: &Finish<'_>, scratch: &mut Scratch, reporter: &Reporter) -> Res
         let owner = Some(rustix::fs::Uid::from_raw(who.uid));
         rustix::fs::fchown(rustix::stdio::stdin(), owner, None).during("tty")?;
     }
+    if f.process.extra.is_some() {
+        own_streams(who.uid).during("stdio")?;
+    }
     enter_cwd(f)?;
     limits(f)?;
     // Ignored by the helper, and inherited.
@@ -321,6 +324,26 @@ fn redirect(stdio: [RawFd; 3]) -> Result<(), Failure> {
             _ => fd,
         };
         process::dup_to(source, target as RawFd).during("stdio")?;
+    }
+    Ok(())
+}
+
+/// Gives the standard streams to the user, as OCI runtimes do, so that `/dev/stdout` can be opened. Those of the
+/// machine stay whose they are.
+fn own_streams(uid: u32) -> Result<(), Errno> {
+    use rustix::fs::{Uid, fchown, fstat};
+    let null = rustix::fs::makedev(1, 3);
+    let streams = [rustix::stdio::stdin(), rustix::stdio::stdout(), rustix::stdio::stderr()];
+    for stream in streams {
+        let stat = fstat(stream)?;
+        if stat.st_uid == uid || stat.st_rdev == null {
+            continue;
+        }
+        match fchown(stream, Some(Uid::from_raw(uid)), None) {
+            // Another user's, an id that is not mapped here, or a file system that does not know owners.
+            Err(Errno::PERM | Errno::INVAL | Errno::ROFS | Errno::OPNOTSUPP) | Ok(()) => {}
+            Err(e) => return Err(e),
+        }
     }
     Ok(())
 }

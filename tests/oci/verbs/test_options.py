@@ -1,0 +1,190 @@
+"""Options of `run`, `exec`, `kill` and the others; the foreground; containers in containers."""
+
+from __future__ import annotations
+
+import fcntl
+import json
+import os
+import pty
+import shutil
+import signal
+import struct
+import subprocess
+import termios
+import time
+from pathlib import Path
+from typing import Any
+
+import pytest
+from program import PROGRAM, Oci
+
+
+def test_options_before_and_after_the_id(oci: Oci) -> None:
+    oci.command("true")
+    oci("run", "c", "--keep")
+    assert oci.state("c")["status"] == "stopped" and oci.state("c")["pid"] == 0
+    assert oci("list", "-q", "-f", "json").stdout == b"c\n"
+    oci("delete", "c", "--force")
+    assert oci("list", "--format", "json").stdout == b"null\n"
+    assert b"invalid format" in oci("list", "-f", "xml", code=1).stderr
+
+
+def test_without_pivot_root(oci: Oci) -> None:
+    oci.command("sh", "-c", "ls / | tr '\\n' ' '")
+    listed = oci("run", "--no-pivot", "c").stdout.split()
+    assert b"bin" in listed and b"notes" in listed and b"usr" not in listed
+
+
+def test_kill_all(oci: Oci) -> None:
+    oci.command("sh", "-c", "sleep 1000 & sleep 1000 & wait")
+    oci.change(lambda c: c["linux"].update(namespaces=[n for n in c["linux"]["namespaces"] if n["type"] != "pid"]))
+    oci.detached("c")
+    for _ in range(500):
+        pids = json.loads(oci("ps", "-f", "json", "c").stdout)
+        if len(pids) == 3:
+            break
+        time.sleep(0.01)
+    assert len(pids) == 3
+    oci("kill", "--all", "c", "KILL")
+    oci.until("c", "stopped")
+    gone = [not Path(f"/proc/{pid}").exists() or ") Z" in Path(f"/proc/{pid}/stat").read_text() for pid in pids]
+    assert all(gone)
+
+
+def test_exec_with_capabilities_and_groups(oci: Oci) -> None:
+    oci.detached("c")
+    status = oci("exec", "--cap", "CAP_NET_ADMIN", "c", "cat", "/proc/self/status").stdout.decode()
+    sets = {line.split(":")[0]: int(line.split()[1], 16) for line in status.splitlines() if line.startswith("Cap")}
+    for name in ("CapEff", "CapPrm", "CapBnd"):
+        assert sets[name] & 1 << 12, name
+    assert not sets["CapInh"]
+    assert b"unknown capability" in oci("exec", "--cap", "CAP_MOON", "c", "true", code=255).stderr
+    groups = oci("exec", "--additional-gids", "7", "-g", "8", "c", "id", "-G").stdout.split()
+    assert {b"7", b"8"} <= set(groups)
+
+
+def test_exec_in_a_paused_container_waits(oci: Oci) -> None:
+    oci.detached("c")
+    oci("pause", "c")
+    command = [PROGRAM, "--root", str(oci.root), "exec", "--ignore-paused", "c", "echo", "late"]
+    with subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE) as waiting:
+        time.sleep(0.3)
+        assert waiting.poll() is None
+        oci("resume", "c")
+        assert waiting.communicate(timeout=60)[0] == b"late\n" and waiting.returncode == 0
+
+
+def test_exec_in_a_cgroup_below(oci: Oci) -> None:
+    oci.detached("c")
+    lines = [line.split(":", 2) for line in Path(f"/proc/{oci.state('c')['pid']}/cgroup").read_text().splitlines()]
+    places = {controller: path for _, controllers, path in lines for controller in controllers.split(",")}
+    if "pids" in places:
+        base, wanted = Path("/sys/fs/cgroup/pids") / places["pids"].lstrip("/"), "pids:below"
+    else:
+        base, wanted = Path("/sys/fs/cgroup") / places[""].lstrip("/"), "below"
+    (base / "below").mkdir()
+    assert b"/below\n" in oci("exec", "--cgroup", wanted, "c", "cat", "/proc/self/cgroup").stdout
+    assert b"can't be entered" in oci("exec", "--cgroup", wanted + "2", "c", "true", code=255).stderr
+    assert b"must lie below" in oci("exec", "--cgroup", wanted + "/../..", "c", "true", code=255).stderr
+
+
+def test_signals_reach_the_container(oci: Oci) -> None:
+    oci.command("sh", "-c", "trap 'exit 9' TERM; echo ready; while :; do sleep 0.05; done")
+    command = [PROGRAM, "--root", str(oci.root), "run", "c"]
+    with subprocess.Popen(command, cwd=oci.bundle, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE) as running:
+        assert running.stdout and running.stdout.readline() == b"ready\n"
+        running.send_signal(signal.SIGTERM)
+        assert running.wait(60) == 9
+
+
+def test_a_terminal_in_the_foreground(oci: Oci) -> None:
+    script = "stty size; trap 'echo interrupted; exit 5' INT; read line; echo got $line; while :; do sleep 0.05; done"
+    oci.change(lambda c: c["process"].update(terminal=True, args=["sh", "-c", script]))
+    master, slave = pty.openpty()
+    fcntl.ioctl(slave, termios.TIOCSWINSZ, struct.pack("HHHH", 31, 97, 0, 0))
+    before = termios.tcgetattr(slave)
+    command = [PROGRAM, "--root", str(oci.root), "run", "c"]
+    with subprocess.Popen(
+        command, cwd=oci.bundle, stdin=slave, stdout=slave, stderr=slave, start_new_session=True
+    ) as running:
+        said = b""
+
+        def until(text: bytes) -> None:
+            nonlocal said
+            while text not in said:
+                said += os.read(master, 1000)
+
+        until(b"31 97")
+        os.write(master, b"word\n")
+        until(b"got word")
+        os.write(master, b"\x03")
+        until(b"interrupted")
+        assert running.wait(60) == 5
+    assert termios.tcgetattr(slave) == before
+    os.close(master)
+    os.close(slave)
+
+
+def test_a_process_file_decides_all(oci: Oci, tmp_path: Path) -> None:
+    oci.detached("c")
+    process: dict[str, Any] = {
+        "args": ["sh", "-c", "id -u; pwd; echo $A"], "cwd": "/bin", "user": {"uid": 12, "gid": 3},
+        "env": ["PATH=/bin", "A=b"], "noNewPrivileges": True,
+    }  # fmt: skip
+    (tmp_path / "process.json").write_text(json.dumps(process))
+    assert oci("exec", "-p", str(tmp_path / "process.json"), "c").stdout == b"12\n/bin\nb\n"
+    (tmp_path / "process.json").write_text("{")
+    assert b"not valid JSON" in oci("exec", "-p", str(tmp_path / "process.json"), "c", code=255).stderr
+
+
+def test_it_works_in_its_own_containers(oci: Oci) -> None:
+    linked = subprocess.run(["ldd", PROGRAM], capture_output=True, text=True, check=False)
+    if linked.returncode == 0:
+        pytest.skip("the program needs libraries: scripts/build-oci.sh makes one that does not")
+    inner = oci.bundle / "rootfs/inner"
+    shutil.copytree(oci.bundle / "rootfs/bin", inner / "rootfs/bin", symlinks=True)
+    config = json.loads((oci.bundle / "config.json").read_text())
+    config["process"]["args"] = ["sh", "-c", "echo from within; exit 6"]
+    (inner / "config.json").write_text(json.dumps(config))
+    shutil.copy(PROGRAM, oci.bundle / "rootfs/bin/containers-oci")
+    names = json.loads(oci("features").stdout)["linux"]["capabilities"]
+    held = int(next(x.split()[1] for x in Path("/proc/self/status").read_text().splitlines() if "CapBnd" in x), 16)
+    caps = [name for bit, name in enumerate(names) if held >> bit & 1]
+
+    def outer(c: dict[str, Any]) -> None:
+        c["process"].update(args=["containers-oci", "--root", "/tmp/s", "run", "-b", "/inner", "i"])
+        c["process"]["noNewPrivileges"] = False
+        c["process"]["capabilities"] = {name: caps for name in ("bounding", "effective", "permitted")}
+        c["root"]["readonly"] = False
+        c["linux"].update(maskedPaths=[], readonlyPaths=[])
+        c["linux"]["resources"]["devices"] = [{"allow": True, "access": "rwm"}]
+        for mount in c["mounts"]:
+            if mount["destination"] in ("/sys", "/sys/fs/cgroup"):
+                mount["options"].remove("ro")
+
+    oci.change(outer)
+    done = oci("run", "c", code=6)
+    assert done.stdout == b"from within\n"
+
+
+def test_sockets_of_systemd_are_handed_on(oci: Oci) -> None:
+    oci.command("sh", "-c", "echo $LISTEN_FDS $LISTEN_PID; cat <&3; cat <&4")
+    script = f'exec 3<one 4<two; LISTEN_FDS=1 LISTEN_PID=$$ exec "$0" --root {oci.root} run --preserve-fds 1 c'
+    for name in ("one", "two"):
+        (oci.bundle / name).write_text(name)
+    done = subprocess.run(
+        ["sh", "-c", script, PROGRAM],
+        cwd=oci.bundle,
+        stdin=subprocess.DEVNULL,
+        capture_output=True,
+        check=True,
+        timeout=60,
+    )
+    assert done.stdout == b"1 1\nonetwo"
+
+
+def test_streams_belong_to_the_user(oci: Oci) -> None:
+    script = "echo by name > /dev/stdout; stat -L -c %u /proc/self/fd/1"
+    oci.change(lambda c: c["process"].update(user={"uid": 77, "gid": 77}, args=["sh", "-c", script]))
+    (oci.bundle / "rootfs/bin/stat").symlink_to("busybox")
+    assert oci("run", "c").stdout == b"by name\n77\n"
