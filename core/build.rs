@@ -15,8 +15,8 @@ fn main() {
     let target = env::var("TARGET").expect("set by cargo");
     let folder = target_dir(&out).join("helper");
     let whole = env::var_os("CARGO_FEATURE_ENGINE").is_some();
-    let name = if whole { "containers-init" } else { "containers-oneshot" };
-    let built = build_helper(&workspace, &target, &folder, name);
+    let (name, profile) = if whole { ("containers-init", "helper") } else { ("containers-oneshot", "small") };
+    let built = build_helper(&workspace, &target, &folder, (name, profile));
     let embedded = out.join(name);
     std::fs::copy(&built, &embedded).expect("the helper was built");
     println!("cargo:rustc-env=CONTAINERS_HELPER={}", embedded.display());
@@ -32,11 +32,11 @@ fn target_dir(out: &Path) -> PathBuf {
         .to_path_buf()
 }
 
-fn build_helper(workspace: &Path, target: &str, folder: &Path, name: &str) -> PathBuf {
+fn build_helper(workspace: &Path, target: &str, folder: &Path, (name, profile): (&str, &str)) -> PathBuf {
     let mut cargo = Command::new(env::var_os("CARGO").expect("set by cargo"));
     cargo
         .current_dir(workspace)
-        .args(["build", "--quiet", "--package", "containers-init", "--bin", name, "--profile", "helper"])
+        .args(["build", "--quiet", "--package", "containers-init", "--bin", name, "--profile", profile])
         .args(["--target", target, "--target-dir"])
         .arg(folder)
         // Static and not position-independent: nothing to relocate at its start.
@@ -45,5 +45,5 @@ fn build_helper(workspace: &Path, target: &str, folder: &Path, name: &str) -> Pa
         .env_remove("RUSTC_WRAPPER");
     let status = cargo.status().expect("cargo can be started");
     assert!(status.success(), "building the helper program failed");
-    folder.join(target).join("helper").join(name)
+    folder.join(target).join(profile).join(name)
 }

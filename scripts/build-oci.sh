@@ -8,7 +8,7 @@ target=$(rustc -vV | sed -n 's/^host: //p')
 folder=${CARGO_TARGET_DIR:-target}
 CARGO_ENCODED_RUSTFLAGS=$(printf '%s\037%s' -Ctarget-feature=+crt-static -Crelocation-model=static)
 export CARGO_ENCODED_RUSTFLAGS
-cargo build --profile helper --package containers-oci --target "$target"
+cargo build --profile small --package containers-oci --target "$target"
 # Renamed into place: one that runs keeps its own.
-cp "$folder/$target/helper/containers-oci" "$folder/release/containers-oci.new"
+cp "$folder/$target/small/containers-oci" "$folder/release/containers-oci.new"
 mv "$folder/release/containers-oci.new" "$folder/release/containers-oci"

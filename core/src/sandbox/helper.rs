@@ -1,5 +1,6 @@
 //! The helper program's bytes, as something that can be executed.
 
+use crate::sys::{HELPER, forget_helper};
 use crate::{Error, ErrorKind, Result};
 use rustix::fd::{AsRawFd, OwnedFd};
 use rustix::fs::{MemfdFlags, Mode, OFlags, SealFlags, fcntl_add_seals, memfd_create};
@@ -8,7 +9,8 @@ use std::fs::File;
 use std::io::{self, Write};
 use std::path::Path;
 
-static HELPER: &[u8] = include_bytes!(env!("CONTAINERS_HELPER"));
+/// So much of it is in this process's memory at once.
+const CHUNK: usize = 256 << 10;
 
 /// The helper in a sealed memory file, which nobody can overwrite, nor look up, nor put another one in its
 /// place. Where memory files may not be executed: a file without a name in `private`.
@@ -28,7 +30,12 @@ fn sealed() -> io::Result<OwnedFd> {
         other => other?,
     };
     let mut file = File::from(fd);
-    file.write_all(HELPER)?;
+    let mut written = 0;
+    for part in HELPER.chunks(CHUNK) {
+        file.write_all(part)?;
+        written += part.len();
+        forget_helper(written);
+    }
     let fd = OwnedFd::from(file);
     fcntl_add_seals(&fd, SealFlags::SEAL | SealFlags::SHRINK | SealFlags::GROW | SealFlags::WRITE)?;
     Ok(fd)

@@ -28,6 +28,24 @@ pub(crate) fn duplicate(fd: RawFd) -> io::Result<OwnedFd> {
     fd.try_clone_to_owned()
 }
 
+/// The helper program.
+pub(crate) static HELPER: &[u8] = include_bytes!(env!("CONTAINERS_HELPER"));
+
+/// Lets go of the memory that the first bytes of [`HELPER`] take; when they are read again, they come from the
+/// program's file.
+pub(crate) fn forget_helper(bytes: usize) {
+    /// No machine has greater pages.
+    const PAGE: usize = 64 << 10;
+    let part = &HELPER[..bytes.min(HELPER.len())];
+    let start = part.as_ptr().addr().next_multiple_of(PAGE);
+    let end = part.as_ptr_range().end.addr() / PAGE * PAGE;
+    if start < end {
+        // SAFETY: the range is whole pages inside `HELPER`, constant bytes without pointers: they lie in a segment
+        // of the program's file that is mapped privately and never written, so a dropped page is read from there.
+        let _ = unsafe { libc::madvise(start as *mut libc::c_void, end - start, libc::MADV_DONTNEED) };
+    }
+}
+
 /// The whole of a file that the kernel makes, which costs as much for each call that reads of it.
 pub(crate) fn read_kernel_file(path: impl AsRef<std::path::Path>) -> io::Result<String> {
     /// More than most are long.

@@ -18,8 +18,6 @@ use rustix::io::Errno;
 use rustix::mount::{MountPropagationFlags, mount_change};
 use rustix::pipe::{PipeFlags, pipe_with};
 
-/// `CAP_SYS_ADMIN` as a bit.
-const SYS_ADMIN: u64 = 1 << 21;
 const NEWUSER: u64 = libc::CLONE_NEWUSER as u64;
 const NEWNS: u64 = libc::CLONE_NEWNS as u64;
 const NEWCGROUP: u64 = libc::CLONE_NEWCGROUP as u64;
@@ -29,12 +27,7 @@ const NEWTIME: u64 = libc::CLONE_NEWTIME as u64;
 pub fn create(create: &Create, reporter: &mut Reporter, fds: &[OwnedFd]) -> Result<(), Failure> {
     let plan = &create.plan;
     let (args, env) = child::strings(&plan.process)?;
-    // An ordinary user may mount nothing here, but may show inside what is the user's own.
-    let may_mount = security::caps().during("capabilities")?.0 & SYS_ADMIN != 0;
-    let opened = match may_mount {
-        true => Opened { entries: entries::prepare(plan)?, root: root_of(plan)? },
-        false => Opened { entries: Vec::new(), root: None },
-    };
+    let opened = Opened { entries: entries::prepare(plan)?, root: root_of(plan)? };
     if let Some(score) = plan.process.oom_score_adj.filter(|_| in_userns(plan)) {
         extra::set_oom_score(score)?;
     }
