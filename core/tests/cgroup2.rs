@@ -76,6 +76,36 @@ fn limits_are_what_was_asked_for() {
 }
 
 #[test]
+fn a_detached_container_has_a_scope_of_its_own() {
+    if !is_v2() {
+        return;
+    }
+    if !Path::new("/run/systemd/system").is_dir() {
+        eprintln!("passed over: systemd doesn't run this machine");
+        return;
+    }
+    let f = Fixture::new();
+    let c = started(&f, json!({"mem_limit": "64m"}));
+    let scope = scope_of(&c);
+    assert!(scope.file_name().unwrap().to_str().unwrap().contains(&c.id()[..12]), "{}", scope.display());
+    let other = started(&f, json!({}));
+    assert_ne!(scope, scope_of(&other));
+    block_on(c.stop(Some(std::time::Duration::ZERO))).unwrap();
+    eventually("the scope goes", || !scope.exists());
+    block_on(c.start()).unwrap();
+    assert!(scope_of(&c).exists());
+    [c, other].iter().for_each(forget);
+    f.finish_soon();
+}
+
+/// The unit of systemd that a container is in.
+fn scope_of(c: &Container) -> PathBuf {
+    let own = group(c);
+    let is_scope = |p: &&Path| p.extension().is_some_and(|e| e == "scope");
+    own.ancestors().find(is_scope).expect("a scope").to_owned()
+}
+
+#[test]
 fn a_container_sees_its_group_as_the_root() {
     if !is_v2() {
         return;

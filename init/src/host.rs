@@ -2,6 +2,7 @@
 
 use crate::place::{Base, Place};
 use containers_protocol::launch::CgroupBase;
+use std::cell::OnceCell;
 
 /// Set up once by the launcher; a monitor inherits it.
 pub struct Host {
@@ -9,8 +10,10 @@ pub struct Host {
     pub rootless: bool,
     /// What ids show as that the user namespace does not have.
     pub overflow_uid: u32,
-    /// Where cgroups are made.
+    /// Where the launcher makes cgroups.
     pub cgroups: CgroupBase,
+    /// Where a monitor does that has a place of its own.
+    pub own_cgroups: OnceCell<CgroupBase>,
     /// Beginning of the names of cgroups that are made ahead.
     pub cgroup_prefix: String,
     /// The launcher's corner in its own mount namespace.
@@ -21,4 +24,11 @@ pub struct Host {
     pub caps: (u64, u64),
     /// The limit of open files we were started with, if we have raised it.
     pub nofile: Option<(u64, u64)>,
+}
+
+impl Host {
+    /// Where this process makes cgroups.
+    pub fn cgroups(&self) -> &CgroupBase {
+        self.own_cgroups.get().unwrap_or(&self.cgroups)
+    }
 }

@@ -38,7 +38,7 @@ impl Detached {
         let socket = dir.join("ctl");
         let listener = listener(&socket);
         let lock = OwnedFd::from(File::create(dir.join("lock")).unwrap());
-        let request = launch::Request::StartDetached(Box::new(plan.clone()));
+        let request = launch::Request::StartDetached(Box::new(plan.clone()), false);
         let connection = launcher.request(&request, &[listener.as_fd(), lock.as_fd()]);
         let pid = connection.started().pid;
         let monitor = common::parent_of(pid).unwrap_or(0);
@@ -144,7 +144,7 @@ fn exec_and_failures_work() {
     plan.stdio = Stdio::Parent { stdin: false, stdin_once: false, attached: vec![] };
     let listener = listener(&launcher.scratch.0.join("ctl"));
     let lock = OwnedFd::from(File::create(launcher.scratch.0.join("lock")).unwrap());
-    let request = launch::Request::StartDetached(Box::new(plan));
+    let request = launch::Request::StartDetached(Box::new(plan), false);
     let connection = launcher.request(&request, &[listener.as_fd(), lock.as_fd()]);
     assert_eq!(connection.failed().code, "command_not_found");
 }

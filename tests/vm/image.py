@@ -80,8 +80,12 @@ def build(folder: Path) -> None:
 
 def kernel(work: Path, root: Path) -> str:
     """Fetches the kernel, puts its modules into the root file system, and says its version."""
-    depends = subprocess.run(["apt-cache", "depends", KERNEL], check=True, capture_output=True, text=True).stdout
-    package = next(line.split()[1] for line in depends.splitlines() if "Depends: linux-image-" in line)
+    package = newest_kernel()
+    if not package:
+        step("apt-get", "update")
+        package = newest_kernel()
+    if not package:
+        raise SystemExit(f"apt knows no package {KERNEL}")
     step("apt-get", "download", package, cwd=work)
     (archive,) = work.glob("linux-image-*.deb")
     step("dpkg", "-x", str(archive), str(work / "kernel"))
@@ -90,6 +94,12 @@ def kernel(work: Path, root: Path) -> str:
     step("chroot", str(root), "depmod", version)
     shutil.copy(work / "kernel/boot" / f"vmlinuz-{version}", work / "image/vmlinuz")
     return version
+
+
+def newest_kernel() -> str | None:
+    """The package that the kernel's name stands for; none while apt has no lists."""
+    depends = subprocess.run(["apt-cache", "depends", KERNEL], capture_output=True, text=True, check=False).stdout
+    return next((line.split()[1] for line in depends.splitlines() if "Depends: linux-image-" in line), None)
 
 
 def modules(source: Path, target: Path) -> None:

@@ -25,6 +25,8 @@ pub(crate) struct Cgroups {
     pub(crate) warning: Option<String>,
     /// Nothing is delegated to us, but there is systemd to ask: what it needs.
     pub(super) scope: Option<Wanted>,
+    /// There is systemd to ask, for detached containers too.
+    pub(super) manager: Option<Wanted>,
 }
 
 impl Cgroups {
@@ -36,6 +38,7 @@ impl Cgroups {
             controllers: Vec::new(),
             warning: Some(warning.into()),
             scope: None,
+            manager: None,
         }
     }
 
@@ -152,7 +155,14 @@ fn prepare_v1(hierarchies: &[&Hierarchy], own: &BTreeMap<String, String>, root_h
         return Cgroups::none(refused.unwrap_or_else(|| "no cgroup controller is mounted".into()));
     }
     let controllers = base.iter().map(|(c, _)| c.clone()).collect();
-    Cgroups { base: CgroupBase::V1(base), version: "v1", controllers, warning: refused, scope: None }
+    Cgroups {
+        base: CgroupBase::V1(base),
+        version: "v1",
+        controllers,
+        warning: refused,
+        scope: None,
+        manager: None,
+    }
 }
 
 /// Makes the folders of our own, down from one that exists.
@@ -191,7 +201,11 @@ fn prepare_v2(h: &Hierarchy, own: &BTreeMap<String, String>, root_hash: &str) ->
     }
     // What systemd has delegated to us is ours; all else is its own, so it is asked.
     let ours = wanted.delegated().and_then(|top| wanted.below(&top).ok());
-    ours.unwrap_or_else(|| Cgroups { scope: Some(wanted), ..Cgroups::none("no cgroup was made yet") })
+    let manager = Some(wanted.clone());
+    match ours {
+        Some(ours) => Cgroups { manager, ..ours },
+        None => Cgroups { scope: Some(wanted), manager, ..Cgroups::none("no cgroup was made yet") },
+    }
 }
 
 /// Our folder in a group, as what containers use.
@@ -201,7 +215,8 @@ pub(super) fn found(parent: &Path, folder: PathBuf, mut controllers: Vec<String>
     let warning = (!missing.is_empty())
         .then(|| format!("no cgroup controller {} in {}", missing.join(", "), parent.display()));
     controllers.push("freezer".to_owned());
-    Cgroups { base: CgroupBase::V2(Bytes::from(folder)), version: "v2", controllers, warning, scope: None }
+    let base = CgroupBase::V2(Bytes::from(folder));
+    Cgroups { base, version: "v2", controllers, warning, scope: None, manager: None }
 }
 
 /// Makes our folder in a group and enables the controllers in it.

@@ -188,6 +188,7 @@ mod tests {
             controllers: controllers.iter().map(|c| (*c).to_owned()).collect(),
             warning: None,
             scope: None,
+            manager: None,
         }
     }
 

@@ -4,11 +4,12 @@ use super::Cgroups;
 use super::detect::{found, make_v2};
 use super::systemd::{self, Manager};
 use crate::{Error, ErrorKind, Result};
+use containers_protocol::launch::CgroupBase;
 use std::fs;
 use std::path::{Path, PathBuf};
 
-/// The launcher's own cgroup in the scope: one with processes can't have children with controllers.
-const LEAF: &str = "launcher";
+/// The cgroup of the launcher or monitor itself in its scope: one with processes can't have children with controllers.
+const LEAF: &str = "parent";
 
 /// What is needed to look for a subtree.
 #[derive(Clone, Debug)]
@@ -51,18 +52,17 @@ impl Wanted {
         })
     }
 
-    /// Has systemd make a scope for the launcher, and our folder in it.
-    fn scope(&self, pid: i32, launcher: &str) -> Result<Cgroups> {
+    /// Has systemd make a scope for a launcher or monitor, and our folder in it.
+    fn scope(&self, pid: i32, name: &str, description: &str) -> Result<Cgroups> {
         let user = !rustix::process::geteuid().is_root();
-        let unit =
-            format!("embedded-containers-{}-{}.scope", self.root_hash, launcher.trim_start_matches("l-"));
-        let properties = systemd::scope("containers of an embedded runtime", pid.cast_unsigned());
+        let unit = format!("embedded-containers-{}-{name}.scope", self.root_hash);
+        let properties = systemd::scope(description, pid.cast_unsigned());
         Manager::connect(user)?.start(&unit, &properties)?;
         let failed = |what: &str, e| Error::io(format!("the scope {unit} can't be used: {what}"), e);
         let text = fs::read_to_string(format!("/proc/{pid}/cgroup")).map_err(|e| failed("where it is", e))?;
         let own = super::hierarchy::parse_own(&text);
         let path = own.get("").filter(|p| p.ends_with(&unit)).ok_or_else(|| {
-            Error::new(ErrorKind::Internal, format!("systemd has not moved the launcher into {unit}"))
+            Error::new(ErrorKind::Internal, format!("systemd has not moved process {pid} into {unit}"))
         })?;
         let scope = self.mount.join(path.trim_start_matches('/'));
         let leaf = scope.join(LEAF);
@@ -82,12 +82,29 @@ impl Cgroups {
     /// Gives a launcher, and so its containers, a subtree of their own. Where that can't be had, there is a warning.
     pub(crate) fn adopt(&mut self, pid: i32, launcher: &str) {
         let Some(wanted) = self.scope.take() else { return };
-        *self = wanted.scope(pid, launcher).unwrap_or_else(|e| {
+        let name = launcher.trim_start_matches("l-");
+        let made = wanted.scope(pid, name, "containers of an embedded runtime").unwrap_or_else(|e| {
             let mut other = wanted.beside();
             let why = format!("systemd gave no cgroup: {e}");
             other.warning = Some(other.warning.map_or(why.clone(), |w| format!("{w}; {why}")));
             other
         });
+        *self = Cgroups { manager: Some(wanted), ..made };
+    }
+
+    /// Whether detached containers can have a scope of their own: they live on when the unit of the process that has
+    /// started them is stopped.
+    pub(crate) fn has_manager(&self) -> bool {
+        self.manager.is_some()
+    }
+
+    /// The place of one detached container, whose monitor is `pid`. Where systemd refuses, they share ours.
+    pub(crate) fn apart(&self, pid: i32, id: &str) -> CgroupBase {
+        // A unit of the same name, of the run before, may not be gone yet.
+        let name = crate::sys::random_hex::<4>().map(|run| format!("{}-{run}", &id[..id.len().min(12)]));
+        let own = self.manager.as_ref().zip(name.ok());
+        let own = own.and_then(|(wanted, name)| wanted.scope(pid, &name, "a detached container").ok());
+        own.map_or_else(|| self.base.clone(), |own| own.base)
     }
 }
 

@@ -15,6 +15,7 @@ use containers_protocol::Bytes;
 use containers_protocol::control::Request;
 use containers_protocol::launch;
 use containers_protocol::plan::{Keep, Plan, Restart, Stdio};
+use containers_protocol::wire;
 use rustix::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::path::Path;
 use std::sync::Arc;
@@ -133,8 +134,13 @@ impl Shared {
         let listener = listen(&dir)?;
         let mut fds = vec![listener.as_fd(), lock.as_fd()];
         fds.extend(waiting.iter().flatten().flatten().map(|fd| fd.as_fd()));
-        let request = launch::Request::StartDetached(Box::new(plan));
+        let apart = self.rt.cgroups.has_manager();
+        let request = launch::Request::StartDetached(Box::new(plan), apart);
         let answers = self.rt.launcher.request(&request, &fds).await?;
+        if apart {
+            let base = self.rt.cgroups.apart(events::born(&answers).await?, &self.id);
+            wire::send_postcard(&answers, &base, &[]).map_err(|_| events::gone())?;
+        }
         events::started(&answers).await?;
         *self.watch.lock().unwrap_or_else(|e| e.into_inner()) = Some(Arc::new(answers));
         Ok(())

@@ -44,6 +44,15 @@ pub(crate) async fn started(socket: &OwnedFd) -> Result<(Started, Option<OwnedFd
     }
 }
 
+/// Waits until a monitor is there that wants a cgroup; its process.
+pub(crate) async fn born(socket: &OwnedFd) -> Result<i32> {
+    match next(socket).await?.0 {
+        Event::Born { pid } => Ok(pid),
+        Event::Failed(failure) => Err(describe(failure)),
+        _ => Err(Error::new(ErrorKind::Internal, "the monitor answered nonsense")),
+    }
+}
+
 pub(crate) fn gone() -> Error {
     Error::new(
         ErrorKind::Internal,

@@ -106,6 +106,11 @@ pub enum Event {
         /// Process id of the parent.
         pid: i32,
     },
+    /// A monitor is there, and waits for a cgroup of its own; only who has it started sees that.
+    Born {
+        /// Its process id.
+        pid: i32,
+    },
     /// The request is carried out.
     Done,
     /// The process runs. With a direct terminal, its master comes along.

@@ -78,8 +78,9 @@ pub enum Request {
     Start(Box<Plan>),
     /// Start a container below a monitor of its own. The second descriptor is the listening control
     /// socket, the third the owner lock of the container; then those of the plan. Answers: `started`,
-    /// and `exited` if the connection is still open then.
-    StartDetached(Box<Plan>),
+    /// and `exited` if the connection is still open then. The flag: the library first has a cgroup made for the
+    /// monitor, which sends [`Born`](crate::control::Event::Born) before all else, and gets a [`CgroupBase`].
+    StartDetached(Box<Plan>, bool),
     /// Unpack a layer. Second descriptor: the folder; third: the archive stream. Answer: one
     /// [`crate::unpack::Unpacked`] as JSON, or `failed`.
     Unpack(Unpack),

@@ -165,10 +165,20 @@ fn cgroup(given: Option<CgroupBase>, pid: i32, sock: &OwnedFd) -> Result<CgroupB
     if let Some(base) = given {
         return Ok(base);
     }
-    wire::send_postcard(sock, &Ready::Born { pid }, &[]).during("setup")?;
-    let message = wire::recv(sock).during("setup")?;
-    let message = message.ok_or_else(|| failure("setup", b"cgroup", Errno::PIPE))?;
-    wire::from_postcard(&message.payload).during("setup")
+    wire::send_postcard(sock, &Ready::Born { pid }, &[]).during("cgroup")?;
+    receive_cgroup(sock)
+}
+
+/// The cgroup that the library has made for this process.
+pub fn receive_cgroup(sock: &OwnedFd) -> Result<CgroupBase, Failure> {
+    let mut polled = [PollFd::new(sock, PollFlags::IN)];
+    let limit = Timespec { tv_sec: SETUP_SECONDS, tv_nsec: 0 };
+    if poll(&mut polled, Some(&limit)).during("cgroup")? == 0 {
+        return Err(failure("cgroup", b"", Errno::TIMEDOUT));
+    }
+    let message = wire::recv(sock).during("cgroup")?;
+    let message = message.ok_or_else(|| failure("cgroup", b"", Errno::PIPE))?;
+    wire::from_postcard(&message.payload).during("cgroup")
 }
 
 /// Makes this process fit for starting containers.
@@ -198,6 +208,7 @@ fn prepare(setup: &Setup, cgroups: CgroupBase) -> Result<Host, Failure> {
         rootless,
         overflow_uid: overflow_uid(),
         cgroups,
+        own_cgroups: Default::default(),
         cgroup_prefix: name_of(&setup.run_dir.0),
         place: Place::Own(paths),
         base,

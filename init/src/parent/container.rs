@@ -271,7 +271,7 @@ impl Parent {
     /// Freezes or thaws the container of a connection.
     pub(super) fn freeze(&mut self, connection: u64, frozen: bool) -> Result<(), Failure> {
         let id = self.connected(connection).ok_or_else(not_running)?;
-        let base = self.host.cgroups.clone();
+        let base = self.host.cgroups().clone();
         let container = self.containers.get_mut(&id).ok_or_else(not_running)?;
         let Some(cgroup) = &mut container.cgroup else {
             let detail = "pausing needs a cgroup, and none is writable here";

@@ -241,7 +241,7 @@ impl Parent {
     fn request(&mut self, request: Request, answer: OwnedFd, fds: Vec<OwnedFd>) {
         match request {
             Request::Start(plan) => self.start_attached(*plan, answer, fds),
-            Request::StartDetached(plan) => self.start_detached(*plan, answer, fds),
+            Request::StartDetached(plan, apart) => self.start_detached(*plan, apart, answer, fds),
             Request::Unpack(unpack) => self.unpack(unpack, answer, fds),
             Request::Delete(paths) => self.delete(paths, answer),
             Request::Settle => self.settle(answer),

@@ -4,7 +4,7 @@ use super::container::Container;
 use super::poller::Poller;
 use super::timers::Timer;
 use super::{Parent, Role};
-use crate::failure::failure;
+use crate::failure::{Context, failure};
 use crate::sys::process::{self, Forked};
 use containers_protocol::control::{Event, Failure};
 use containers_protocol::plan::Plan;
@@ -19,14 +19,14 @@ const FAREWELL: Duration = Duration::from_secs(10);
 
 impl Parent {
     /// [`containers_protocol::launch::Request::StartDetached`].
-    pub(super) fn start_detached(&mut self, plan: Plan, answer: OwnedFd, fds: Vec<OwnedFd>) {
+    pub(super) fn start_detached(&mut self, plan: Plan, apart: bool, answer: OwnedFd, fds: Vec<OwnedFd>) {
         let mut fds = fds.into_iter();
         let (Some(listener), Some(lock)) = (fds.next(), fds.next()) else {
             return refuse(&answer, failure("start", b"descriptors", Errno::BADF));
         };
         match process::fork(0, None) {
             Ok(Forked::Child) => {
-                let code = self.become_monitor(plan, answer, listener, lock, fds.collect());
+                let code = self.become_monitor(plan, apart, answer, listener, lock, fds.collect());
                 process::exit(code)
             }
             Ok(Forked::Parent { pidfd, .. }) => self.reap_later(pidfd),
@@ -39,6 +39,7 @@ impl Parent {
     fn become_monitor(
         &mut self,
         plan: Plan,
+        apart: bool,
         answer: OwnedFd,
         listener: OwnedFd,
         lock: OwnedFd,
@@ -49,12 +50,22 @@ impl Parent {
         if let Some(base) = &self.host.base {
             keep.extend([base.small.as_raw_fd(), base.own.as_raw_fd()]);
         }
-        let begun = process::close_all_but(&mut keep)
-            .and_then(|()| rustix::process::setsid().map(drop))
-            .and_then(|()| {
-                let role = Role::Monitor { _lock: lock };
-                Parent::new(Rc::clone(&self.host), Poller::new()?, role, listener)
-            });
+        let begun = process::close_all_but(&mut keep).and_then(|()| rustix::process::setsid().map(drop));
+        if begun.is_ok() && apart {
+            let pid = rustix::process::getpid().as_raw_nonzero().get();
+            let told = wire::send_json(&answer, &Event::Born { pid }, &[]).during("cgroup");
+            match told.and_then(|()| crate::launcher::receive_cgroup(&answer)) {
+                Ok(base) => drop(self.host.own_cgroups.set(base)),
+                Err(failed) => {
+                    refuse(&answer, failed);
+                    return 1;
+                }
+            }
+        }
+        let begun = begun.and_then(|()| {
+            let role = Role::Monitor { _lock: lock };
+            Parent::new(Rc::clone(&self.host), Poller::new()?, role, listener)
+        });
         let mut monitor = match begun {
             Ok(monitor) => monitor,
             Err(e) => {
@@ -74,7 +85,7 @@ impl Parent {
         monitor.containers.insert(id, Container::new(Rc::new(plan), owner));
         monitor.first_start(id, fds);
         monitor.run();
-        crate::cgroup::release(&monitor.host.cgroups);
+        crate::cgroup::release(monitor.host.cgroups());
         0
     }
 

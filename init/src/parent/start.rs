@@ -153,7 +153,7 @@ impl Parent {
         let name = if self.is_monitor() { id.to_owned() } else { self.cgroup_name() };
         // One that was here before, started again.
         self.cleanup.finish_cgroup(&name);
-        Cgroup::make(&self.host.cgroups, &name, plan).map(|(cgroup, warnings)| (Some(cgroup), warnings))
+        Cgroup::make(self.host.cgroups(), &name, plan).map(|(cgroup, warnings)| (Some(cgroup), warnings))
     }
 
     /// Mounts the root and further overlays, attached nowhere.

@@ -20,6 +20,14 @@ HAS_SYSTEMD = Path("/run/systemd/system").is_dir()
 DRIVERS: list[Driver] = ["cgroupfs", "systemd"] if HAS_SYSTEMD else ["cgroupfs"]
 
 
+def members(group: Path) -> list[str]:
+    """The processes of a cgroup; none when it is gone, as systemd removes what is empty."""
+    try:
+        return (group / "cgroup.procs").read_text().split()
+    except OSError:
+        return []
+
+
 def eventually(what: str, holds: Callable[[], object]) -> None:
     """Waits for something; how long that takes is never asserted."""
     end = time.monotonic() + PATIENCE

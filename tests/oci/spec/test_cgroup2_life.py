@@ -7,7 +7,7 @@ import subprocess
 from pathlib import Path
 
 import pytest
-from box import UNIFIED, Box, eventually
+from box import UNIFIED, Box, eventually, members
 
 KMSG = {"type": "c", "major": 1, "minor": 11}
 
@@ -25,12 +25,12 @@ def test_from_create_to_delete(box: Box) -> None:
     state = box.state()
     assert state["status"] == "created"
     group = box.group()
-    assert (group / "cgroup.procs").read_text().split() == [str(state["pid"])]
+    assert members(group) == [str(state["pid"])]
     box("start", box.id)
     assert box.state()["status"] == "running"
     # What joins is counted with it.
     joined = subprocess.Popen(box.command("exec", box.id, "sleep", "900"), stdin=subprocess.DEVNULL)
-    eventually("it joins", lambda: len((group / "cgroup.procs").read_text().split()) == 2)
+    eventually("it joins", lambda: len(members(group)) == 2)
     box("pause", box.id)
     assert box.state()["status"] == "paused"
     assert (group / "cgroup.freeze").read_text() == "1\n"
@@ -60,11 +60,11 @@ def test_kill_all_reaches_those_without_a_pid_namespace(box: Box) -> None:
     box.sh("sleep 1001 & sleep 1002 & sleep 1000")
     box.start()
     group = box.group()
-    eventually("all sleep", lambda: len((group / "cgroup.procs").read_text().split()) == 3)
+    eventually("all sleep", lambda: len(members(group)) == 3)
     box("pause", box.id)
     # Frozen ones die too.
     box("kill", "--all", box.id, "KILL")
-    eventually("it is empty", lambda: not (group / "cgroup.procs").read_text())
+    eventually("it is empty", lambda: not members(group))
     box("delete", box.id)
     assert not group.exists()
 
@@ -74,7 +74,7 @@ def test_delete_ends_what_is_left(box: Box) -> None:
     box.sh("sleep 1001 & sleep 1000")
     box.start()
     group = box.group()
-    eventually("both sleep", lambda: len((group / "cgroup.procs").read_text().split()) == 2)
+    eventually("both sleep", lambda: len(members(group)) == 2)
     box("pause", box.id)
     box("delete", "--force", box.id)
     assert not group.exists()
@@ -146,7 +146,7 @@ def test_a_used_group_is_refused(box: Box) -> None:
     finally:
         sleeper.kill()
         sleeper.wait()
-        eventually("it is empty", lambda: not (group / "cgroup.procs").read_text())
+        eventually("it is empty", lambda: not members(group))
         group.rmdir()
 
 

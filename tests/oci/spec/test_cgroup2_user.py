@@ -10,7 +10,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from box import DRIVERS, UNIFIED, Box, eventually
+from box import DRIVERS, UNIFIED, Box, eventually, members
 
 MIB = 1 << 20
 pytestmark = pytest.mark.skipif(
@@ -70,7 +70,7 @@ def test_kill_reaches_all(mine: Box) -> None:
     mine.sh("sleep 1001 & sleep 1002 & sleep 1000")
     mine.start()
     group = mine.group()
-    eventually("all sleep", lambda: len((group / "cgroup.procs").read_text().split()) == 3)
+    eventually("all sleep", lambda: len(members(group)) == 3)
     mine("kill", "--all", mine.id, "KILL")
-    eventually("it is empty", lambda: not (group / "cgroup.procs").read_text())
+    eventually("it is empty", lambda: not members(group))
     mine("delete", mine.id)

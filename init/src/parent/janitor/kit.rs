@@ -129,7 +129,7 @@ pub struct KitFacts {
 impl Kit {
     /// Makes one; the cgroup gets the name.
     pub fn make(key: &KitKey, name: &str, host: &Host, stack: &mut Stack) -> Result<Kit, Failure> {
-        let cgroup = key.cgroup.as_ref().map(|plan| Cgroup::make(&host.cgroups, name, plan)).transpose()?;
+        let cgroup = key.cgroup.as_ref().map(|plan| Cgroup::make(host.cgroups(), name, plan)).transpose()?;
         let mut kit = Kit { cgroup, ..Kit::default() };
         match (kit.fill(key, host, stack), &mut kit.cgroup) {
             (Ok(()), _) => Ok(kit),
