@@ -268,6 +268,30 @@ fn two_processes_and_one_name() {
 }
 
 #[test]
+fn names_are_taken_while_others_open_the_root() {
+    if !is_root() {
+        return;
+    }
+    let f = Fixture::new();
+    std::thread::scope(|s| {
+        for i in 0..4 {
+            let root = f.root();
+            s.spawn(move || {
+                for n in 0..15 {
+                    let rt = open(&root);
+                    let options =
+                        create(json!({"command": ["true"], "name": format!("n{i}-{n}"), "detach": true}));
+                    let c = block_on(rt.containers().create("host", options)).unwrap();
+                    block_on(c.remove(RemoveOptions::default())).unwrap();
+                    block_on(rt.close()).unwrap();
+                }
+            });
+        }
+    });
+    f.finish();
+}
+
+#[test]
 fn many_runs_at_once() {
     if !is_root() {
         return;

@@ -79,10 +79,22 @@ pub(crate) fn is_alive(run_root: &Path, launcher: &str) -> bool {
     lock.exists() && matches!(paths::lock_file(&lock, false), Ok(None))
 }
 
-/// Whether a name's file is void: its launcher is dead. Only while nobody can take names.
-pub(crate) fn is_void(run_root: &Path, path: &Path) -> bool {
-    let Ok(_one_at_a_time) = paths::lock_file(&run_root.join("names.lock"), true) else { return false };
-    holder(path).is_none_or(|(launcher, _)| !is_alive(run_root, &launcher))
+/// Removes the files of names whose launcher is dead, and those that never came to be one. Nobody can take a name
+/// meanwhile: what is there is not just being made, or replaced.
+pub(crate) fn remove_void(run_root: &Path) {
+    let folder = run_root.join("names");
+    let there = || std::fs::read_dir(&folder).into_iter().flatten().flatten();
+    if there().next().is_none() {
+        return;
+    }
+    let Ok(_one_at_a_time) = paths::lock_file(&run_root.join("names.lock"), true) else { return };
+    for entry in there() {
+        let unfinished = entry.file_name().as_encoded_bytes().starts_with(b".");
+        let held = || holder(&entry.path()).is_some_and(|(launcher, _)| is_alive(run_root, &launcher));
+        if unfinished || !held() {
+            let _ = std::fs::remove_file(entry.path());
+        }
+    }
 }
 
 fn taken(name: &str, holder: &str) -> Error {

@@ -25,7 +25,7 @@ pub(super) fn repair(root: &Path, run_root: &Path, db: &Db, cgroups: &Cgroups) -
             repair.monitor(&name)?;
         }
     }
-    repair.names();
+    names::remove_void(run_root);
     repair.folders()?;
     Ok(repair.trash)
 }
@@ -74,17 +74,6 @@ impl Repair<'_> {
         }
         let _ = fs::remove_dir_all(self.run_root.join(name));
         Ok(())
-    }
-
-    /// Names whose holder is dead.
-    fn names(&self) {
-        let folder = self.run_root.join("names");
-        for name in entries(&folder) {
-            let path = folder.join(&name);
-            if name.starts_with('.') || names::is_void(self.run_root, &path) {
-                let _ = fs::remove_file(path);
-            }
-        }
     }
 
     /// Folders of containers that nobody knows: the machine went down, and the run folder with it.
