@@ -188,3 +188,14 @@ def test_streams_belong_to_the_user(oci: Oci) -> None:
     oci.change(lambda c: c["process"].update(user={"uid": 77, "gid": 77}, args=["sh", "-c", script]))
     (oci.bundle / "rootfs/bin/stat").symlink_to("busybox")
     assert oci("run", "c").stdout == b"by name\n77\n"
+
+
+def test_without_criu_there_is_a_clear_answer(oci: Oci, tmp_path: Path) -> None:
+    oci.detached("c")
+    bare = {"PATH": str(tmp_path)}
+    image = str(tmp_path / "image")
+    assert b"install the package criu" in oci("checkpoint", "--image-path", image, "c", code=1, env=bare).stderr
+    assert oci.state("c")["status"] == "running" and not Path(image).exists()
+    (tmp_path / "image").mkdir()
+    assert b"install the package criu" in oci("restore", "--image-path", image, "d", code=1, env=bare).stderr
+    assert b"can't be found" in oci("restore", "--image-path", image + "2", "d", code=1, env=bare).stderr
