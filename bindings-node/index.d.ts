@@ -129,7 +129,7 @@ export interface CreateOptions extends Abortable {
   labels?: Variables | null | undefined;
   /** OCI annotations; kept and shown, never acted on. */
   annotations?: Variables | null | undefined;
-  /** Keep standard input open, for `attach`. */
+  /** Keep standard input open, for `attach`; a run has `input` instead. */
   stdin?: boolean | null | undefined;
   /** Give it a terminal. */
   tty?: boolean | null | undefined;
@@ -273,7 +273,7 @@ export interface ListOptions {
 export interface RemoveOptions extends Abortable {
   /** Kill it first when it runs. */
   force?: boolean | null | undefined;
-  /** Remove its anonymous volumes. */
+  /** Remove its anonymous volumes. What its image declares as volumes goes in any case. */
   volumes?: boolean | null | undefined;
 }
 

@@ -129,7 +129,7 @@ pub extern "C" fn ctr_container_create(
         let runtime = handle("runtime", runtime)?;
         let options = options.read("options")?.into_options(command.all("command")?)?;
         let containers = runtime.runtime.containers();
-        give(room, ctr_container::from(block_on(containers.create(image.required("image")?, options))?));
+        give(room, ctr_container::from(block_on(containers.create_with(image.required("image")?, options))?));
         Ok(())
     })
 }

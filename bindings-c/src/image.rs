@@ -253,7 +253,7 @@ pub extern "C" fn ctr_image_pull(
         o.progress = progress(given.progress, given.user_data);
         let reference = reference.required("reference")?;
         let cancel = crate::ffi::cancel(given.cancel);
-        let pulled = wait(cancel, runtime.runtime.images().pull(reference, o))?;
+        let pulled = wait(cancel, runtime.runtime.images().pull_with(reference, o))?;
         give(room, ctr_image::from(pulled));
         Ok(())
     })

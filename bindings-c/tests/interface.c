@@ -11,6 +11,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/resource.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -417,6 +418,38 @@ static void test_detached(void)
     ctr_container_free(c);
 }
 
+/* Without a free descriptor some of these calls panic inside: that is an error, and all works again afterwards. */
+static void test_no_descriptors(void)
+{
+    const char *const command[] = {"true", NULL};
+    struct rlimit before, none;
+    ctr_container *c;
+    ctr_output *out;
+    ctr_image *image;
+    ctr_error *e;
+    char *json;
+    int32_t results[3];
+    size_t i;
+    getrlimit(RLIMIT_NOFILE, &before);
+    none = before;
+    none.rlim_cur = 0;
+    setrlimit(RLIMIT_NOFILE, &none);
+    results[0] = ctr_container_run(rt, "host", command, NULL, &out, &e);
+    CHECK(out == NULL && e != NULL && strlen(ctr_error_message(e)) > 0);
+    ctr_error_free(e);
+    results[1] = ctr_container_create(rt, "host", command, NULL, &c, NULL);
+    results[2] = ctr_image_pull(rt, "localhost:1/x", NULL, &image, NULL);
+    setrlimit(RLIMIT_NOFILE, &before);
+    if (results[1] == 0)
+        ctr_container_free(c);
+    for (i = 0; i < 3; i++)
+        CHECK(results[i] == -CTR_E_INTERNAL || results[i] == -CTR_E_IO || results[i] == -CTR_E_LIMIT_EXCEEDED);
+    OK(ctr_container_run(rt, "host", command, NULL, &out, &e));
+    ctr_output_free(out);
+    OK(ctr_runtime_info(rt, &json, &e));
+    ctr_string_free(json);
+}
+
 static void *run_many(void *unused)
 {
     const char *const command[] = {"echo", "x", NULL};
@@ -514,6 +547,7 @@ int main(int argc, char **argv)
             test_descriptors();
             test_lists();
             test_detached();
+    test_no_descriptors();
             test_threads();
             test_fork();
             test_close();

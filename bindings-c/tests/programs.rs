@@ -120,6 +120,17 @@ fn conformance_table() {
 }
 
 #[test]
+fn the_readmes_program_runs() {
+    let tmp = TempDir::new("readme");
+    let readme = std::fs::read_to_string(repository().join("README.md")).expect("it is there");
+    let block = readme.split("```c\n").nth(1).and_then(|rest| rest.split("```").next()).expect("it has C");
+    let source = tmp.0.join("first.c");
+    std::fs::write(&source, block).expect("the temp folder is writable");
+    let program = compile(source.to_str().expect("it is text"), "cc", &["-std=c99"], &tmp);
+    assert_eq!(expect_success(&run(&program, &[], &tmp)), "0 hello\n");
+}
+
+#[test]
 fn examples_run() {
     let tmp = TempDir::new("examples");
     let c99 = ["-std=c99", "-D_POSIX_C_SOURCE=200809L"];

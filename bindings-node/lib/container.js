@@ -4,6 +4,7 @@ const { ask, call } = require('./native.js');
 const { invalid } = require('./errors.js');
 const { asyncDispose, Handle, key } = require('./handles.js');
 const { Image } = require('./image.js');
+const { later } = require('./later.js');
 const { Process, cells } = require('./process.js');
 const { command, nothingElse, record, seconds, take, text, bytes, toText } = require('./options.js');
 
@@ -221,5 +222,8 @@ function runArguments(image, argv, options) {
   const [{ signal, input }, rest] = take(options, 'signal', 'input');
   return { args: [Image.nameOf(image), toText(rest, commandOf(argv)), bytes('input', input)], signal };
 }
+
+later(Container);
+later(Containers);
 
 module.exports = { Container, Containers, runArguments, shift };

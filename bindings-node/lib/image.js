@@ -3,6 +3,7 @@
 const { addon, ask, call, direct } = require('./native.js');
 const { classes } = require('./errors.js');
 const { Handle, key } = require('./handles.js');
+const { later } = require('./later.js');
 const { command, nothingElse, record, take, text, toText } = require('./options.js');
 
 /** One image. */
@@ -162,5 +163,8 @@ function file(path, name = 'path') {
   if (path instanceof URL) return require('node:url').fileURLToPath(path);
   return text(name, path);
 }
+
+later(Image);
+later(Images);
 
 module.exports = { Image, Images, file };

@@ -4,6 +4,7 @@ const { addon, call } = require('./native.js');
 const { asyncDispose, Handle, key } = require('./handles.js');
 const { Images, file } = require('./image.js');
 const { Container, Containers, runArguments, shift } = require('./container.js');
+const { later } = require('./later.js');
 const { nothingElse, record, take } = require('./options.js');
 
 /** An open root. */
@@ -48,6 +49,8 @@ class Runtime extends Handle {
     await this.close();
   }
 }
+
+later(Runtime);
 
 /** Runs one command in a throw-away container, with a runtime opened for this call alone. */
 async function run(image, argv, options) {

@@ -23,8 +23,13 @@ pub fn error_codes() -> Vec<Vec<String>> {
     containers::ErrorKind::ALL.iter().map(|k| vec![k.code().into(), k.parent().code().into()]).collect()
 }
 
-/// Panics on the I/O thread, for the test that a panic becomes an error.
+/// Panics on the caller's thread, on the I/O thread, or beside it; only in the build of `tests/panic`.
+#[cfg(feature = "panic-for-test")]
 #[napi(catch_unwind)]
-pub fn panic_for_test(port: &port::Port, id: u32) {
-    port.start(id, async { panic!("as asked") });
+pub fn panic_for_test(port: &port::Port, id: u32, place: String) {
+    match place.as_str() {
+        "call" => panic!("as asked"),
+        "future" => port.start(id, async { panic!("as asked") }),
+        _ => port.start_sync(id, || panic!("as asked")),
+    }
 }

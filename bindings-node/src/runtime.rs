@@ -147,7 +147,7 @@ impl Runtime {
         let containers = self.containers();
         port.start(id, async move {
             let options = options::parse(&options)?;
-            Ok(Value::Container(Container::new(containers?.create(image, options).await?)))
+            Ok(Value::Container(Container::new(containers?.create_with(image, options).await?)))
         });
     }
 
@@ -173,7 +173,7 @@ impl Runtime {
         port.start(id, async move {
             let mut options = options::pull(&options)?;
             options.progress = progress;
-            Ok(Value::Image(Image::new(images?.pull(&reference, options).await?)))
+            Ok(Value::Image(Image::new(images?.pull_with(&reference, options).await?)))
         });
     }
 

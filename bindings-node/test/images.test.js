@@ -123,3 +123,23 @@ describe('a real registry', { skip: missing && `this machine lacks ${missing}` }
     await assert.rejects(t.rt.images.pull(`${values.registry}/nobody:1`), (error) => ['image_not_found', 'auth'].includes(error.code));
   });
 });
+
+describe('a registry that wants credentials', { skip: missing && `this machine lacks ${missing}` }, () => {
+  it('gets them, or the pull fails with Auth', { timeout: 120_000 }, async () => {
+    const { values, stop } = await startRegistry('--auth', 'bob:s3cret', '--images', 'oci');
+    try {
+      for (const auth of [undefined, { username: 'bob', password: 'wrong' }]) {
+        await assert.rejects(t.rt.images.pull(values.oci, { auth }), (error) => {
+          assert.ok(error instanceof containers.Auth);
+          assert.equal(error.context.ref, values.oci);
+          assert.doesNotMatch(error.message, /wrong/);
+          return true;
+        });
+      }
+      const image = await t.rt.images.pull(values.oci, { auth: { username: 'bob', password: 's3cret' } });
+      await image.remove({ force: true });
+    } finally {
+      await stop();
+    }
+  });
+});

@@ -89,6 +89,11 @@ impl Image {
         Operation::blocking("image.tag", move || image.tag(&reference), none)
     }
 
+    fn remove(&self, force: bool) -> Operation {
+        let image = self.0.clone();
+        Operation::blocking("image.remove", move || image.remove(force), none)
+    }
+
     fn inspect(&self) -> Operation {
         let image = self.0.clone();
         let convert = |py: Python<'_>, v| Ok(ser::json(py, &v)?.unbind());

@@ -158,7 +158,7 @@ impl Runtime {
     fn create(&self, py: Python<'_>, image: ImageName, options: &Bound<'_, PyDict>) -> PyResult<Operation> {
         let options: CreateOptions = or_raise(py, de::options("create", options))?;
         let (core, image) = (self.core.clone(), image.into_core());
-        let work = async move { core.containers().create(image, options).await };
+        let work = async move { core.containers().create_with(image, options).await };
         Ok(Operation::future("container.create", work, container))
     }
 
@@ -189,7 +189,7 @@ impl Runtime {
         options.insecure = given.insecure;
         options.progress = sink(events.as_ref());
         let core = self.core.clone();
-        let work = async move { core.images().pull(&reference, options).await };
+        let work = async move { core.images().pull_with(&reference, options).await };
         Ok(Operation::future_with_events("image.pull", work, image, events))
     }
 

@@ -243,6 +243,39 @@ assert r.exit_code == 5, r
     script(code)
 
 
+def test_a_host_without_free_descriptors(script: Script) -> None:
+    """Some of these calls panic inside, which must come out as an error, and all of it works again afterwards."""
+    code = """
+import os, resource, containers
+rt = containers.Runtime()
+c = rt.containers.create("host", ["sleep", "60"])
+c.start()
+soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+calls = [
+    lambda: rt.containers.run("host", ["true"]),
+    lambda: rt.containers.create("host", ["true"]),
+    lambda: c.exec_run(["true"]),
+    lambda: c.stop(timeout=0),
+    lambda: rt.images.pull("localhost:1/x"),
+    lambda: containers.Runtime(os.environ["CONTAINERS_ROOT"] + "-other"),
+]
+resource.setrlimit(resource.RLIMIT_NOFILE, (0, hard))
+codes = []
+for call in calls:
+    try:
+        call()
+        codes.append("worked")
+    except containers.ContainersError as error:
+        codes.append(error.code)
+resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
+assert not set(codes) - {"internal", "io", "limit_exceeded"}, codes
+assert rt.containers.run("host", ["true"]).exit_code == 0
+c.stop(timeout=0)
+rt.close()
+"""
+    script(code)
+
+
 def test_nothing_stays_open_after_close() -> None:
     before, threads = descriptors(), threading.active_count()
     for _ in range(3):

@@ -5,10 +5,12 @@ from __future__ import annotations
 import asyncio
 import io
 import subprocess
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from conftest import REPOSITORY
 
 import containers
 from containers import aio
@@ -44,10 +46,12 @@ def test_pull_and_run(own: containers.Runtime, registry: dict[str, str]) -> None
     assert own.images.list() == [image]
     image.tag("again:1")
     assert len(own.images.get("again:1").tags) == 2
+    with pytest.raises(containers.Conflict):
+        image.remove()
     own.images.remove("again:1")
     with own.containers.create(image, ["true"]), pytest.raises(containers.InUse):
-        own.images.remove(image)
-    own.images.remove(image)
+        image.remove()
+    image.remove()
     assert own.images.list() == []
     with pytest.raises(containers.ImageNotFound):
         own.images.get(registry["oci"])
@@ -174,3 +178,30 @@ def test_import_and_load(own: containers.Runtime, tmp_path: Path) -> None:
     assert own.containers.run("made:1", "echo 'y z'").stdout == b"y z\n"
     with pytest.raises(TypeError, match="changes"):
         own.images.import_(tmp_path / "r.tar", changes=5)  # type: ignore[arg-type]
+
+
+def test_a_registry_that_wants_credentials(own: containers.Runtime, registry: dict[str, str], tmp_path: Path) -> None:
+    script = tmp_path / "pull.py"
+    script.write_text("import containers, os\n" + AUTH)
+    start = [sys.executable, str(REPOSITORY / "tests/registry/start.py"), "--auth", "bob:s3cret", "--images", "oci"]
+    done = subprocess.run([*start, "--", sys.executable, str(script)], capture_output=True, text=True, timeout=120)
+    assert done.returncode == 0, done.stderr
+    assert done.stdout == "fine\n"
+
+
+AUTH = """
+reference = os.environ["TEST_IMAGE_OCI"]
+with containers.Runtime() as rt:
+    for auth in (None, {"username": "bob", "password": "wrong"}):
+        try:
+            rt.images.pull(reference, auth=auth)
+        except containers.Auth as error:
+            assert error.code == "auth" and error.context["ref"] == reference, error
+            assert "wrong" not in str(error), error
+        else:
+            raise SystemExit("it was pulled")
+    assert rt.images.list() == []
+    rt.images.pull(reference, auth={"username": "bob", "password": "s3cret"})
+    assert rt.containers.run(reference, ["true"]).exit_code == 0
+print("fine")
+"""

@@ -5,12 +5,16 @@ mod commands;
 mod exit;
 mod output;
 mod terminal;
+mod usage;
 
 use clap::Parser;
 use std::process::ExitCode;
 
 fn main() -> ExitCode {
-    let cli = args::Cli::parse();
+    let cli = match args::Cli::try_parse() {
+        Ok(cli) => cli,
+        Err(error) => return ExitCode::from(usage::refuse(&error)),
+    };
     match containers::executor::block_on(commands::dispatch(cli)) {
         Ok(code) => ExitCode::from(code),
         Err(failure) => {

@@ -14,9 +14,9 @@
 pub use crate::executor::block_on;
 
 use crate::{
-    ContainerSummary, CreateOptions, ExecOptions, Image, ImageSummary, ImportOptions, Info, ListOptions,
-    LoadOptions, LogLine, LogOptions, Output, PullOptions, RemoveOptions, Result, RunOptions, RuntimeBuilder,
-    Status, StdioStream,
+    ContainerBuilder, ContainerSummary, CreateOptions, ExecOptions, Image, ImageSummary, ImportOptions, Info,
+    ListOptions, LoadOptions, LogLine, LogOptions, Output, PullOptions, RemoveOptions, Result, RunOptions,
+    RuntimeBuilder, Status, StdioStream,
 };
 use std::os::fd::{BorrowedFd, OwnedFd};
 use std::path::Path;
@@ -83,8 +83,13 @@ pub struct Images(crate::Images);
 
 impl Images {
     /// [`crate::Images::pull`].
-    pub fn pull(&self, reference: &str, options: PullOptions) -> Result<Image> {
-        block_on(self.0.pull(reference, options))
+    pub fn pull(&self, reference: &str) -> Result<Image> {
+        block_on(self.0.pull(reference))
+    }
+
+    /// [`crate::Images::pull_with`].
+    pub fn pull_with(&self, reference: &str, options: PullOptions) -> Result<Image> {
+        block_on(self.0.pull_with(reference, options))
     }
 
     /// [`crate::Images::load`].
@@ -137,9 +142,15 @@ impl Containers {
         block_on(self.0.run_detached(image, options)).map(Container)
     }
 
-    /// [`crate::Containers::create`].
-    pub fn create(&self, image: impl Into<String>, options: CreateOptions) -> Result<Container> {
-        block_on(self.0.create(image, options)).map(Container)
+    /// [`crate::Containers::create`]: set options, then [`create`](ContainerBuilder::create) or
+    /// [`start`](ContainerBuilder::start) it.
+    pub fn create(&self, image: impl Into<String>) -> ContainerBuilder<CreateOptions, Blocking> {
+        ContainerBuilder::new(self.0.clone(), image.into(), CreateOptions::default())
+    }
+
+    /// [`crate::Containers::create_with`].
+    pub fn create_with(&self, image: impl Into<String>, options: CreateOptions) -> Result<Container> {
+        block_on(self.0.create_with(image, options)).map(Container)
     }
 
     /// [`crate::Containers::get`].
@@ -150,6 +161,22 @@ impl Containers {
     /// [`crate::Containers::list`].
     pub fn list(&self, options: &ListOptions) -> Result<Vec<ContainerSummary>> {
         self.0.list(options)
+    }
+}
+
+/// Waits on the caller's thread.
+#[derive(Clone, Copy, Debug)]
+pub struct Blocking(());
+
+impl ContainerBuilder<CreateOptions, Blocking> {
+    /// Creates it; nothing runs yet.
+    pub fn create(self) -> Result<Container> {
+        block_on(self.containers.create_with(self.image, self.options)).map(Container)
+    }
+
+    /// Creates and starts it. One that can't be started is removed again.
+    pub fn start(self) -> Result<Container> {
+        block_on(self.containers.start_with(self.image, self.options)).map(Container)
     }
 }
 

@@ -36,18 +36,22 @@ pub mod blocking;
 
 #[cfg(feature = "engine")]
 pub use container::{
-    Container, ContainerSummary, Containers, CreateOptions, ExecOptions, HealthCheck, ListOptions, LogLine,
-    LogOptions, LogStream, MountSpec, Output, PortBinding, Process, RemoveOptions, RunOptions, SizeSpec,
-    Status, StdioStream, UlimitSpec,
+    Async, Bytes, Container, ContainerBuilder, ContainerSummary, Containers, CreateOptions, ExecOptions,
+    HealthCheck, ListOptions, LogLine, LogOptions, LogStream, MountSpec, Network, Output, PortBinding,
+    Process, RemoveOptions, RunOptions, SizeSpec, Status, StdioStream, UlimitSpec,
 };
 pub use error::{Error, ErrorKind, Result};
 #[cfg(feature = "engine")]
 pub use image::{
     Auth, HistoryEntry, Image, ImageConfig, ImageSummary, Images, ImportOptions, LoadOptions, Platform,
-    PullEvent, PullOptions, PullPolicy,
+    PullBuilder, PullEvent, PullOptions, PullPolicy,
 };
 #[cfg(feature = "engine")]
 pub use runtime::{Info, Runtime, RuntimeBuilder};
+
+#[cfg(doctest)]
+#[doc = include_str!("../../README.md")]
+struct Readme;
 
 /// Runs one command in a throw-away container of `image` and collects its output, with a runtime opened
 /// for this call alone.

@@ -146,7 +146,8 @@ fn a_process_that_takes_too_long_is_killed_though_nobody_waits() {
         return;
     }
     let f = Fixture::new();
-    let c = block_on(f.rt.containers().create("host", create(json!({"command": ["sleep", "600"]})))).unwrap();
+    let c = block_on(f.rt.containers().create_with("host", create(json!({"command": ["sleep", "600"]}))))
+        .unwrap();
     block_on(c.start()).unwrap();
     let p = block_on(c.exec(exec(json!({"command": ["sleep", "500"], "timeout": 0.5})))).unwrap();
     let count = || {
@@ -172,8 +173,8 @@ fn output_is_lossless_and_waits_for_its_reader() {
     }
     let f = Fixture::new();
     let script = "i=0; while [ $i -lt 20000 ]; do echo line $i; i=$((i+1)); done";
-    let c =
-        block_on(f.rt.containers().create("host", create(json!({"command": ["sh", "-c", script]})))).unwrap();
+    let c = block_on(f.rt.containers().create_with("host", create(json!({"command": ["sh", "-c", script]}))))
+        .unwrap();
     let p = block_on(c.attach()).unwrap();
     block_on(c.start()).unwrap();
     // Nobody reads for a while: it waits.
@@ -197,7 +198,8 @@ fn abandoned_processes_leave_nothing() {
         return;
     }
     let f = Fixture::new();
-    let c = block_on(f.rt.containers().create("host", create(json!({"command": ["sleep", "600"]})))).unwrap();
+    let c = block_on(f.rt.containers().create_with("host", create(json!({"command": ["sleep", "600"]}))))
+        .unwrap();
     block_on(c.start()).unwrap();
     let fds = || std::fs::read_dir("/proc/self/fd").unwrap().count();
     drop(block_on(c.exec(exec(json!({"command": ["cat"], "stdin": true})))).unwrap());
@@ -226,7 +228,7 @@ fn others_see_attached_containers_and_do_not_own_them() {
     let f = Fixture::new();
     let other = open(&f.root());
     let options = create(json!({"command": ["sleep", "600"], "name": "seen", "labels": {"a": "b"}}));
-    let c = block_on(f.rt.containers().create("host", options)).unwrap();
+    let c = block_on(f.rt.containers().create_with("host", options)).unwrap();
     let seen = other.containers().get("seen").unwrap();
     assert_eq!(seen.status().unwrap(), Status::Created);
     assert_eq!(block_on(seen.start()).unwrap_err().kind(), ErrorKind::Conflict);
@@ -256,7 +258,8 @@ fn the_end_can_be_polled() {
         return;
     }
     let f = Fixture::new();
-    let c = block_on(f.rt.containers().create("host", create(json!({"command": ["sleep", "600"]})))).unwrap();
+    let c = block_on(f.rt.containers().create_with("host", create(json!({"command": ["sleep", "600"]}))))
+        .unwrap();
     assert_eq!(c.exit_fd().unwrap_err().kind(), ErrorKind::NotRunning);
     block_on(c.start()).unwrap();
     let fd = c.exit_fd().unwrap();

@@ -158,7 +158,7 @@ fn use_everything(root: &Path) {
     assert_eq!(rt.containers().run("host", ["true"]).unwrap().exit_code, 0);
     let c = rt
         .containers()
-        .create("host", create(json!({"command": ["sleep", "60"], "mem_limit": "64m"})))
+        .create_with("host", create(json!({"command": ["sleep", "60"], "mem_limit": "64m"})))
         .unwrap();
     c.start().unwrap();
     let options = serde_json::from_value(json!({"command": ["echo", "x"]})).unwrap();
@@ -209,7 +209,8 @@ fn forks(root: &Path) {
     use nix::sys::wait::{WaitStatus, waitpid};
     use nix::unistd::{ForkResult, fork};
     let rt = open(root);
-    let c = block_on(rt.containers().create("host", create(json!({"command": ["sleep", "60"]})))).unwrap();
+    let c =
+        block_on(rt.containers().create_with("host", create(json!({"command": ["sleep", "60"]})))).unwrap();
     block_on(c.start()).unwrap();
     let other = root.join("../other");
     // SAFETY: this program has one thread besides the test's, which holds no lock of ours.
@@ -247,7 +248,8 @@ fn forks(root: &Path) {
     assert_nothing_left(root, &run_root);
     // A child that lives on, with all our descriptors, keeps nothing alive.
     let rt = open(root);
-    let c = block_on(rt.containers().create("host", create(json!({"command": ["sleep", "60"]})))).unwrap();
+    let c =
+        block_on(rt.containers().create_with("host", create(json!({"command": ["sleep", "60"]})))).unwrap();
     block_on(c.start()).unwrap();
     // SAFETY: as above; the child only sleeps.
     let child = match unsafe { fork() }.unwrap() {

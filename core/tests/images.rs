@@ -120,7 +120,7 @@ fn an_image_in_use_is_not_removed() {
     let Some(made) = Made::new(&f.scratch.0) else { return };
     let image = load(&f, &made.layout()).unwrap().remove(0);
     let options = common::create(json!({"command": ["sleep", "60"]}));
-    let container = block_on(f.rt.containers().create(image.id(), options)).unwrap();
+    let container = block_on(f.rt.containers().create_with(image.id(), options)).unwrap();
     block_on(container.start()).unwrap();
     let e = f.rt.images().remove(image.id(), false).unwrap_err();
     assert_eq!(e.kind(), ErrorKind::InUse, "{e}");

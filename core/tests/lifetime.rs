@@ -47,7 +47,8 @@ fn child() {
     match role.as_str() {
         "attached" => {
             let c = block_on(
-                rt.containers().create("host", create(json!({"command": ["sleep", "600"], "name": "kept"}))),
+                rt.containers()
+                    .create_with("host", create(json!({"command": ["sleep", "600"], "name": "kept"}))),
             );
             let c = c.unwrap();
             block_on(c.start()).unwrap();
@@ -84,7 +85,8 @@ fn a_killed_host_takes_its_attached_containers_along() {
     eventually("both are listed", || rt.containers().list(&ListOptions::default()).unwrap().len() == 2);
     let seen = rt.containers().get("kept").unwrap();
     assert_eq!(seen.status().unwrap(), Status::Running);
-    let e = block_on(rt.containers().create("host", create(json!({"command": ["true"], "name": "kept"}))));
+    let e =
+        block_on(rt.containers().create_with("host", create(json!({"command": ["true"], "name": "kept"}))));
     assert_eq!(e.unwrap_err().kind(), ErrorKind::AlreadyExists);
     assert!(is_alive(pid));
     host.0.kill().unwrap();
@@ -94,7 +96,8 @@ fn a_killed_host_takes_its_attached_containers_along() {
     assert!(killed.elapsed() < Duration::from_secs(10), "{:?}", killed.elapsed());
     eventually("its records go", || rt.containers().list(&ListOptions::default()).unwrap().is_empty());
     eventually("its name is free", || {
-        block_on(rt.containers().create("host", create(json!({"command": ["true"], "name": "kept"})))).is_ok()
+        block_on(rt.containers().create_with("host", create(json!({"command": ["true"], "name": "kept"}))))
+            .is_ok()
     });
     let run_root = rt.info().unwrap().run_root;
     block_on(rt.close()).unwrap();
@@ -150,7 +153,8 @@ fn a_killed_launcher_leaves_nothing_for_long() {
     let scratch = Scratch::new();
     let root = scratch.0.join("root");
     let rt = open(&root);
-    let c = block_on(rt.containers().create("host", create(json!({"command": ["sleep", "600"]})))).unwrap();
+    let c =
+        block_on(rt.containers().create_with("host", create(json!({"command": ["sleep", "600"]})))).unwrap();
     block_on(c.start()).unwrap();
     let pid = c.pid().unwrap().unwrap();
     let launcher = parent_of(pid);
@@ -221,15 +225,15 @@ fn dropped_handles_and_runtimes_leave_nothing() {
     let root = scratch.0.join("root");
     let run_root = {
         let rt = open(&root);
-        let c =
-            block_on(rt.containers().create("host", create(json!({"command": ["sleep", "600"]})))).unwrap();
+        let c = block_on(rt.containers().create_with("host", create(json!({"command": ["sleep", "600"]}))))
+            .unwrap();
         block_on(c.start()).unwrap();
         let pid = c.pid().unwrap().unwrap();
         drop(c);
         eventually("it dies with its handle", || !is_alive(pid));
         assert!(rt.containers().list(&all()).unwrap().is_empty());
-        let c =
-            block_on(rt.containers().create("host", create(json!({"command": ["sleep", "600"]})))).unwrap();
+        let c = block_on(rt.containers().create_with("host", create(json!({"command": ["sleep", "600"]}))))
+            .unwrap();
         block_on(c.start()).unwrap();
         rt.info().unwrap().run_root
     };
@@ -249,7 +253,7 @@ fn two_processes_and_one_name() {
             .enumerate()
             .map(|(i, rt)| {
                 let options = create(json!({"command": ["true"], "name": "one", "detach": i % 2 == 0}));
-                s.spawn(move || block_on(rt.containers().create("host", options)))
+                s.spawn(move || block_on(rt.containers().create_with("host", options)))
             })
             .collect();
         tries.into_iter().filter_map(|t| t.join().unwrap().ok()).collect()

@@ -90,7 +90,7 @@ fn every_form_is_pulled_and_runs() {
         let root = Root::new(name);
         block_on(async {
             let rt = open(&root.0).await;
-            let image = rt.images().pull(registry.image(name), PullOptions::default()).await.unwrap();
+            let image = rt.images().pull_with(registry.image(name), PullOptions::default()).await.unwrap();
             assert_eq!(image.tags(), [registry.image(name)]);
             let out = rt.containers().run(&image, ["cat", "/etc/motd"]).await.unwrap();
             assert_eq!((out.exit_code, &*out.stdout), (0, &b"hello from busybox\n"[..]), "{name}");
@@ -112,7 +112,8 @@ fn a_pulled_configuration_counts() {
     let root = Root::new("configured");
     block_on(async {
         let rt = open(&root.0).await;
-        let image = rt.images().pull(registry.image("configured"), PullOptions::default()).await.unwrap();
+        let image =
+            rt.images().pull_with(registry.image("configured"), PullOptions::default()).await.unwrap();
         assert_eq!(image.config().entrypoint, ["echo", "entry"]);
         let mut options = RunOptions::default();
         options.create.entrypoint = Some(vec!["sh".into()]);
@@ -136,7 +137,7 @@ fn errors_name_the_reference() {
             ("localhost:1/none".into(), ErrorKind::Registry),
             ("localhost:1/UPPER".into(), ErrorKind::InvalidArgument),
         ] {
-            let error = rt.images().pull(&reference, PullOptions::default()).await.unwrap_err();
+            let error = rt.images().pull_with(&reference, PullOptions::default()).await.unwrap_err();
             assert_eq!(error.kind(), kind, "{error}");
             assert_eq!(error.operation(), "image.pull");
             assert!(error.to_string().contains(&reference), "{error}");
@@ -154,7 +155,7 @@ fn child_that_pulls() {
     block_on(async {
         let rt = open(Path::new(&root)).await;
         let (options, events) = watched();
-        match rt.images().pull(&image, options).await {
+        match rt.images().pull_with(&image, options).await {
             Ok(image) => {
                 let done =
                     events.lock().unwrap().iter().filter(|e| matches!(e, PullEvent::Done { .. })).count();
@@ -225,7 +226,7 @@ fn several_processes_download_once() {
         let rt = open(&root.0).await;
         let mut never = PullOptions::default();
         never.policy = PullPolicy::Never;
-        assert_eq!(rt.images().pull(registry.image("oci"), never).await.unwrap().id(), ids[0]);
+        assert_eq!(rt.images().pull_with(registry.image("oci"), never).await.unwrap().id(), ids[0]);
         assert_eq!(rt.images().list().unwrap().len(), 1);
         rt.close().await.unwrap();
     });
@@ -240,7 +241,7 @@ fn a_cancelled_pull_leaves_nothing() {
     block_on(async {
         let rt = open(&root.0).await;
         let images = rt.images();
-        let work = images.pull(&name, PullOptions::default());
+        let work = images.pull_with(&name, PullOptions::default());
         let begun = Instant::now();
         let deadline = Some(begun + Duration::from_millis(200));
         assert!(containers::executor::timeout_at(deadline, work).await.is_err());
@@ -306,6 +307,20 @@ fn credentials_come_from_the_environment() {
     let path = format!("{}:{}", files.0.join("bin").display(), std::env::var("PATH").unwrap());
     let outcome = pulled("environment", image, &[("DOCKER_CONFIG", &stored), ("PATH", &path)]);
     assert!(outcome.starts_with("pulled "), "{outcome}");
+    let only = format!(r#"{{"credHelpers":{{"{host}":"stored"}}}}"#);
+    let only = write("only/config.json", &only);
+    let outcome = pulled("environment", image, &[("DOCKER_CONFIG", &only), ("PATH", &path)]);
+    assert!(outcome.starts_with("pulled "), "{outcome}");
+    write("conf/registries.conf", "credential-helpers = ['missing', 'stored', 'containers-auth.json']\n");
+    let conf = files.0.join("conf/registries.conf");
+    let conf = ("CONTAINERS_REGISTRIES_CONF", conf.to_str().unwrap());
+    let outcome = pulled("environment", image, &[conf, ("PATH", &path)]);
+    assert!(outcome.starts_with("pulled "), "{outcome}");
+    let outcome = pulled("environment", image, &[conf]);
+    assert!(
+        outcome.starts_with("failed auth ") && outcome.contains("docker-credential-missing"),
+        "{outcome}"
+    );
 }
 
 #[test]
@@ -399,7 +414,7 @@ fn a_killed_pull_leaves_nothing_after_the_next_open() {
     }
     block_on(async {
         let rt = open(&root.0).await;
-        rt.images().pull(registry.image("oci"), PullOptions::default()).await.unwrap();
+        rt.images().pull_with(registry.image("oci"), PullOptions::default()).await.unwrap();
         rt.close().await.unwrap();
     });
 }

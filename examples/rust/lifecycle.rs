@@ -1,7 +1,7 @@
 //! The life of a container: create, start, exec, logs, stop, remove.
 
 use containers::blocking::block_on;
-use containers::{CreateOptions, ExecOptions, LogOptions, RemoveOptions, Runtime};
+use containers::{ExecOptions, LogOptions, RemoveOptions, Runtime};
 use std::time::Duration;
 
 fn main() -> containers::Result<()> {
@@ -9,13 +9,9 @@ fn main() -> containers::Result<()> {
         let runtime = Runtime::builder().open().await?;
 
         let script = "echo started; trap 'echo stopping; exit 0' TERM; while :; do sleep 0.1; done";
-        let mut options = CreateOptions::default();
-        options.name = Some("example-lifecycle".into());
-        options.command = ["sh", "-c", script].map(str::to_owned).to_vec();
-        options.labels.insert("purpose".into(), "example".into());
-        options.pids_limit = Some(64);
-        let container = runtime.containers().create("host", options).await?;
-        container.start().await?;
+        let containers = runtime.containers();
+        let new = containers.create("host").name("example-lifecycle").command(["sh", "-c", script]);
+        let container = new.labels([("purpose", "example")]).pids_limit(64).start().await?;
         println!("status: {:?}", container.status()?);
 
         let mut exec = ExecOptions::default();

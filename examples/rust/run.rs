@@ -1,26 +1,24 @@
 //! A command in a throw-away container: `cargo run -p containers --example run [COMMAND ARGUMENT…]`
 
 use containers::blocking::block_on;
-use containers::{RunOptions, Runtime, SizeSpec};
+use containers::{Bytes, Runtime};
 use std::io::Write;
 use std::process::ExitCode;
+use std::time::Duration;
 
 fn main() -> containers::Result<ExitCode> {
     block_on(async {
         let runtime = Runtime::builder().open().await?;
 
-        let mut options = RunOptions::default();
-        options.create.command = std::env::args().skip(1).collect();
-        if options.create.command.is_empty() {
+        let mut command: Vec<String> = std::env::args().skip(1).collect();
+        if command.is_empty() {
             let hello = "echo hello from $(uname -n), user $(id -un)";
-            options.create.command = ["sh", "-c", hello].map(str::to_owned).to_vec();
+            command = ["sh", "-c", hello].map(str::to_owned).to_vec();
         }
-        options.create.hostname = Some("box".into());
-        options.create.mem_limit = Some(SizeSpec::Text("256m".into()));
-        options.timeout = Some(10.0);
 
         // "host" is this machine's own system, read-only below a throw-away layer.
-        let output = runtime.containers().run_with("host", options).await?;
+        let run = runtime.containers().run("host", command).hostname("box").mem_limit(Bytes::mib(256));
+        let output = run.timeout(Duration::from_secs(10)).await?;
         let _ = std::io::stdout().write_all(&output.stdout);
         let _ = std::io::stderr().write_all(&output.stderr);
         runtime.close().await?;

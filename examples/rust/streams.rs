@@ -1,15 +1,12 @@
 //! Talks to a process in a container.
 
 use containers::blocking::block_on;
-use containers::{CreateOptions, ExecOptions, Runtime};
+use containers::{ExecOptions, Runtime};
 
 fn main() -> containers::Result<()> {
     block_on(async {
         let runtime = Runtime::builder().open().await?;
-        let mut options = CreateOptions::default();
-        options.command = ["sleep", "60"].map(str::to_owned).to_vec();
-        let container = runtime.containers().create("host", options).await?;
-        container.start().await?;
+        let container = runtime.containers().create("host").command(["sleep", "60"]).start().await?;
 
         let mut exec = ExecOptions::default();
         exec.command = ["sh", "-c", "echo reading >&2; sort; echo done >&2"].map(str::to_owned).to_vec();

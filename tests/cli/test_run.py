@@ -150,6 +150,22 @@ def test_it_needs_a_terminal(cli: Cli) -> None:
 
 def test_info_and_doctor(cli: Cli) -> None:
     assert "Storage Driver: overlay" in cli.out("info")
-    assert cli.out("info", "-f", "{{.driver}}") == "overlay"
+    assert cli.out("info", "-f", "{{.Driver}} {{.OSType}}") == "overlay linux"
+    assert cli.out("version", "-f", "{{.Client.Version}}") == cli.out("info", "-f", "{{.ServerVersion}}")
     report = json.loads(cli.out("doctor", "-f", "json"))
     assert {"open a runtime", "run a container"} <= {check["name"] for check in report if check["ok"]}
+
+
+def test_wrong_command_lines_end_as_with_docker(cli: Cli) -> None:
+    assert "--colour" in cli.error("run", "--colour", "host", code=125)
+    assert "--device" in cli.error("run", "--gpus", "all", "host", code=125)
+    assert "not built yet" in cli.error("push", "x", code=1)
+    assert "not built yet" in cli.error("container", "top", "x", code=1)
+    assert "unknown command: containers image nosuch" in cli.error("image", "nosuch", code=1)
+    assert "Usage" in cli.out("--help")
+    assert "Usage" in cli.out("run", "--help")
+    cli("ps", "extra", code=125)
+    assert "not built yet" in cli.error("run", "--rm", "-v", "named:/data", "host", "true", code=125)
+    assert "not built yet" in cli.error("run", "--rm", "--mount", "target=/data", "host", "true", code=125)
+    assert "can't be published" in cli.error("run", "--rm", "-p", "80", "host", "true", code=125)
+    assert cli.out("ps", "-aq") == ""

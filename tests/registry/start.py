@@ -21,6 +21,7 @@ Images (`--images`, all by default):
   zstd        busybox:zstd        the same with zstd layers
   index       busybox:multi       an OCI index: this machine's platform, and one that is not
   configured  busybox:configured  entrypoint, command, environment, user, working folder, labels, stop signal
+  damaged     damaged:wrong-digest and damaged:truncated, whose layers the registry has lost in part (no line of their own)
 
 Needs: docker-registry, skopeo, umoci, busybox-static; openssl for --tls, perl for --auth.
 """
@@ -28,7 +29,9 @@ Needs: docker-registry, skopeo, umoci, busybox-static; openssl for --tls, perl f
 import argparse
 import base64
 import ctypes
+import gzip
 import hashlib
+import io
 import json
 import os
 import selectors
@@ -38,6 +41,7 @@ import socket
 import ssl
 import subprocess
 import sys
+import tarfile
 import tempfile
 import time
 import urllib.error
@@ -45,7 +49,7 @@ import urllib.request
 from collections.abc import Mapping
 from typing import Any
 
-NAMES = ["oci", "schema2", "zstd", "index", "configured"]
+NAMES = ["oci", "schema2", "zstd", "index", "configured", "damaged"]
 TAGS = {"oci": "latest", "schema2": "schema2", "zstd": "zstd", "index": "multi", "configured": "configured"}
 GO_ARCH = {"x86_64": "amd64", "aarch64": "arm64", "riscv64": "riscv64", "s390x": "s390x", "ppc64le": "ppc64le"}
 INDEX = "application/vnd.oci.image.index.v1+json"
@@ -258,9 +262,16 @@ def push(registry: Registry, layout: str, wanted: list[str]) -> None:
                 "NO_PROXY": "localhost",
                 "no_proxy": "localhost",
                 "XDG_DATA_HOME": f"{registry.folder}/cache",
+                "REGISTRY_AUTH_FILE": f"{registry.folder}/auth.json",
+                "XDG_CONFIG_HOME": registry.folder,
+                "XDG_RUNTIME_DIR": registry.folder,
+                "HOME": registry.folder,
             },
         )
 
+    # Nothing of the caller's own login, which another user could not even read.
+    with open(f"{registry.folder}/auth.json", "w") as f:
+        f.write("{}")
     if "zstd" in wanted:  # first, for skopeo compresses nothing anew whose layers are there already
         copy("oci", "zstd", "--dest-compress", "--dest-compress-format", "zstd")
     copy("oci", "latest")
@@ -298,6 +309,8 @@ def push(registry: Registry, layout: str, wanted: list[str]) -> None:
         copy("configured", "configured")
     if "index" in wanted:
         push_index(registry)
+    if "damaged" in wanted:
+        push_damaged(registry)
 
 
 def push_index(registry: Registry) -> None:
@@ -321,11 +334,47 @@ def push_index(registry: Registry) -> None:
     registry.request("PUT", "/v2/busybox/manifests/multi", json.dumps(index).encode(), INDEX)
 
 
+def push_damaged(registry: Registry) -> None:
+    """Images whose layer is another one, and a part of one, in the registry's store."""
+    config = json.loads(registry.request("GET", "/v2/busybox/manifests/latest"))["config"]["digest"]
+    here = json.loads(registry.request("GET", f"/v2/busybox/blobs/{config}"))
+    for tag in ("wrong-digest", "truncated"):
+        archive = io.BytesIO()
+        with tarfile.open(fileobj=archive, mode="w") as tar:
+            member = tarfile.TarInfo("file")
+            member.size = 100_000
+            tar.addfile(member, io.BytesIO(os.urandom(member.size)))
+        document = {
+            "architecture": here["architecture"],
+            "os": here["os"],
+            "rootfs": {"type": "layers", "diff_ids": [digest(archive.getvalue())]},
+        }
+        layer = blob(registry, gzip.compress(archive.getvalue()), "damaged")
+        manifest = {
+            "schemaVersion": 2,
+            "mediaType": MANIFEST,
+            "config": {
+                "mediaType": "application/vnd.oci.image.config.v1+json",
+                **blob(registry, json.dumps(document).encode(), "damaged"),
+            },
+            "layers": [{"mediaType": "application/vnd.oci.image.layer.v1.tar+gzip", **layer}],
+        }
+        registry.request("PUT", f"/v2/damaged/manifests/{tag}", json.dumps(manifest).encode(), MANIFEST)
+        name = str(layer["digest"]).split(":")[1]
+        path = f"{registry.folder}/data/docker/registry/v2/blobs/sha256/{name[:2]}/{name}/data"
+        with open(path, "r+b") as f:
+            if tag == "truncated":
+                f.truncate(50_000)
+            else:
+                f.seek(50_000)
+                f.write(b"something else")
+
+
 def digest(data: bytes) -> str:
     return "sha256:" + hashlib.sha256(data).hexdigest()
 
 
-def blob(registry: Registry, data: bytes) -> dict[str, str | int]:
+def blob(registry: Registry, data: bytes, repository: str = "busybox") -> dict[str, str | int]:
     """Uploads a blob in one request; its descriptor."""
     import http.client
 
@@ -337,7 +386,7 @@ def blob(registry: Registry, data: bytes) -> dict[str, str | int]:
     headers = {"Content-Length": "0"}
     if registry.auth:
         headers["Authorization"] = "Basic " + base64.b64encode(registry.auth.encode()).decode()
-    connection.request("POST", "/v2/busybox/blobs/uploads/", headers=headers)
+    connection.request("POST", f"/v2/{repository}/blobs/uploads/", headers=headers)
     answer = connection.getresponse()
     answer.read()
     location = answer.getheader("Location")
@@ -384,7 +433,7 @@ def main() -> int:
         registry = Registry(folder, options.auth, options.tls)
         if wanted:
             push(registry, make_layout(folder), wanted)
-        values = {"registry": registry.host} | {n: f"{registry.host}/busybox:{TAGS[n]}" for n in wanted}
+        values = {"registry": registry.host} | {n: f"{registry.host}/busybox:{TAGS[n]}" for n in wanted if n in TAGS}
         if options.tls:
             values["ca"] = f"{folder}/ca.crt"
         if command:

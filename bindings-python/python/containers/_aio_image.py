@@ -35,6 +35,15 @@ class Image(ImageBase):
         """Everything about it, as docker's inspect document."""
         return await finish(self._native.inspect())
 
+    async def remove(self, *, force: bool = False) -> None:
+        """Removes it with all its references: :meth:`containers.Image.remove`."""
+        await finish(self._native.remove(force))
+
+    if not TYPE_CHECKING:
+
+        def __getattr__(self, name: str) -> Any:
+            raise missing(self, name)
+
 
 class Images:
     """The images of a runtime, as :class:`containers.Images`."""

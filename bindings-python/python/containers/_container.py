@@ -286,6 +286,8 @@ class Container(ContainerBase):
     def remove(self, *, force: bool = False, volumes: bool = False) -> None:
         """Removes it and all that is its own; ``volumes``: its anonymous volumes too.
 
+        What its image declares as volumes is the container's own, and goes in any case.
+
         Raises Conflict while it runs, unless ``force``.
         """
         self._native.remove(force, volumes).wait()

@@ -139,6 +139,18 @@ class Image(ImageBase):
         """Everything about it, as docker's inspect document."""
         return self._native.inspect().wait()
 
+    def remove(self, *, force: bool = False) -> None:
+        """Removes it with all its references; ``force``: when it has several.
+
+        Raises ImageNotFound, and InUse while a container needs it, unless ``force``.
+        """
+        self._native.remove(force).wait()
+
+    if not TYPE_CHECKING:
+
+        def __getattr__(self, name: str) -> Any:
+            raise missing(self, name)
+
 
 class Images:
     """The images of a runtime: :attr:`Runtime.images`."""
@@ -166,8 +178,8 @@ class Images:
         on standard error, or a callable that gets each :class:`PullEvent` on the calling thread; what it raises
         cancels the pull. ^C cancels it too; what was fetched completely is kept for the next attempt.
 
-        Raises ImageNotFound, Auth, Registry, Corrupt (what came does not match its digest), InvalidArgument (a
-        malformed reference or platform), LimitExceeded, Unsupported.
+        Raises ImageNotFound, Auth, Registry (it can't be reached, or what came does not match its digest),
+        InvalidArgument (a malformed reference or platform), LimitExceeded, Unsupported.
         """
         show = on_event(progress)
         options = pull_options(platform, policy, auth, insecure)  # type: ignore[arg-type]

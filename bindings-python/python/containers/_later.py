@@ -23,6 +23,10 @@ _NOT_YET: dict[str, dict[str, str]] = {
         "save": "save is not built yet",
         "prune": "prune is not built yet; remove images one by one",
     },
+    "Image": {
+        "push": "push is not built yet; push with another tool",
+        "save": "save is not built yet",
+    },
     "Containers": {
         "prune": "prune is not built yet; remove containers one by one",
     },
@@ -36,6 +40,7 @@ _NOT_YET: dict[str, dict[str, str]] = {
         "stats": "stats are not built yet; read the files of the container's cgroup",
         "stats_stream": "stats are not built yet; read the files of the container's cgroup",
         "top": "top is not built yet; exec_run(['ps']) in the container",
+        "events": "events are not built yet; wait for the container with wait()",
         "update": "update is not built yet; create a new container with other limits",
     },
 }

@@ -104,7 +104,7 @@ class CreateOptions(TypedDict, total=False):
     annotations: Mapping[str, str | int] | Sequence[str] | None
     """OCI annotations: kept and shown, never acted on."""
     stdin: bool | None
-    """Keep standard input open, for :meth:`Container.attach`."""
+    """Keep standard input open, for :meth:`Container.attach`; a run has ``input`` instead."""
     tty: bool | None
     """Give it a terminal."""
     tty_size: tuple[int, int] | None

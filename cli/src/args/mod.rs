@@ -9,6 +9,7 @@ pub use create::*;
 pub use images::*;
 
 use clap::{Args, Parser, Subcommand};
+use std::ffi::OsString;
 
 /// Run containers without a daemon.
 #[derive(Debug, Parser)]
@@ -56,6 +57,11 @@ pub enum Command {
     Info(FormatArgs),
     /// Say what this machine can and can't do, and how to mend it
     Doctor(FormatArgs),
+    /// Show the version
+    Version(FormatArgs),
+    /// A command that is not there
+    #[command(external_subcommand)]
+    Other(Vec<OsString>),
 }
 
 /// `containers container …`
@@ -69,6 +75,9 @@ pub enum ContainerCommand {
     Ls(PsArgs),
     /// Show everything about containers
     Inspect(InspectArgs),
+    /// A command that is not there
+    #[command(external_subcommand)]
+    Other(Vec<OsString>),
 }
 
 /// What is done with containers, with or without `container` before it.
@@ -122,6 +131,9 @@ pub enum ImageCommand {
     Rm(RmiArgs),
     /// Show everything about images
     Inspect(InspectArgs),
+    /// A command that is not there
+    #[command(external_subcommand)]
+    Other(Vec<OsString>),
 }
 
 /// What is done with images, with or without `image` before it.

@@ -33,7 +33,7 @@ pub async fn exec(rt: &Runtime, args: ExecArgs) -> Outcome {
     o.command = args.command().to_vec();
     o.stdin = args.interactive;
     o.tty = args.tty;
-    o.tty_size = window_size();
+    o.tty_size = if args.tty { window_size() } else { None };
     o.working_dir = args.workdir;
     o.user = args.user;
     o.privileged = args.privileged;

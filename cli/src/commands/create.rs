@@ -25,7 +25,7 @@ pub async fn prepare(rt: &Runtime, args: &CreateArgs) -> Result<Container, Failu
     }
     let options = options::create_options(args).map_err(|f| Failure { code: 125, ..f })?;
     pull::for_run(rt, args).await?;
-    let container = rt.containers().create(args.image(), options).await;
+    let container = rt.containers().create_with(args.image(), options).await;
     let container = container.map_err(|e| Failure::of_run(&e))?;
     if let Some(file) = &args.cidfile {
         std::fs::write(file, container.id())?;

@@ -1,18 +1,67 @@
-//! `containers info`.
+//! `containers info` and `containers version`.
 
 use crate::args::FormatArgs;
-use crate::exit::{Failure, Outcome};
+use crate::exit::Outcome;
 use crate::output::size::binary;
 use crate::output::template::Template;
-use containers::Runtime;
+use containers::{Info, Runtime};
+use serde_json::{Value, json};
 use std::io::Write;
+
+/// docker's names for what there is to know.
+fn document(info: &Info) -> Value {
+    json!({
+        "Containers": info.containers,
+        "ContainersRunning": info.containers_running,
+        "Images": info.images,
+        "ServerVersion": info.version,
+        "Driver": info.driver,
+        "CgroupDriver": "cgroupfs",
+        "CgroupVersion": info.cgroup_version.trim_start_matches('v'),
+        "CgroupControllers": info.cgroup_controllers,
+        "KernelVersion": info.kernel,
+        "OSType": info.os,
+        "Architecture": info.architecture,
+        "NCPU": info.ncpu,
+        "MemTotal": info.mem_total,
+        "DockerRootDir": info.root,
+        "RunRootDir": info.run_root,
+        "Rootless": info.rootless,
+        "SecurityOptions": ["name=seccomp,profile=builtin"],
+        "Warnings": info.warnings,
+    })
+}
+
+/// Prints the version as docker does. Client and server are one program.
+pub fn version(args: &FormatArgs) -> Outcome {
+    let version = env!("CARGO_PKG_VERSION");
+    let part = json!({
+        "Version": version,
+        "Os": std::env::consts::OS,
+        "Arch": std::env::consts::ARCH,
+    });
+    let mut out = std::io::stdout().lock();
+    match args.format.as_deref() {
+        Some("json") => writeln!(out, "{}", json!({"Client": part, "Server": part}))?,
+        Some(template) => {
+            let text = Template::parse(template)?.render(&json!({"Client": part, "Server": part}))?;
+            writeln!(out, "{text}")?;
+        }
+        None => {
+            writeln!(out, "containers, without a daemon:")?;
+            writeln!(out, " Version:    {version}")?;
+            writeln!(out, " OS/Arch:    {}/{}", std::env::consts::OS, std::env::consts::ARCH)?;
+        }
+    }
+    Ok(0)
+}
 
 /// Prints what this machine and this root have.
 pub fn info(rt: &Runtime, args: &FormatArgs) -> Outcome {
     let info = rt.info()?;
     let mut out = std::io::stdout().lock();
     if let Some(format) = &args.format {
-        let value = serde_json::to_value(&info).map_err(|e| Failure::new(e.to_string()))?;
+        let value = document(&info);
         let text = match format.as_str() {
             "json" => value.to_string(),
             template => Template::parse(template)?.render(&value)?,

@@ -15,12 +15,22 @@ mod run;
 
 use crate::args::{Cli, Command, ContainerCommand, ContainerVerb, ImageCommand, ImageVerb};
 use crate::exit::Outcome;
+use crate::usage::unknown;
 use containers::Runtime;
 
 /// Opens the runtime, runs the command, closes the runtime.
 pub async fn dispatch(cli: Cli) -> Outcome {
-    if let Command::Doctor(args) = &cli.command {
-        return doctor::doctor(cli.root.as_deref(), args).await;
+    match &cli.command {
+        Command::Doctor(args) => return doctor::doctor(cli.root.as_deref(), args).await,
+        Command::Version(args) => return info::version(args),
+        Command::Other(words) => return Err(unknown("containers", words)),
+        Command::Container { command: ContainerCommand::Other(words) } => {
+            return Err(unknown("containers container", words));
+        }
+        Command::Image { command: ImageCommand::Other(words) } => {
+            return Err(unknown("containers image", words));
+        }
+        _ => {}
     }
     let mut builder = Runtime::builder();
     if let Some(root) = &cli.root {
@@ -43,19 +53,21 @@ async fn command(rt: &Runtime, command: Command) -> Outcome {
             ContainerCommand::Verb(verb) => container_verb(rt, verb).await,
             ContainerCommand::Ls(args) => ps::ps(rt, &args),
             ContainerCommand::Inspect(args) => inspect::inspect(rt, &args, Some("container")),
+            ContainerCommand::Other(_) => unreachable!("served before the runtime is opened"),
         },
         C::Image { command } => match command {
             ImageCommand::Verb(verb) => image_verb(rt, verb).await,
             ImageCommand::Ls(args) => images::list(rt, &args),
             ImageCommand::Rm(args) => images::remove(rt, &args),
             ImageCommand::Inspect(args) => inspect::inspect(rt, &args, Some("image")),
+            ImageCommand::Other(_) => unreachable!("served before the runtime is opened"),
         },
         C::Ps(args) => ps::ps(rt, &args),
         C::Images(args) => images::list(rt, &args),
         C::Rmi(args) => images::remove(rt, &args),
         C::Inspect(args) => inspect::inspect(rt, &args, None),
         C::Info(args) => info::info(rt, &args),
-        C::Doctor(_) => unreachable!("served before the runtime is opened"),
+        C::Doctor(_) | C::Version(_) | C::Other(_) => unreachable!("served before the runtime is opened"),
     }
 }
 

@@ -28,7 +28,7 @@ pub async fn pull(rt: &Runtime, args: &PullArgs) -> Outcome {
     options.insecure = args.insecure;
     let bars = (!args.quiet).then(Bars::new);
     options.progress = bars.as_ref().map(Bars::callback);
-    let image = rt.images().pull(&args.image, options).await;
+    let image = rt.images().pull_with(&args.image, options).await;
     let fetched = bars.map(Bars::finish).unwrap_or_default();
     let image = image?;
     let mut out = std::io::stdout().lock();
@@ -76,7 +76,7 @@ async fn fetch(rt: &Runtime, args: &CreateArgs, policy: PullPolicy) -> Result<Im
     options.platform = platform(&args.platform)?;
     let bars = (!args.quiet).then(Bars::new);
     options.progress = bars.as_ref().map(Bars::callback);
-    let image = rt.images().pull(args.image(), options).await;
+    let image = rt.images().pull_with(args.image(), options).await;
     bars.map(Bars::finish);
     image.map_err(|e: Error| Failure::of_run(&e))
 }

@@ -38,6 +38,9 @@ pub(crate) async fn resolve(
         }
     };
     if let Some(host) = HostImage::parse(name)? {
+        if let Some(wanted) = &platform {
+            fits(wanted, &crate::image::machine(), name, "it is this machine's own system")?;
+        }
         let base = Base {
             name: host.name().to_owned(),
             id: host.name().to_owned(),
@@ -49,21 +52,13 @@ pub(crate) async fn resolve(
     if let Some(policy) = policy {
         let mut pull = PullOptions::default();
         (pull.policy, pull.platform) = (policy, platform.clone());
-        images.pull(name, pull).await?;
+        images.pull_with(name, pull).await?;
     }
     let hold = rt.store.hold()?;
     let record = rt.store.get(name).map_err(|e| naming(e, name))?;
     let image = Image::stored(rt.store.clone(), record.clone());
-    if let Some(wanted) = platform {
-        let is = image.platform();
-        let variant = wanted.variant.is_none() || wanted.variant == is.variant;
-        if wanted.os != is.os || wanted.architecture != is.architecture || !variant {
-            let text =
-                format!("the image here is for {}/{}; pull it for the platform", is.os, is.architecture);
-            return Err(Error::new(ErrorKind::ImageNotFound, text)
-                .with_context("ref", name)
-                .with_context("platform", options.platform.clone().unwrap_or_default()));
-        }
+    if let Some(wanted) = &platform {
+        fits(wanted, &image.platform(), name, "pull it for the platform")?;
     }
     let lowers = rt.store.lowers(&record)?;
     let base = Base {
@@ -73,6 +68,20 @@ pub(crate) async fn resolve(
         rootfs: RootfsParts { lowers, ..RootfsParts::default() },
     };
     Ok((base, Some(hold)))
+}
+
+/// Refuses an image for another platform than is wanted.
+fn fits(wanted: &Platform, is: &Platform, name: &str, why: &str) -> Result<()> {
+    let variant = wanted.variant.is_none() || wanted.variant == is.variant;
+    if wanted.os == is.os && wanted.architecture == is.architecture && variant {
+        return Ok(());
+    }
+    let text = format!("the image here is for {}/{}; {why}", is.os, is.architecture);
+    let parts = [Some(&wanted.os), Some(&wanted.architecture), wanted.variant.as_ref()];
+    let wanted: Vec<&str> = parts.into_iter().flatten().map(String::as_str).collect();
+    Err(Error::new(ErrorKind::ImageNotFound, text)
+        .with_context("ref", name)
+        .with_context("platform", wanted.join("/")))
 }
 
 /// Adds which image it was about.

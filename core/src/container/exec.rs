@@ -107,6 +107,7 @@ fn checked(options: &ExecOptions, timeout: Option<Duration>) -> Result<control::
     if options.detach && (options.stdin || options.tty || options.timeout.is_some()) {
         return Err(parse::bad("detach", "a detached process has neither streams nor a timeout"));
     }
+    let tty = parse::terminal(options.tty, options.tty_size)?;
     let plain = !options.tty && !options.detach;
     Ok(control::Exec {
         args: options.command.clone(),
@@ -114,7 +115,7 @@ fn checked(options: &ExecOptions, timeout: Option<Duration>) -> Result<control::
         cwd: options.working_dir.clone(),
         user: options.user.clone().filter(|u| !u.is_empty()),
         privileged: options.privileged,
-        tty: options.tty.then(|| options.tty_size.unwrap_or((24, 80))),
+        tty,
         stdio: [plain && options.stdin, plain, plain],
         kill_on_close: !options.detach,
         timeout_ms: timeout.map(|t| (t + LATER).as_millis() as u64),

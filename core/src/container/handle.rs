@@ -1,10 +1,10 @@
 //! Handles: [`Containers`] of a runtime, and one [`Container`].
 
+use super::{ContainerBuilder, Shared, create, list};
 use super::{
     CreateOptions, ExecOptions, ListOptions, LogOptions, LogStream, Output, Process, RemoveOptions,
     RunOptions,
 };
-use super::{Shared, create, list};
 use crate::executor::block_on;
 use crate::runtime::RuntimeInner;
 use crate::{Error, Image, Result};
@@ -88,25 +88,30 @@ impl Containers {
         Containers { rt: rt.clone() }
     }
 
-    /// Runs a command to its end in a throw-away container and collects its output.
-    pub async fn run<C, S>(&self, image: impl Into<String>, command: C) -> Result<Output>
+    /// Runs a command to its end in a throw-away container and collects its output: set options if there are
+    /// any, then `.await` it. An image is named by reference, id, or `host`.
+    pub fn run<C, S>(&self, image: impl Into<String>, command: C) -> ContainerBuilder<RunOptions>
     where
         C: IntoIterator<Item = S>,
         S: Into<String>,
     {
-        let mut options = RunOptions::default();
-        options.create.command = command.into_iter().map(Into::into).collect();
-        self.run_with(image, options).await
+        ContainerBuilder::new(self.clone(), image.into(), RunOptions::default()).command(command)
     }
 
-    /// [`Containers::run`] with options. An image is named by reference, id, or `host`.
+    /// [`Containers::run`] with all options at once.
     pub async fn run_with(&self, image: impl Into<String>, options: RunOptions) -> Result<Output> {
         let done = super::run::run(&self.rt, &image.into(), options).await;
         done.map_err(|e| e.with_operation("container.run"))
     }
 
-    /// Creates a container; nothing runs yet. Attached (default): it dies with this handle or this process.
-    pub async fn create(&self, image: impl Into<String>, options: CreateOptions) -> Result<Container> {
+    /// Creates a container: set options, then `.await` it, and nothing runs yet; or
+    /// [`start`](ContainerBuilder::start) it. Attached (default): it dies with its handle or this process.
+    pub fn create(&self, image: impl Into<String>) -> ContainerBuilder<CreateOptions> {
+        ContainerBuilder::new(self.clone(), image.into(), CreateOptions::default())
+    }
+
+    /// [`Containers::create`] with all options at once.
+    pub async fn create_with(&self, image: impl Into<String>, options: CreateOptions) -> Result<Container> {
         let attached = !options.detach;
         let made = create::create(&self.rt, &image.into(), options).await;
         made.map(|shared| Container { shared, owner: attached })
@@ -121,15 +126,17 @@ impl Containers {
         mut options: CreateOptions,
     ) -> Result<Container> {
         options.detach = true;
-        let run = async {
-            let container = self.create(image, options).await?;
-            if let Err(e) = container.start().await {
-                let _ = container.remove(RemoveOptions { force: true, ..RemoveOptions::default() }).await;
-                return Err(e);
-            }
-            Ok(container)
-        };
-        run.await.map_err(|e: Error| e.with_operation("container.run"))
+        self.start_with(image.into(), options).await.map_err(|e| e.with_operation("container.run"))
+    }
+
+    /// Creates and starts.
+    pub(crate) async fn start_with(&self, image: String, options: CreateOptions) -> Result<Container> {
+        let container = self.create_with(image, options).await?;
+        if let Err(e) = container.start().await {
+            let _ = container.remove(RemoveOptions { force: true, ..RemoveOptions::default() }).await;
+            return Err(e);
+        }
+        Ok(container)
     }
 
     /// Finds a container by id, unique beginning of an id, or name. The handle never kills.

@@ -2,6 +2,7 @@
 
 mod auto;
 mod base;
+mod builder;
 mod control;
 mod create;
 pub(crate) mod events;
@@ -23,6 +24,7 @@ pub(crate) mod spec;
 mod users;
 mod verbs;
 
+pub use builder::{Async, Bytes, ContainerBuilder, Network};
 pub use handle::{Container, ContainerSummary, Containers, Status};
 pub use logs::{LogLine, LogStream};
 pub use options::{

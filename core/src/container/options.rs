@@ -307,7 +307,8 @@ pub struct LogOptions {
 pub struct RemoveOptions {
     /// Kill it first when it runs.
     pub force: bool,
-    /// Remove its anonymous volumes.
+    /// Remove its anonymous volumes. Folders that its image declares as volumes are part of the container here, so
+    /// they go with it in any case; there are no others yet.
     pub volumes: bool,
 }
 

@@ -43,6 +43,10 @@ pub(crate) async fn run(rt: &Arc<RuntimeInner>, image: &str, options: RunOptions
             "run collects output; start a detached container with run_detached",
         ));
     }
+    if create.stdin {
+        let why = "run takes its standard input from `input`; a created container can keep its open";
+        return Err(parse::bad("stdin", why));
+    }
     let timeout = timeout.map(|t| parse::seconds(t, "timeout")).transpose()?;
     let deadline = timeout.map(|t| Instant::now() + t);
     // Options first: what is wrong with them does not depend on the image.

@@ -84,9 +84,9 @@ impl Wake for Signal {
 }
 
 /// Runs a future to its end on this thread; inside somebody else's executor too.
-pub fn block_on<F: Future>(future: F) -> F::Output {
+pub fn block_on<F: IntoFuture>(future: F) -> F::Output {
     let never = Duration::from_secs(3600);
-    match block_on_interruptible(future, never, || Ok::<(), std::convert::Infallible>(())) {
+    match block_on_interruptible(future.into_future(), never, || Ok::<(), std::convert::Infallible>(())) {
         Ok(output) => output,
         Err(Interrupted(never)) => match never {},
     }

@@ -1,5 +1,6 @@
 //! Handles: [`Images`] of a runtime, and one [`Image`].
 
+use super::builder::PullBuilder;
 use super::host::{self, HostImage};
 use super::store::{ImageRecord, Store};
 use super::{ImportOptions, LoadOptions, Platform, PullOptions, import, inspect, load, time};
@@ -7,6 +8,7 @@ use crate::image::Reference;
 use crate::{Error, ErrorKind, Result};
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
+use std::future::IntoFuture as _;
 use std::path::Path;
 use std::sync::Arc;
 
@@ -79,8 +81,13 @@ impl Images {
         Images { store }
     }
 
-    /// Fetches an image.
-    pub async fn pull(&self, reference: &str, options: PullOptions) -> Result<Image> {
+    /// Fetches an image: `.await` what this gives.
+    pub fn pull(&self, reference: impl Into<String>) -> PullBuilder {
+        PullBuilder::new(self.clone(), reference.into())
+    }
+
+    /// [`Images::pull`] with all options at once.
+    pub async fn pull_with(&self, reference: &str, options: PullOptions) -> Result<Image> {
         let pull = async {
             self.store.support().check_open()?;
             if let Some(host) = HostImage::parse(reference)? {
@@ -148,10 +155,7 @@ impl Images {
         let remove = || {
             self.store.support().check_open()?;
             if HostImage::parse(reference)?.is_some() {
-                return Err(Error::new(
-                    ErrorKind::Unsupported,
-                    "the host image is this machine; it can't be removed",
-                ));
+                return Err(undeletable());
             }
             let removed = self.store.remove(reference, force)?;
             if removed.deleted.is_some() {
@@ -161,6 +165,10 @@ impl Images {
         };
         remove().map_err(|e: Error| e.with_operation("image.remove"))
     }
+}
+
+fn undeletable() -> Error {
+    Error::new(ErrorKind::Unsupported, "the host image is this machine; it can't be removed")
 }
 
 /// Names the operation and, where no path is named yet, the caller's file.
@@ -336,6 +344,14 @@ impl Image {
         tag().map_err(|e: Error| e.with_operation("image.tag"))
     }
 
+    /// Removes it with all its references: [`Images::remove`] by its id.
+    pub fn remove(&self, force: bool) -> Result<()> {
+        match &*self.0 {
+            Kind::Stored { store, .. } => Images::new(store.clone()).remove(self.id(), force),
+            Kind::Host(_) => Err(undeletable().with_operation("image.remove")),
+        }
+    }
+
     /// Everything about it, as docker's inspect document.
     pub fn inspect(&self) -> Result<serde_json::Value> {
         match &*self.0 {
@@ -354,6 +370,7 @@ impl Image {
 #[allow(dead_code, reason = "asserts at compile time that the futures can move between threads")]
 fn assert_send(images: &Images) {
     fn send<T: Send>(_: T) {}
+    send(images.pull("").into_future());
     send(images.load("", LoadOptions::default()));
     send(images.import_("", ImportOptions::default()));
 }

@@ -1,6 +1,7 @@
 //! Images: content-addressed blobs, layers unpacked once, records in SQLite.
 
 mod auth;
+mod builder;
 mod digest;
 mod handle;
 pub(crate) mod host;
@@ -18,7 +19,9 @@ pub(crate) mod store;
 mod time;
 
 pub(crate) use digest::Digest;
+pub(crate) use manifest::machine;
 pub(crate) use reference::Reference;
 
+pub use builder::PullBuilder;
 pub use handle::{HistoryEntry, Image, ImageConfig, ImageSummary, Images};
 pub use options::{Auth, ImportOptions, LoadOptions, Platform, PullEvent, PullOptions, PullPolicy};

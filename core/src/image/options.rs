@@ -27,6 +27,17 @@ pub enum PullPolicy {
     Never,
 }
 
+impl PullPolicy {
+    /// Its word in options.
+    pub(crate) fn word(self) -> &'static str {
+        match self {
+            PullPolicy::Missing => "missing",
+            PullPolicy::Always => "always",
+            PullPolicy::Never => "never",
+        }
+    }
+}
+
 /// Explicit credentials.
 #[derive(Clone, PartialEq, Eq, Deserialize)]
 #[serde(deny_unknown_fields)]

@@ -13,6 +13,7 @@ use std::path::{Path, PathBuf};
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(crate) struct Registries {
     rules: Vec<Rule>,
+    helpers: Vec<String>,
 }
 
 #[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
@@ -53,9 +54,12 @@ enum PullFromMirror {
 }
 
 #[derive(Default, Deserialize)]
+#[serde(rename_all = "kebab-case")]
 struct File {
     #[serde(default)]
     registry: Vec<Rule>,
+    #[serde(default)]
+    credential_helpers: Vec<String>,
     /// The first version of the format.
     #[serde(default)]
     registries: BTreeMap<String, Lists>,
@@ -90,13 +94,17 @@ impl Registries {
 
     fn load_from(named: Option<PathBuf>, user: Option<PathBuf>, system: &Path) -> Result<Registries> {
         let mut rules = BTreeMap::new();
+        let mut helpers = Vec::new();
         let mut add = |path: &Path, must_exist: bool| -> Result<bool> {
             let Some(file) = read(path, must_exist)? else {
                 return Ok(false);
             };
             // A later file replaces the rule of the same prefix.
-            for rule in file {
+            for rule in file.rules {
                 rules.insert(rule.prefix.clone(), rule);
+            }
+            if !file.helpers.is_empty() {
+                helpers = file.helpers;
             }
             Ok(true)
         };
@@ -116,13 +124,18 @@ impl Registries {
                 }
             }
         }
-        Ok(Registries { rules: rules.into_values().collect() })
+        Ok(Registries { rules: rules.into_values().collect(), helpers })
     }
 
     /// Rules from the text of one file.
     #[cfg(test)]
     pub(crate) fn from_text(text: &str) -> Result<Registries, String> {
-        parse(text).map(|rules| Registries { rules })
+        parse(text)
+    }
+
+    /// `credential-helpers`: what is asked for credentials, the first one first; empty: what is usual.
+    pub(crate) fn credential_helpers(&self) -> &[String] {
+        &self.helpers
     }
 
     /// Where to get an image, the first place first.
@@ -189,7 +202,7 @@ fn drop_ins(dir: &Path) -> Vec<PathBuf> {
     paths
 }
 
-fn read(path: &Path, must_exist: bool) -> Result<Option<Vec<Rule>>> {
+fn read(path: &Path, must_exist: bool) -> Result<Option<Registries>> {
     let at = |e: Error| e.with_context("path", path.display().to_string());
     let text = match std::fs::read_to_string(path) {
         Ok(text) => text,
@@ -199,7 +212,7 @@ fn read(path: &Path, must_exist: bool) -> Result<Option<Vec<Rule>>> {
     parse(&text).map(Some).map_err(|why| at(Error::new(ErrorKind::InvalidArgument, why)))
 }
 
-fn parse(text: &str) -> Result<Vec<Rule>, String> {
+fn parse(text: &str) -> Result<Registries, String> {
     let file: File =
         toml::from_str(text).map_err(|e| format!("registries.conf can't be understood: {}", e.message()))?;
     let mut rules = file.registry;
@@ -247,7 +260,7 @@ fn parse(text: &str) -> Result<Vec<Rule>, String> {
             }
         }
     }
-    Ok(rules)
+    Ok(Registries { rules, helpers: file.credential_helpers })
 }
 
 #[cfg(test)]
@@ -337,6 +350,8 @@ mod tests {
             "[[registry]]",
             "[[registry]]\nprefix = 3",
             "[[registry",
+            "credential-helpers = 'secretservice'",
+            "credential-helpers = [3]",
             "[[registry]]\nprefix='*'",
             "[[registry]]\nprefix='*.a/b'",
             "[[registry]]\nprefix='a.*.b'",
@@ -348,7 +363,7 @@ mod tests {
         ] {
             assert!(parse(conf).is_err(), "{conf}");
         }
-        assert!(parse("").unwrap().is_empty());
+        assert_eq!(parse("").unwrap(), Registries::default());
     }
 
     #[test]
@@ -370,6 +385,10 @@ mod tests {
         };
         let locations = |r: Registries| r.rules.into_iter().map(|r| r.location).collect::<Vec<_>>();
         assert_eq!(locations(load(None).unwrap()), ["etc", "etc-drop-in"]);
+        assert!(load(None).unwrap().credential_helpers().is_empty());
+        let drop_in = root.join("etc/registries.conf.d/20.conf");
+        std::fs::write(drop_in, "credential-helpers = ['secretservice', 'containers-auth.json']").unwrap();
+        assert_eq!(load(None).unwrap().credential_helpers(), ["secretservice", "containers-auth.json"]);
         write("user/registries.conf", "c.example", "user");
         write("user/registries.conf.d/1.conf", "b.example", "user-drop-in");
         assert_eq!(locations(load(None).unwrap()), ["user-drop-in", "user"]);

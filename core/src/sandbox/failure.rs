@@ -13,7 +13,9 @@ pub(crate) fn describe(failure: Failure) -> Error {
     if !failure.step.is_empty() {
         error = error.with_context("step", failure.step.clone());
     }
-    if !failure.path.is_empty() {
+    if let Some(limit) = limit_of(&failure) {
+        error = error.with_context("limit", limit);
+    } else if !failure.path.is_empty() {
         error = error.with_context("path", failure.path.clone());
     }
     if failure.errno != 0 {
@@ -64,6 +66,10 @@ fn explain(f: &Failure) -> (ErrorKind, String, Option<&'static str>) {
                 "bind" => "the mount's source can't be mounted",
                 "cgroup" | "limit" => "the limit can't be set",
                 "userns" => "the user namespace can't be made",
+                "rlimit" if f.errno == libc::EPERM => {
+                    "the resource limit is above what this process may give; see `ulimit -H`"
+                }
+                "rlimit" => "the resource limit can't be set",
                 _ => "the container can't be set up",
             };
             let text = match f.detail.is_empty() {
@@ -74,6 +80,12 @@ fn explain(f: &Failure) -> (ErrorKind, String, Option<&'static str>) {
             (coded(f).unwrap_or_else(|| by_errno(f)), text, field)
         }
     }
+}
+
+/// The resource limit that a step is about, by docker's name.
+fn limit_of(f: &Failure) -> Option<&'static str> {
+    let number = f.path.parse().ok().filter(|_| f.step == "rlimit")?;
+    super::spec::parse::ulimit_name(number)
 }
 
 fn coded(f: &Failure) -> Option<ErrorKind> {
@@ -124,6 +136,14 @@ mod tests {
         let e = describe(f);
         assert_eq!(e.kind(), ErrorKind::CommandNotFound);
         assert_eq!(e.message(), "command not found in the image: foo");
+    }
+
+    #[test]
+    fn a_limit_is_named() {
+        let f = Failure { step: "rlimit".into(), path: "7".into(), errno: libc::EPERM, ..Failure::default() };
+        let e = describe(f);
+        assert_eq!(e.kind(), ErrorKind::Permission);
+        assert!(e.context().contains(&("limit", "nofile".into())), "{e}");
     }
 
     #[test]

@@ -275,7 +275,7 @@ impl Replay {
             "create" => {
                 let image = step["image"].as_str().unwrap_or("host");
                 let options: CreateOptions = options(step)?;
-                let made = block_on(self.runtime.containers().create(image, options))?;
+                let made = block_on(self.runtime.containers().create_with(image, options))?;
                 Ok(self.keep(step, made))
             }
             "get" => {
@@ -453,7 +453,7 @@ impl Replay {
         let images = self.runtime.images();
         match verb {
             "image_pull" => {
-                block_on(images.pull(text(step, "ref")?, pull_options(&step["options"])?))?;
+                block_on(images.pull_with(text(step, "ref")?, pull_options(&step["options"])?))?;
             }
             "image_import" => {
                 block_on(images.import_(text(step, "path")?, import_options(&step["options"])))?;

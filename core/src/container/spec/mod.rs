@@ -89,7 +89,7 @@ impl Spec {
         let network = settings::network(options)?;
         check_name(options.name.as_deref())?;
         settings::check_ports(options)?;
-        let tty = options.tty.then(|| options.tty_size.unwrap_or((24, 80)));
+        let tty = parse::terminal(options.tty, options.tty_size)?;
         let seccomp = settings::seccomp(options)?;
         stop(options, image)?;
         Ok(Spec {

@@ -201,8 +201,7 @@ fn short_form(text: &str) -> Result<UserMount> {
     let parts: Vec<&str> = text.split(':').collect();
     let (source, to, options) = match parts.as_slice() {
         [target] if target.starts_with('/') => {
-            let why = "anonymous volumes are not built yet; name a host path: source:target";
-            return Err(unsupported(FIELD, why));
+            return Err(anonymous(FIELD));
         }
         [source, to] => (*source, *to, ""),
         [source, to, options] => (*source, *to, *options),
@@ -223,6 +222,10 @@ fn short_form(text: &str) -> Result<UserMount> {
         return named(source, FIELD);
     }
     bind(source, to, read_only, propagation, false, Vec::new(), FIELD)
+}
+
+fn anonymous(field: &'static str) -> Error {
+    unsupported(field, "anonymous volumes are not built yet; name a host path as the source, or use a tmpfs")
 }
 
 /// What is no path is a volume's name.
@@ -248,6 +251,10 @@ fn long_form(m: &MountSpec) -> Result<UserMount> {
     }
     match kind {
         "bind" => bind(&m.source, &m.target, m.read_only, &m.propagation, m.create_source, Vec::new(), FIELD),
+        "volume" if m.source.is_empty() => {
+            target(&m.target, FIELD)?;
+            Err(anonymous(FIELD))
+        }
         "volume" => named(&m.source, FIELD),
         "tmpfs" => {
             if !m.source.is_empty() || !m.propagation.is_empty() || m.create_source {

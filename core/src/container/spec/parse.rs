@@ -130,6 +130,20 @@ const ULIMITS: &[(&str, u32)] = &[
     ("stack", libc::RLIMIT_STACK),
 ];
 
+/// docker's name of a resource limit.
+pub(crate) fn ulimit_name(resource: u32) -> Option<&'static str> {
+    ULIMITS.iter().find(|(_, r)| *r == resource).map(|(name, _)| *name)
+}
+
+/// Rows and columns of a terminal, if there is to be one.
+pub(crate) fn terminal(tty: bool, size: Option<(u16, u16)>) -> Result<Option<(u16, u16)>> {
+    match (tty, size) {
+        (false, Some(_)) => Err(bad("tty_size", "there is no terminal whose size it could be (tty)")),
+        (false, None) => Ok(None),
+        (true, size) => Ok(Some(size.unwrap_or((24, 80)))),
+    }
+}
+
 /// Resource number, soft and hard limit.
 pub(crate) fn ulimit(name: &str, spec: UlimitSpec) -> Result<(u32, u64, u64)> {
     const FIELD: &str = "ulimits";

@@ -2,7 +2,9 @@
 //!
 //! Explicit → `DOCKER_AUTH_CONFIG` → `$XDG_RUNTIME_DIR/containers/auth.json` →
 //! `~/.config/containers/auth.json` → `$DOCKER_CONFIG/config.json` or `~/.docker/config.json` → anonymous. In
-//! each file a `credHelpers` entry for the registry is asked first, then `credsStore`, then `auths`.
+//! each file a `credHelpers` entry for the registry is asked first, then `credsStore`, then `auths`. With
+//! `credential-helpers` in registries.conf, those programs are asked in their order, and the files where that
+//! list says `containers-auth.json`.
 //!
 //! A source that can't be read does not stop a pull that may need no credentials; it is named in the error
 //! when the registry refuses.
@@ -19,6 +21,9 @@ use std::ffi::OsString;
 use std::fmt;
 use std::path::PathBuf;
 use std::time::Duration;
+
+/// What stands for the files in `credential-helpers`.
+const FILES: &str = "containers-auth.json";
 
 /// A text that is never shown.
 #[derive(Clone, PartialEq, Eq)]
@@ -73,6 +78,8 @@ pub(crate) struct Sources {
     pub(crate) inline: Option<String>,
     /// Files, the first one first.
     pub(crate) files: Vec<PathBuf>,
+    /// `credential-helpers` of registries.conf; empty: the files alone.
+    pub(crate) helpers: Vec<String>,
     /// Folders with credential helpers, as in `PATH`.
     pub(crate) helper_path: OsString,
     /// How long a credential helper may take.
@@ -96,7 +103,13 @@ impl Sources {
         }
         let inline = std::env::var("DOCKER_AUTH_CONFIG").ok().filter(|v| !v.is_empty());
         let helper_path = std::env::var_os("PATH").unwrap_or_default();
-        Sources { explicit, inline, files, helper_path, helper_timeout: Duration::from_secs(30) }
+        let helper_timeout = Duration::from_secs(30);
+        Sources { explicit, inline, files, helpers: Vec::new(), helper_path, helper_timeout }
+    }
+
+    /// The same with `credential-helpers` of registries.conf.
+    pub(crate) fn with_helpers(self, helpers: &[String]) -> Sources {
+        Sources { helpers: helpers.to_vec(), ..self }
     }
 
     /// The same without what was given for another registry.
@@ -112,35 +125,88 @@ impl Sources {
             found.source = Some("the caller".into());
             return found;
         }
-        let inline = self.inline.iter().map(|text| ("DOCKER_AUTH_CONFIG".to_owned(), Ok(text.clone())));
-        let files = self.files.iter().map(|path| (path.display().to_string(), file::read(path)));
-        for (name, text) in inline.chain(files) {
-            let text = match text {
-                Ok(text) => text,
-                Err(why) => {
-                    found.searched.push(format!("{name} ({why})"));
-                    continue;
-                }
+        if let Some(text) = &self.inline
+            && self
+                .look("DOCKER_AUTH_CONFIG".into(), Ok(text.clone()), registry, repository, &mut found)
+                .await
+        {
+            return found;
+        }
+        let usual = [FILES.to_owned()];
+        for helper in if self.helpers.is_empty() { &usual } else { &self.helpers[..] } {
+            let is_found = match helper.as_str() {
+                FILES => self.look_in_files(registry, repository, &mut found).await,
+                helper => self.look_in_helper(helper, registry, &mut found).await,
             };
-            let config = match file::AuthFile::parse(&text) {
-                Ok(config) => config,
-                Err(why) => {
-                    found.searched.push(format!("{name} ({why})"));
-                    continue;
-                }
-            };
-            match self.find_in(&config, registry, repository).await {
-                Ok((Some(credentials), from)) => {
-                    found.source = Some(format!("{name}{from}"));
-                    found.searched.push(name);
-                    found.credentials = Some(credentials);
-                    return found;
-                }
-                Ok((None, _)) => found.searched.push(name),
-                Err(why) => found.searched.push(format!("{name} ({why})")),
+            if is_found {
+                break;
             }
         }
         found
+    }
+
+    async fn look_in_files(&self, registry: &str, repository: &str, found: &mut Found) -> bool {
+        for path in &self.files {
+            let name = path.display().to_string();
+            if self.look(name, file::read(path), registry, repository, found).await {
+                return true;
+            }
+        }
+        false
+    }
+
+    /// Asks one of `credential-helpers`.
+    async fn look_in_helper(&self, helper: &str, registry: &str, found: &mut Found) -> bool {
+        let name = format!("docker-credential-{helper} (credential-helpers)");
+        match self.ask(helper, registry).await {
+            Ok(credentials) => {
+                found.searched.push(name.clone());
+                found.source = credentials.is_some().then_some(name);
+                found.credentials = credentials;
+                found.credentials.is_some()
+            }
+            Err(why) => {
+                found.searched.push(format!("{name} ({why})"));
+                false
+            }
+        }
+    }
+
+    /// Looks into the text of one file; whether there were credentials.
+    async fn look(
+        &self,
+        name: String,
+        text: Result<String, String>,
+        registry: &str,
+        repository: &str,
+        found: &mut Found,
+    ) -> bool {
+        let looked = match text.and_then(|text| file::AuthFile::parse(&text)) {
+            Ok(config) => self.find_in(&config, registry, repository).await,
+            Err(why) => Err(why),
+        };
+        match looked {
+            Ok((Some(credentials), from)) => {
+                found.source = Some(format!("{name}{from}"));
+                found.searched.push(name);
+                found.credentials = Some(credentials);
+                return true;
+            }
+            Ok((None, _)) => found.searched.push(name),
+            Err(why) => found.searched.push(format!("{name} ({why})")),
+        }
+        false
+    }
+
+    /// Asks a credential helper for a registry.
+    async fn ask(&self, helper: &str, registry: &str) -> Result<Option<Credentials>, String> {
+        for server in servers(registry) {
+            let answer = helper::get(helper, server, &self.helper_path, self.helper_timeout).await?;
+            if answer.is_some() {
+                return Ok(answer);
+            }
+        }
+        Ok(None)
     }
 
     async fn find_in(
@@ -151,17 +217,12 @@ impl Sources {
     ) -> Result<(Option<Credentials>, String), String> {
         let mut failure = None;
         if let Some(name) = config.helper_for(registry) {
-            for server in servers(registry) {
-                match helper::get(name, server, &self.helper_path, self.helper_timeout).await {
-                    Ok(Some(credentials)) => {
-                        return Ok((Some(credentials), format!(" (docker-credential-{name})")));
-                    }
-                    Ok(None) => {}
-                    Err(why) => {
-                        failure = Some(why);
-                        break;
-                    }
+            match self.ask(name, registry).await {
+                Ok(Some(credentials)) => {
+                    return Ok((Some(credentials), format!(" (docker-credential-{name})")));
                 }
+                Ok(None) => {}
+                Err(why) => failure = Some(why),
             }
         }
         match (config.entry_for(registry, repository)?, failure) {

@@ -196,6 +196,20 @@ esac
     ] {
         assert_eq!(user(&block_on(all.find(registry, "x"))).as_deref(), expected, "{registry}");
     }
+    // registries.conf's list decides which of them is asked first; a failing one is passed over.
+    let order = |helpers: &[&str]| {
+        let all = all.clone().with_helpers(&helpers.iter().map(|h| h.to_string()).collect::<Vec<_>>());
+        move |registry: &str| block_on(all.find(registry, "x"))
+    };
+    let helper_only = order(&["test"]);
+    assert_eq!(user(&helper_only("pass.example")).as_deref(), Some("u/s3cret"));
+    assert_eq!(user(&helper_only("docker.io")).as_deref(), Some("hub/p"));
+    assert_eq!(user(&helper_only("unknown.example")), None);
+    let then_files = order(&["does-not-exist", "test", "containers-auth.json"]);
+    let found = then_files("fails.example");
+    assert_eq!(user(&found).as_deref(), Some("file/p"));
+    assert!(found.searched[0].contains("docker-credential-does-not-exist is not in PATH"), "{found:?}");
+    assert!(found.searched[1].contains("exit code 1") && !format!("{found:?}").contains("hunter2"));
     let missing = block_on(all.find("none.example", "x"));
     assert!(missing.searched[0].contains("docker-credential-does-not-exist is not in PATH"));
 }

@@ -36,9 +36,11 @@ pub(super) struct Surroundings {
 impl Surroundings {
     /// Those of this machine and user.
     fn of_machine(options: &PullOptions) -> Result<Surroundings> {
+        let registries = Registries::load()?;
+        let credentials = Sources::from_environment(options.auth.clone());
         Ok(Surroundings {
-            registries: Registries::load()?,
-            credentials: Sources::from_environment(options.auth.clone()),
+            credentials: credentials.with_helpers(registries.credential_helpers()),
+            registries,
             settings: Settings::default(),
         })
     }
