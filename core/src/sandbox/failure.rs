@@ -85,7 +85,7 @@ fn explain(f: &Failure) -> (ErrorKind, String, Option<&'static str>) {
 /// The resource limit that a step is about, by docker's name.
 fn limit_of(f: &Failure) -> Option<&'static str> {
     let number = f.path.parse().ok().filter(|_| f.step == "rlimit")?;
-    super::spec::parse::ulimit_name(number)
+    super::rlimits::name(number)
 }
 
 fn coded(f: &Failure) -> Option<ErrorKind> {

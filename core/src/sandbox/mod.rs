@@ -15,6 +15,7 @@ pub(crate) mod idmap;
 mod mounts;
 #[cfg(feature = "engine")]
 mod plan;
+pub(crate) mod rlimits;
 pub(crate) mod seccomp;
 pub(crate) mod sysctls;
 

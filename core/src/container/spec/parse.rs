@@ -3,6 +3,7 @@
 use crate::container::{SizeSpec, UlimitSpec};
 use crate::sandbox::capabilities::NAMES;
 pub(super) use crate::sandbox::capabilities::{all as all_capabilities, capability};
+use crate::sandbox::rlimits;
 use crate::{Error, ErrorKind, Result};
 
 /// An `invalid_argument` that names the option.
@@ -112,29 +113,6 @@ pub(crate) fn capability_names(set: u64) -> Vec<String> {
     held.map(|(_, name)| (*name).to_owned()).collect()
 }
 
-const ULIMITS: &[(&str, u32)] = &[
-    ("core", libc::RLIMIT_CORE),
-    ("cpu", libc::RLIMIT_CPU),
-    ("data", libc::RLIMIT_DATA),
-    ("fsize", libc::RLIMIT_FSIZE),
-    ("locks", libc::RLIMIT_LOCKS),
-    ("memlock", libc::RLIMIT_MEMLOCK),
-    ("msgqueue", libc::RLIMIT_MSGQUEUE),
-    ("nice", libc::RLIMIT_NICE),
-    ("nofile", libc::RLIMIT_NOFILE),
-    ("nproc", libc::RLIMIT_NPROC),
-    ("rss", libc::RLIMIT_RSS),
-    ("rtprio", libc::RLIMIT_RTPRIO),
-    ("rttime", libc::RLIMIT_RTTIME),
-    ("sigpending", libc::RLIMIT_SIGPENDING),
-    ("stack", libc::RLIMIT_STACK),
-];
-
-/// docker's name of a resource limit.
-pub(crate) fn ulimit_name(resource: u32) -> Option<&'static str> {
-    ULIMITS.iter().find(|(_, r)| *r == resource).map(|(name, _)| *name)
-}
-
 /// Rows and columns of a terminal, if there is to be one.
 pub(crate) fn terminal(tty: bool, size: Option<(u16, u16)>) -> Result<Option<(u16, u16)>> {
     match (tty, size) {
@@ -147,7 +125,7 @@ pub(crate) fn terminal(tty: bool, size: Option<(u16, u16)>) -> Result<Option<(u1
 /// Resource number, soft and hard limit.
 pub(crate) fn ulimit(name: &str, spec: UlimitSpec) -> Result<(u32, u64, u64)> {
     const FIELD: &str = "ulimits";
-    let (_, resource) = ULIMITS.iter().find(|(n, _)| *n == name).ok_or_else(|| {
+    let (_, resource) = rlimits::NAMES.iter().find(|(n, _)| *n == name).ok_or_else(|| {
         bad(FIELD, format!("no such resource limit: `{name}` (examples: nofile, nproc, core)"))
     })?;
     let (soft, hard) = match spec {
