@@ -21,7 +21,7 @@ Images (`--images`, all by default):
   zstd        busybox:zstd        the same with zstd layers
   index       busybox:multi       an OCI index: this machine's platform, and one that is not
   configured  busybox:configured  entrypoint, command, environment, user, working folder, labels, stop signal
-  damaged     damaged:wrong-digest and damaged:truncated, whose layers the registry has lost in part (no line of their own)
+  damaged     damaged:wrong-digest, damaged:truncated: their layers are damaged in the registry (no lines of their own)
 
 Needs: docker-registry, skopeo, umoci, busybox-static; openssl for --tls, perl for --auth.
 """
