@@ -128,7 +128,9 @@ fn at_rest() {
     }
     for target in [Target::Janitor, Target::Launcher, Target::JanitorThenLauncher] {
         let attack = Attack::new();
-        let c = block_on(attack.rt.containers().create_with("host", create(json!({"command": ["sleep", "600"]}))));
+        let c = block_on(
+            attack.rt.containers().create_with("host", create(json!({"command": ["sleep", "600"]}))),
+        );
         let c = c.unwrap();
         block_on(c.start()).unwrap();
         assert_eq!(attack.run().unwrap(), 0);
