@@ -285,7 +285,7 @@ fn names_are_taken_while_others_open_the_root() {
                     let rt = open(&root);
                     let options =
                         create(json!({"command": ["true"], "name": format!("n{i}-{n}"), "detach": true}));
-                    let c = block_on(rt.containers().create("host", options)).unwrap();
+                    let c = block_on(rt.containers().create_with("host", options)).unwrap();
                     block_on(c.remove(RemoveOptions::default())).unwrap();
                     block_on(rt.close()).unwrap();
                 }
