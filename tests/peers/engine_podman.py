@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 from pathlib import Path
 from typing import Any
 
@@ -19,11 +20,12 @@ log_driver = "k8s-file"
 cgroup_manager = "cgroupfs"
 events_logger = "file"
 lock_type = "file"
+runtime_supports_json = ["containers-oci", "crun", "runc"]
 """
 
 STORAGE = """
 [storage]
-driver = "{driver}"
+driver = "overlay"
 graphroot = "{root}"
 runroot = "{run}"
 """
@@ -32,13 +34,15 @@ runroot = "{run}"
 class Podman(Client):
     """Its command line; `box` is the image."""
 
-    def __init__(self, scene: Scene, archive: Path, driver: str = "overlay", prefix: tuple[str, ...] = ()) -> None:
+    def __init__(self, scene: Scene, archive: Path, user: str = "", runtime: str = RUNTIME) -> None:
+        """`user` is who runs it, root by default; the folder is that user's then, and home."""
         self.scene = scene
         settings, storage = scene.folder / "containers.conf", scene.folder / "storage.conf"
         settings.write_text(SETTINGS)
-        storage.write_text(STORAGE.format(driver=driver, root=scene.path("root"), run=scene.path("run")))
+        storage.write_text(STORAGE.format(root=scene.path("root"), run=scene.path("run")))
+        prefix = ["setpriv", f"--reuid={user}", f"--regid={user}", "--init-groups"] if user else []
         command = [
-            *prefix, "podman", "--tmpdir", scene.path("tmp"), "--runtime", RUNTIME,
+            *prefix, "podman", "--tmpdir", scene.path("tmp"), "--runtime", runtime,
         ]  # fmt: skip
         env = {
             "CONTAINERS_CONF": str(settings),
@@ -46,6 +50,12 @@ class Podman(Client):
             # There may be no systemd that could run health checks: the tests do.
             "DISABLE_HC_SYSTEMD": "true",
         }
+        if user:
+            run = scene.folder / "run"
+            run.mkdir(mode=0o700)
+            for at in (scene.folder, run):
+                shutil.chown(at, user, user)
+            env |= {"HOME": str(scene.folder), "USER": user, "XDG_RUNTIME_DIR": str(run)}
         super().__init__(scene.folder, command, env)
         self("import", str(archive), "box")
 

@@ -202,6 +202,7 @@ class Scene:
         self.cgroup = f"/{folder.name}-{os.getpid()}"
         self.state = state or folder / "oci"
         self.containers = containers
+        self.uid: int | None = None
         self.others = self.states()
 
     def path(self, *parts: str) -> str:
@@ -220,14 +221,15 @@ class Scene:
         return [point for point in reversed(points) if point.startswith(f"{self.folder}/")]
 
     def processes(self) -> list[int]:
-        """Processes that name the folder, or are in one of the cgroups."""
+        """Processes that name the folder, are in one of the cgroups, or are of the user made for it."""
         found = set()
         for cgroup in self.cgroups():
             found |= {int(pid) for pid in (cgroup / "cgroup.procs").read_text().split()}
         for entry in Path("/proc").iterdir():
             if entry.name.isdigit() and int(entry.name) != os.getpid():
                 try:
-                    if f"{self.folder}/".encode() in (entry / "cmdline").read_bytes():
+                    own = self.uid is not None and entry.stat().st_uid == self.uid
+                    if own or f"{self.folder}/".encode() in (entry / "cmdline").read_bytes():
                         found.add(int(entry.name))
                 except OSError:
                     continue

@@ -287,7 +287,7 @@ impl Making<'_> {
         let unified = cgroup.unified().map(Bytes::from);
         let entrances = if unified.is_some() { Vec::new() } else { paths(cgroup.entrances()) };
         let preserved = self.options.preserve_fds;
-        let create = Create { plan, corner, preserved, entrances, unified };
+        let create = Create { plan, corner, preserved, entrances, unified, mapped: self.engine.mapped };
         running.send(&Request::Create(Box::new(create)), &fds)?;
         self.follow(running, &hooks)
     }

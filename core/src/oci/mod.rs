@@ -43,6 +43,8 @@ pub struct Engine {
     root: PathBuf,
     systemd: bool,
     rootless: bool,
+    /// The caller is in a user namespace.
+    mapped: bool,
     warn: Arc<dyn Fn(&str) + Send + Sync>,
 }
 
@@ -60,12 +62,16 @@ impl Engine {
     /// calls.
     pub fn new(root: Option<PathBuf>, systemd: bool, rootless: Option<bool>) -> Result<Engine> {
         let user = !rustix::process::geteuid().is_root();
-        let rootless = rootless.unwrap_or(user);
+        // Root of a user namespace, as rootless engines are, is an ordinary user to the machine.
+        let mapped = translate::in_user_namespace();
+        let rootless = rootless.unwrap_or(user || mapped);
         let root = match root {
             Some(root) => std::path::absolute(root).map_err(|e| Error::io("the root is no path", e))?,
-            None => usual_root(user),
+            None => {
+                usual_root(user, user || mapped && std::env::var_os("USER").is_none_or(|name| name != "root"))
+            }
         };
-        Ok(Engine { root, systemd, rootless, warn: Arc::new(|_| {}) })
+        Ok(Engine { root, systemd, rootless, mapped, warn: Arc::new(|_| {}) })
     }
 
     /// Tells of what goes on without being an error: hooks that failed late, options that the kernel no longer has.
@@ -85,8 +91,9 @@ impl Engine {
     }
 }
 
-fn usual_root(user: bool) -> PathBuf {
-    match std::env::var_os("XDG_RUNTIME_DIR").filter(|dir| user && !dir.is_empty()) {
+/// `own`: the folder that a login gave the user is taken, if there is one.
+fn usual_root(user: bool, own: bool) -> PathBuf {
+    match std::env::var_os("XDG_RUNTIME_DIR").filter(|dir| own && !dir.is_empty()) {
         Some(dir) => Path::new(&dir).join("containers-oci"),
         None if user => {
             PathBuf::from(format!("/run/user/{}/containers-oci", rustix::process::geteuid().as_raw()))

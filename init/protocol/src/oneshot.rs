@@ -36,6 +36,8 @@ pub struct Create {
     pub entrances: Vec<Bytes>,
     /// The cgroup on v2 that the process is born into.
     pub unified: Option<Bytes>,
+    /// The caller is root of a user namespace: it may make no device nodes.
+    pub mapped: bool,
 }
 
 /// A further process.

@@ -192,7 +192,7 @@ fn become_container(
         process: &plan.process,
         place: &place,
         corner,
-        rootless: in_userns(plan),
+        rootless: create.mapped || in_userns(plan),
         root: opened.root.as_ref().map(AsFd::as_fd),
         dev: None,
         covered: &[],
@@ -247,7 +247,7 @@ fn prepare(create: &Create, wait: Option<OwnedFd>) -> Result<(Place, Corner), Fa
         // Nothing of the machine's may be covered: the steps of such a plan need no corner.
         return Ok((Place::Own(place::unmade(at).at("setup", at)?), Corner::Paths));
     }
-    let userns = in_userns(&create.plan);
+    let userns = create.mapped || in_userns(&create.plan);
     // What the host mounts later still arrives; nothing leaves.
     let downstream = MountPropagationFlags::REC | MountPropagationFlags::DOWNSTREAM;
     match create.plan.extra.as_ref().is_some_and(|e| e.propagation & libc::MS_SHARED != 0) {

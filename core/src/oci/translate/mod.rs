@@ -13,7 +13,7 @@ use containers_protocol::plan::{Hook, Keep, Plan, ProcessPlan, Rootfs, Stdio, St
 use oci_spec::runtime::{Linux, Process, Spec};
 use std::path::{Path, PathBuf};
 
-pub(super) use namespaces::is_own as is_own_namespace;
+pub(super) use namespaces::{in_user_namespace, is_own as is_own_namespace};
 pub(super) use options::{Options, propagation};
 pub(super) use process::mask;
 

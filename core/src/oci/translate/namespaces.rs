@@ -78,8 +78,8 @@ pub(super) fn id_maps(linux: &Linux, spaces: &Spaces, setting: &Setting<'_>) -> 
     Ok(Some(IdMaps { uids, gids, tools }))
 }
 
-/// Root of a user namespace that is not the first one may map what it has.
-fn in_user_namespace() -> bool {
+/// Whether this is not the first user namespace: its root may map what it has, and nothing else of the machine's.
+pub(in crate::oci) fn in_user_namespace() -> bool {
     let map = std::fs::read_to_string("/proc/self/uid_map").unwrap_or_default();
     map.split_ascii_whitespace().collect::<Vec<_>>() != ["0", "0", "4294967295"]
 }
