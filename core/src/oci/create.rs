@@ -146,7 +146,7 @@ impl Engine {
         let bundle = std::fs::canonicalize(bundle).map_err(|e| {
             Error::io("the bundle can't be found", e).with_context("path", bundle.display().to_string())
         })?;
-        let spec = config::load(&bundle)?;
+        let spec = config::load(&bundle, &*self.warn)?;
         validate::check(&spec, &bundle)?;
         let rootfs = validate::rootfs_path(&spec, &bundle)?;
         for n in 0..options.preserve_fds {

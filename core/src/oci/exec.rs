@@ -68,7 +68,7 @@ impl Engine {
             _ => {}
         }
         let spec = found.spec()?;
-        let process = process_of(&spec, options)?;
+        let process = process_of(&spec, options, &*self.warn)?;
         validate::process::check(&process)?;
         let terminal = process.terminal() == Some(true);
         if terminal && options.detach && options.console_socket.is_none() {
@@ -192,15 +192,13 @@ fn entrances(found: &Found, options: &ExecOptions) -> Result<Vec<PathBuf>> {
 }
 
 /// The process as the specification describes it.
-fn process_of(spec: &Spec, options: &ExecOptions) -> Result<Process> {
+fn process_of(spec: &Spec, options: &ExecOptions, warn: &dyn Fn(&str)) -> Result<Process> {
     if let Some(path) = &options.process {
         let failed =
             |e| Error::io("the process can't be read", e).with_context("path", path.display().to_string());
         let text = std::fs::read(path).map_err(failed)?;
-        let document = serde_json::from_slice(&text).map_err(|e| {
-            Error::new(ErrorKind::InvalidArgument, "the process is not valid JSON").with_source(e)
-        })?;
-        return config::typed(document);
+        return config::parse_process(&text, warn)
+            .map_err(|e| e.with_context("path", path.display().to_string()));
     }
     let wrong = |field: &'static str, text: &str| {
         Error::new(ErrorKind::InvalidArgument, text).with_context("field", field)

@@ -153,7 +153,8 @@ impl Found {
 
     /// The configuration it was created with.
     pub(crate) fn spec(&self) -> Result<Spec> {
-        config::load(&self.dir)
+        // Its warnings were given when it was created.
+        config::load(&self.dir, &|_| {})
     }
 }
 

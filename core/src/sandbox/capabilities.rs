@@ -47,6 +47,16 @@ pub(crate) const NAMES: [&str; 41] = [
     "CAP_CHECKPOINT_RESTORE",
 ];
 
+/// The names of the capabilities in a set of bits.
+pub(crate) fn names(bits: u64) -> impl Iterator<Item = &'static str> {
+    NAMES.iter().enumerate().filter(move |(bit, _)| bits & 1 << bit != 0).map(|(_, name)| *name)
+}
+
+/// Whether this is the name of a capability, as `CAP_SYS_ADMIN`.
+pub(crate) fn is_known(name: &str) -> bool {
+    NAMES.contains(&name)
+}
+
 /// The bit of a capability; `ALL` is all of them.
 pub(crate) fn capability(text: &str, field: &'static str) -> Result<u64> {
     let upper = text.to_ascii_uppercase();

@@ -54,6 +54,9 @@ impl Joiner<'_> {
             extra::set_oom_score(score)?;
         }
         enter_cgroups(self.entrances)?;
+        if self.process.extra.as_ref().is_some_and(|e| e.initial_cpus.is_none() && e.final_cpus.is_none()) {
+            sched::reset_affinity();
+        }
         process::setns(self.target, self.namespaces).map_err(|e| match e {
             Errno::SRCH => coded("not_running", "exec", b"", "the container has just ended"),
             e => failure("setns", b"", e),

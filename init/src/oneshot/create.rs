@@ -7,7 +7,7 @@ use crate::failure::{Context, coded, failure};
 use crate::launcher::userns;
 use crate::place::{self, Corner, Place};
 use crate::sys::process::{self, CStrings, Forked};
-use crate::sys::security;
+use crate::sys::{sched, security};
 use containers_protocol::control::Failure;
 use containers_protocol::extra::Extra;
 use containers_protocol::oneshot::Create;
@@ -77,6 +77,8 @@ struct Unified {
 /// Enters the cgroup, unless the process is to be born in it.
 fn enter_cgroup(create: &Create) -> Result<Option<Unified>, Failure> {
     child::enter_cgroups(&super::open_entrances(&create.entrances)?)?;
+    // What a manager is bound to is not for its containers.
+    sched::reset_affinity();
     let Some(path) = &create.unified else { return Ok(None) };
     let file = [&path.0, b"/cgroup.procs".as_slice()].concat();
     if create.plan.namespaces & NEWUSER == 0 && in_userns(&create.plan) {

@@ -57,6 +57,14 @@ pub fn set_memory_policy(mode: u32, nodes: &[u64]) -> Result<(), Errno> {
     check(unsafe { libc::syscall(libc::SYS_set_mempolicy, mode, mask, bits) }).map(drop)
 }
 
+/// Allows all CPUs of the cpuset again, whatever this process was started with.
+pub fn reset_affinity() {
+    /// More CPUs than a kernel can have.
+    const ALL: [u64; 128] = [u64::MAX; 128];
+    // Where that is forbidden, it stays as it is.
+    let _ = set_affinity(&ALL);
+}
+
 /// `sched_setaffinity(2)` with a mask of CPUs.
 pub fn set_affinity(cpus: &[u64]) -> Result<(), Errno> {
     // SAFETY: pointer and length are those of `cpus`; 0 is the calling thread.

@@ -1,10 +1,11 @@
 //! `config.json`: read, parsed strictly, and turned into [`Spec`]. Errors name the JSON path (`field`) and,
 //! where the text itself is broken, the byte `offset`.
 
+mod process;
 mod strict;
 
 use crate::{Error, ErrorKind, Result};
-use oci_spec::runtime::Spec;
+use oci_spec::runtime::{Process, Spec};
 use serde_json::Value;
 use std::fs::File;
 use std::io::Read;
@@ -17,11 +18,11 @@ const MAX_SIZE: u64 = 4 << 20;
 /// The file's name in a bundle.
 const NAME: &str = "config.json";
 
-/// Reads the configuration of a bundle.
-pub(crate) fn load(bundle: &Path) -> Result<Spec> {
+/// Reads the configuration of a bundle. What the specification wants warnings for goes to `warn`.
+pub(crate) fn load(bundle: &Path, warn: &dyn Fn(&str)) -> Result<Spec> {
     let path = bundle.join(NAME);
     let at = |e: Error| e.with_context("path", path.display().to_string());
-    read(&path).and_then(|text| parse(&text)).map_err(at)
+    read(&path).and_then(|text| parse(&text, warn)).map_err(at)
 }
 
 fn read(path: &Path) -> Result<Vec<u8>> {
@@ -51,11 +52,24 @@ fn too_big() -> Error {
 }
 
 /// Parses the text of a `config.json`.
-pub(crate) fn parse(text: &[u8]) -> Result<Spec> {
+pub(crate) fn parse(text: &[u8], warn: &dyn Fn(&str)) -> Result<Spec> {
     if text.len() as u64 > MAX_SIZE {
         return Err(too_big());
     }
-    typed(strict::parse(text)?)
+    let mut document = strict::parse(text)?;
+    if let Some(process) = document.get_mut("process").and_then(Value::as_object_mut) {
+        process::complete(process, warn);
+    }
+    typed(document)
+}
+
+/// Parses the text of a single `process`, as `exec --process` has it.
+pub(crate) fn parse_process(text: &[u8], warn: &dyn Fn(&str)) -> Result<Process> {
+    let mut document = strict::parse(text)?;
+    if let Some(process) = document.as_object_mut() {
+        process::complete(process, warn);
+    }
+    typed(document)
 }
 
 /// The document as the specification's types.

@@ -10,11 +10,11 @@ fn context(e: &Error, key: &str) -> String {
 
 #[test]
 fn a_minimal_document_is_read() {
-    let spec = parse(GOOD.as_bytes()).unwrap();
+    let spec = parse(GOOD.as_bytes(), &|_| {}).unwrap();
     assert_eq!(spec.process().as_ref().unwrap().args().as_ref().unwrap(), &["sh"]);
     // Unknown properties are allowed, and a null is absent.
     let with_more = GOOD.replace(r#""root""#, r#""some.new":[1.5,{"a":null}],"mounts":null,"root""#);
-    assert!(parse(with_more.as_bytes()).unwrap().mounts().is_none());
+    assert!(parse(with_more.as_bytes(), &|_| {}).unwrap().mounts().is_none());
 }
 
 #[test]
@@ -39,7 +39,7 @@ fn broken_documents_are_refused_with_their_place() {
         ("control character", GOOD.replace("sh", "s\nh"), "process.args[0]", ""),
     ];
     for (name, text, field, offset) in cases {
-        let e = parse(text.as_bytes()).unwrap_err();
+        let e = parse(text.as_bytes(), &|_| {}).unwrap_err();
         assert_eq!(e.kind(), ErrorKind::InvalidArgument, "{name}: {e}");
         assert!(context(&e, "field").starts_with(field), "{name}: {e}");
         if !offset.is_empty() {
@@ -60,19 +60,18 @@ fn unknown_values_of_enumerations_name_their_place() {
     ];
     for (part, field) in cases {
         let text = GOOD.replacen('{', &format!("{{{part},"), 1);
-        let e = parse(text.as_bytes()).unwrap_err();
+        let e = parse(text.as_bytes(), &|_| {}).unwrap_err();
         assert_eq!(context(&e, "field"), field, "{e}");
     }
     let process = [
         (r#""rlimits":[{"type":"RLIMIT_MOON","hard":1,"soft":1}]"#, "process.rlimits[0].type"),
         (r#""scheduler":{"policy":"SCHED_LATER"}"#, "process.scheduler.policy"),
         (r#""ioPriority":{"class":"IOPRIO_CLASS_BEST","priority":1}"#, "process.ioPriority.class"),
-        (r#""capabilities":{"bounding":["CAP_CHOWN","CAP_MOON"]}"#, "process.capabilities.bounding[1]"),
         (r#""execCPUAffinity":{"initial":"a-b"}"#, "process.execCPUAffinity.initial"),
     ];
     for (part, field) in process {
         let text = GOOD.replace(r#""cwd""#, &format!(r#"{part},"cwd""#));
-        let e = parse(text.as_bytes()).unwrap_err();
+        let e = parse(text.as_bytes(), &|_| {}).unwrap_err();
         assert_eq!(context(&e, "field"), field, "{e}");
     }
 }
@@ -80,7 +79,7 @@ fn unknown_values_of_enumerations_name_their_place() {
 #[test]
 fn the_scheduler_flag_is_known_by_the_name_of_the_specification() {
     let part = r#""scheduler":{"policy":"SCHED_DEADLINE","flags":["SCHED_FLAG_DL_OVERRUN"]},"cwd""#;
-    let spec = parse(GOOD.replace(r#""cwd""#, part).as_bytes()).unwrap();
+    let spec = parse(GOOD.replace(r#""cwd""#, part).as_bytes(), &|_| {}).unwrap();
     let scheduler = spec.process().as_ref().unwrap().scheduler().as_ref().unwrap();
     assert_eq!(
         scheduler.flags().as_ref().unwrap(),
@@ -108,4 +107,27 @@ fn files_that_are_no_configuration() {
     std::fs::write(&path, GOOD).unwrap();
     load(&dir).unwrap();
     std::fs::remove_dir_all(&dir).unwrap();
+}
+
+#[test]
+fn an_unknown_capability_is_warned_of_and_left_out() {
+    let part = r#""capabilities":{"bounding":["CAP_CHOWN","CAP_MOON"],"permitted":["CAP_SUN"]},"cwd""#;
+    let text = GOOD.replace(r#""cwd""#, part);
+    let warnings = std::cell::RefCell::new(Vec::new());
+    let spec = parse(text.as_bytes(), &|w| warnings.borrow_mut().push(w.to_owned())).unwrap();
+    let sets = spec.process().clone().unwrap().capabilities().clone().unwrap();
+    assert_eq!(sets.bounding().as_ref().unwrap().len(), 1);
+    assert!(sets.permitted().as_ref().unwrap().is_empty());
+    let warnings = warnings.into_inner();
+    assert_eq!(warnings.len(), 2, "{warnings:?}");
+    assert!(
+        warnings[0].starts_with("process.capabilities.bounding: there is no \"CAP_MOON\""),
+        "{warnings:?}"
+    );
+}
+
+#[test]
+fn a_process_without_a_user_is_roots() {
+    let process = parse_process(br#"{"args":["true"],"cwd":"/"}"#, &|_| {}).unwrap();
+    assert_eq!((process.user().uid(), process.user().gid()), (0, 0));
 }

@@ -3,13 +3,13 @@
 use super::{Setting, wrong};
 use crate::Result;
 use crate::oci::seccomp;
-use crate::sandbox::capabilities::capability;
+use crate::sandbox::capabilities::{self, capability};
 use containers_protocol::extra::{ProcessExtra, Scheduler};
 use containers_protocol::plan::{CapSets, ProcessPlan};
 use oci_spec::runtime::{
-    Capabilities, IOPriorityClass, Linux, LinuxIOPriority, LinuxMemoryPolicy, LinuxPersonalityDomain,
-    LinuxSchedulerFlag, LinuxSchedulerPolicy, MemoryPolicyFlagType, MemoryPolicyModeType, PosixRlimitType,
-    Process, Spec,
+    Capabilities, IOPriorityClass, Linux, LinuxIOPriority, LinuxMemoryPolicy, LinuxNamespaceType,
+    LinuxPersonalityDomain, LinuxSchedulerFlag, LinuxSchedulerPolicy, MemoryPolicyFlagType,
+    MemoryPolicyModeType, PosixRlimitType, Process, Spec,
 };
 
 /// A set of numbers is at most so large.
@@ -36,7 +36,7 @@ pub(super) fn plan(process: &Process, spec: &Spec, setting: &Setting<'_>) -> Res
         create_cwd: true,
         user: format!("{}:{}", user.uid(), user.gid()),
         groups: user.additional_gids().iter().flatten().map(u32::to_string).collect(),
-        caps: caps(process)?,
+        caps: caps(process, linux, setting)?,
         no_new_privs: process.no_new_privileges() == Some(true),
         seccomp: containers_protocol::Bytes(program),
         rlimits: rlimits(process),
@@ -73,20 +73,36 @@ fn extra(process: &Process, linux: &Linux, setting: &Setting<'_>) -> Result<Proc
     })
 }
 
-fn caps(process: &Process) -> Result<CapSets> {
+fn caps(process: &Process, linux: &Linux, setting: &Setting<'_>) -> Result<CapSets> {
     let Some(sets) = process.capabilities() else { return Ok(CapSets::default()) };
     let bits = |set: &Option<Capabilities>| -> Result<u64> {
         let mut all = set.iter().flatten().map(|cap| capability(&cap.to_string(), "process.capabilities"));
         all.try_fold(0, |bits, bit| Ok(bits | bit?))
     };
-    Ok(CapSets {
+    let caps = CapSets {
         bounding: bits(sets.bounding())?,
         effective: bits(sets.effective())?,
         permitted: bits(sets.permitted())?,
         inheritable: bits(sets.inheritable())?,
         // The kernel has none that is not inheritable too.
         ambient: bits(sets.ambient())? & bits(sets.inheritable())?,
-    })
+    };
+    let user_namespace =
+        linux.namespaces().iter().flatten().any(|space| space.typ() == LinuxNamespaceType::User);
+    if !user_namespace {
+        // In a user namespace, all of them can be had.
+        warn_of_missing(caps.permitted, setting.warn);
+    }
+    Ok(caps)
+}
+
+/// The specification wants a warning for capabilities that can't be granted; the helper leaves them out.
+fn warn_of_missing(wanted: u64, warn: &dyn Fn(&str)) {
+    let Ok(held) = rustix::thread::capabilities(None) else { return };
+    let missing = wanted & !held.permitted.bits();
+    for name in capabilities::names(missing) {
+        warn(&format!("process.capabilities: {name} can't be granted: it is left out"));
+    }
 }
 
 fn rlimits(process: &Process) -> Vec<(u32, u64, u64)> {

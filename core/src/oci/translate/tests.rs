@@ -12,7 +12,7 @@ fn spec(change: impl FnOnce(&mut serde_json::Value)) -> Spec {
         "linux": {"namespaces": [{"type": "mount"}, {"type": "pid"}, {"type": "network", "path": "/proc/1/ns/net"}]},
     });
     change(&mut document);
-    config::parse(document.to_string().as_bytes()).unwrap()
+    config::parse(document.to_string().as_bytes(), &|_| {}).unwrap()
 }
 
 fn setting() -> Setting<'static> {
