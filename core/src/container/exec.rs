@@ -5,7 +5,7 @@ use super::process::{Parts, Process};
 use super::shared::{Shared, is_running};
 use super::spec::{check_dir, check_user, check_variable, parse};
 use super::{ExecOptions, Output, events};
-use crate::{Error, ErrorKind, Result};
+use crate::{Error, Result};
 use containers_protocol::control::{self, Request};
 use rustix::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::sync::Arc;
@@ -48,15 +48,7 @@ impl Shared {
     /// [`crate::Container::exec_run`].
     pub(super) async fn exec_run(self: &Arc<Self>, options: ExecOptions, check: bool) -> Result<Output> {
         let process = self.exec(options).await?;
-        let output = process.communicate(&[]).await?;
-        if check && output.exit_code != 0 {
-            let text = format!("the command ended with code {}", output.exit_code);
-            return Err(Error::new(ErrorKind::ExitError, text)
-                .with_context("command", output.args.join(" "))
-                .with_context("exit_code", output.exit_code.to_string())
-                .with_output(output));
-        }
-        Ok(output)
+        process.communicate(&[]).await?.checked(check)
     }
 
     /// [`crate::Container::attach`].

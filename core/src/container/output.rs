@@ -1,5 +1,6 @@
 //! What a finished command leaves.
 
+use crate::{Error, ErrorKind, Result};
 use serde::Serialize;
 
 /// One of the two output streams.
@@ -27,4 +28,18 @@ pub struct Output {
     pub oom_killed: bool,
     /// The command that ran.
     pub args: Vec<String>,
+}
+
+impl Output {
+    /// This, or an error that carries it when the command failed and that is to be one.
+    pub(crate) fn checked(self, check: bool) -> Result<Output> {
+        if !check || self.exit_code == 0 {
+            return Ok(self);
+        }
+        let text = format!("the command ended with code {}", self.exit_code);
+        Err(Error::new(ErrorKind::ExitError, text)
+            .with_context("command", self.args.join(" "))
+            .with_context("exit_code", self.exit_code.to_string())
+            .with_output(self))
+    }
 }

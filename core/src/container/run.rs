@@ -73,15 +73,7 @@ pub(crate) async fn run(rt: &Arc<RuntimeInner>, image: &str, options: RunOptions
     let streams = start(rt, &record, &spec, &base.rootfs, !run.input.is_empty()).await?;
     let due = Instant::now() + if record.name.is_empty() { BRIEF } else { Duration::ZERO };
     run.record = Some(LateRecord { file: record_file(rt, &record.id), record, due, hold, written: false });
-    let output = run.collect(streams).await?;
-    if check && output.exit_code != 0 {
-        let text = format!("the command ended with code {}", output.exit_code);
-        return Err(Error::new(ErrorKind::ExitError, text)
-            .with_context("command", output.args.join(" "))
-            .with_context("exit_code", output.exit_code.to_string())
-            .with_output(output));
-    }
-    Ok(output)
+    run.collect(streams).await?.checked(check)
 }
 
 fn record_file(rt: &RuntimeInner, id: &str) -> PathBuf {

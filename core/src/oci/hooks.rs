@@ -1,17 +1,13 @@
 //! Hooks in the namespaces of the runtime.
 
 use crate::{Error, ErrorKind, Result};
-use rustix::event::{PollFd, PollFlags, Timespec, poll};
-use rustix::fd::{AsFd, OwnedFd};
+use containers_protocol::hook::Talk;
 use rustix::io::Errno;
 use rustix::process::{Pid, PidfdFlags, Signal, kill_process_group, pidfd_open};
 use std::os::unix::process::CommandExt;
 use std::path::Path;
 use std::process::{Child, Command, Stdio};
-use std::time::{Duration, Instant};
-
-/// So much of what a hook that failed has said is passed on.
-const MAX_SAID: usize = 4096;
+use std::time::Duration;
 
 /// A program to run.
 pub(crate) struct Hook<'a> {
@@ -44,27 +40,31 @@ impl<'a> Hook<'a> {
         command.env_clear().envs(pairs).process_group(0);
         command.stdin(Stdio::piped()).stdout(Stdio::null()).stderr(Stdio::piped());
         let mut child = command.spawn().map_err(|e| self.failed(format!("can't be run: {e}")))?;
-        let mut said = Vec::new();
-        let served = Watched::of(&mut child).and_then(|mut watched| {
-            let in_time = watched.serve(state, self.timeout);
-            said = watched.said;
-            in_time
-        });
-        if !matches!(served, Ok(true))
+        let served = self.serve(&mut child, state);
+        if !matches!(served, Ok((true, _)))
             && let Some(group) = Pid::from_raw(child.id() as i32)
         {
             // Not reaped yet, so the id is still its own.
             let _ = kill_process_group(group, Signal::KILL);
         }
         let ended = child.wait().map_err(|e| self.failed(e.to_string()))?;
-        if !served.map_err(|e| self.failed(e.to_string()))? {
+        let (in_time, talk) = served.map_err(|e| self.failed(e.to_string()))?;
+        if !in_time {
             return Err(self.failed("took too long and was killed".into()));
         }
         if ended.success() {
             return Ok(());
         }
-        let said = String::from_utf8_lossy(&said);
-        Err(self.failed(format!("{ended}, stderr: {}", said.trim_end())))
+        Err(self.failed(format!("{ended}, stderr: {}", talk.said())))
+    }
+
+    /// Talks with it until it ends; whether that was in time.
+    fn serve(&self, child: &mut Child, state: &[u8]) -> rustix::io::Result<(bool, Talk)> {
+        let pid = Pid::from_raw(child.id() as i32).ok_or(Errno::SRCH)?;
+        let process = pidfd_open(pid, PidfdFlags::empty())?;
+        let mut talk = Talk::new(child.stdin.take().map(Into::into), child.stderr.take().map(Into::into))?;
+        let in_time = talk.serve(process, state, self.timeout)?;
+        Ok((in_time, talk))
     }
 
     fn failed(&self, why: String) -> Error {
@@ -73,88 +73,10 @@ impl<'a> Hook<'a> {
     }
 }
 
-/// A hook that runs.
-struct Watched {
-    process: OwnedFd,
-    feed: Option<OwnedFd>,
-    listen: Option<OwnedFd>,
-    said: Vec<u8>,
-}
-
-impl Watched {
-    fn of(child: &mut Child) -> std::io::Result<Watched> {
-        let pid = Pid::from_raw(child.id() as i32).ok_or(Errno::SRCH)?;
-        let watched = Watched {
-            process: pidfd_open(pid, PidfdFlags::empty())?,
-            feed: child.stdin.take().map(OwnedFd::from),
-            listen: child.stderr.take().map(OwnedFd::from),
-            said: Vec::new(),
-        };
-        for fd in watched.feed.iter().chain(&watched.listen) {
-            rustix::io::ioctl_fionbio(fd, true)?;
-        }
-        Ok(watched)
-    }
-
-    /// Feeds it and listens to it until it ends. `false`: it did not end in time.
-    fn serve(&mut self, mut input: &[u8], limit: Option<Duration>) -> std::io::Result<bool> {
-        let deadline = limit.map(|limit| Instant::now() + limit);
-        loop {
-            if input.is_empty() {
-                self.feed = None;
-            }
-            let left = deadline.map(|d| d.saturating_duration_since(Instant::now()));
-            let left =
-                left.map(|d| Timespec { tv_sec: d.as_secs() as i64, tv_nsec: d.subsec_nanos().into() });
-            let mut fds = vec![PollFd::new(&self.process, PollFlags::IN)];
-            fds.extend(self.listen.iter().map(|fd| PollFd::new(fd, PollFlags::IN)));
-            fds.extend(self.feed.iter().map(|fd| PollFd::new(fd, PollFlags::OUT)));
-            match poll(&mut fds, left.as_ref()) {
-                Err(Errno::INTR) => continue,
-                Err(e) => return Err(e.into()),
-                Ok(0) => return Ok(false),
-                Ok(_) => {}
-            }
-            let ended = !fds[0].revents().is_empty();
-            let open = self.listen.as_ref().is_none_or(|fd| listen_to(fd, &mut self.said));
-            if !open {
-                self.listen = None;
-            }
-            if ended {
-                return Ok(true);
-            }
-            if let Some(feed) = &self.feed {
-                match rustix::io::write(feed, input) {
-                    Ok(n) => input = &input[n..],
-                    Err(Errno::AGAIN | Errno::INTR) => {}
-                    // It does not want to know.
-                    Err(_) => input = b"",
-                }
-            }
-        }
-    }
-}
-
-/// Takes what there is, and keeps the beginning; `false`: there will be no more.
-fn listen_to(fd: impl AsFd, said: &mut Vec<u8>) -> bool {
-    let mut buf = [0u8; 1024];
-    loop {
-        match rustix::io::read(&fd, &mut buf) {
-            Ok(0) => return false,
-            Ok(n) => {
-                let room = MAX_SAID.saturating_sub(said.len());
-                said.extend_from_slice(&buf[..n.min(room)]);
-            }
-            Err(Errno::INTR) => {}
-            Err(Errno::AGAIN) => return true,
-            Err(_) => return false,
-        }
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
+    use std::time::Instant;
 
     fn shell(script: &str, timeout: Option<Duration>) -> Result<()> {
         let args = ["sh", "-c", script].map(std::ffi::OsStr::new).to_vec();

@@ -10,6 +10,7 @@
 pub mod bytes;
 pub mod control;
 pub mod extra;
+pub mod hook;
 pub mod launch;
 pub mod log;
 pub mod oneshot;
