@@ -14,7 +14,8 @@ MIB = 1 << 20
 
 def has(controller: str) -> bool:
     """Whether the machine has a controller."""
-    return controller in (UNIFIED / "cgroup.controllers").read_text().split()
+    controllers = UNIFIED / "cgroup.controllers"
+    return controllers.exists() and controller in controllers.read_text().split()
 
 
 def opened_by(pid: int) -> str:
