@@ -92,20 +92,20 @@ fn files_that_are_no_configuration() {
     let dir = std::env::temp_dir().join(format!("containers-config-{}", std::process::id()));
     std::fs::create_dir_all(&dir).unwrap();
     let path = dir.join(NAME);
-    assert_eq!(load(&dir).unwrap_err().kind(), ErrorKind::PathNotFound);
+    assert_eq!(load(&dir, &|_| {}).unwrap_err().kind(), ErrorKind::PathNotFound);
     std::fs::write(&path, vec![b' '; (MAX_SIZE + 1) as usize]).unwrap();
-    assert_eq!(load(&dir).unwrap_err().kind(), ErrorKind::LimitExceeded);
+    assert_eq!(load(&dir, &|_| {}).unwrap_err().kind(), ErrorKind::LimitExceeded);
     std::fs::remove_file(&path).unwrap();
     nix::unistd::mkfifo(&path, nix::sys::stat::Mode::S_IRUSR).unwrap();
-    assert_eq!(load(&dir).unwrap_err().kind(), ErrorKind::InvalidArgument);
+    assert_eq!(load(&dir, &|_| {}).unwrap_err().kind(), ErrorKind::InvalidArgument);
     std::fs::remove_file(&path).unwrap();
     std::fs::create_dir(&path).unwrap();
-    let e = load(&dir).unwrap_err();
+    let e = load(&dir, &|_| {}).unwrap_err();
     assert_eq!(e.kind(), ErrorKind::InvalidArgument);
     assert!(e.to_string().contains("config.json"));
     std::fs::remove_dir(&path).unwrap();
     std::fs::write(&path, GOOD).unwrap();
-    load(&dir).unwrap();
+    load(&dir, &|_| {}).unwrap();
     std::fs::remove_dir_all(&dir).unwrap();
 }
 
