@@ -48,6 +48,12 @@ def measure(contender: Contender, runs: int, realtime: bool) -> list[float]:
     return samples
 
 
+def progress(text: str) -> None:
+    """One line that is written over again, for somebody who watches."""
+    if sys.stderr.isatty():
+        print(f"\r{text:<60}\r", end="", file=sys.stderr, flush=True)
+
+
 def gather(
     bench: Bench, names: list[str], rounds: int, runs: int, realtime: bool
 ) -> tuple[dict[str, Contender], dict[str, str], Samples]:
@@ -62,14 +68,14 @@ def gather(
             missing[name] = str(why)
     for number in range(rounds):
         for name, contender in list(present.items()):
-            print(f"\rround {number + 1}/{rounds}: {contender.name:<30}", end="", file=sys.stderr)
+            progress(f"round {number + 1}/{rounds}: {contender.name}")
             try:
                 samples.setdefault(name, []).extend(measure(contender, runs, realtime))
             except (Missing, subprocess.TimeoutExpired) as why:
                 missing[name] = str(why)
                 del present[name]
                 samples.pop(name, None)
-    print("\r" + " " * 60 + "\r", end="", file=sys.stderr)
+    progress("")
     return present, missing, samples
 
 
