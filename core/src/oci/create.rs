@@ -309,7 +309,7 @@ impl Making<'_> {
             match news {
                 News::Master(fd) => match &self.options.console_socket {
                     Some(path) => handover::send_master(path, &fd)?,
-                    None => master = Some(fd),
+                    None => master = Some(foreground::relayed(fd)),
                 },
                 News::Hook(step) => {
                     self.record.save(&self.dir)?;

@@ -134,7 +134,7 @@ impl Engine {
                 match session.next(&mut executing)? {
                     News::Master(fd) => match &options.console_socket {
                         Some(path) => handover::send_master(path, &fd)?,
-                        None => master = Some(fd),
+                        None => master = Some(foreground::relayed(fd)),
                     },
                     News::Closed if executing => break,
                     News::Closed => {

@@ -6,7 +6,9 @@ use nix::sys::signalfd::{SfdFlags, SignalFd};
 use rustix::event::{PollFd, PollFlags, poll};
 use rustix::fd::{AsFd, OwnedFd};
 use rustix::io::Errno;
-use rustix::termios::{OptionalActions, Termios, tcgetattr, tcgetwinsize, tcsetattr, tcsetwinsize};
+use rustix::termios::{
+    OptionalActions, OutputModes, Termios, tcgetattr, tcgetwinsize, tcsetattr, tcsetwinsize,
+};
 
 /// This process while a container is in its foreground.
 pub(crate) struct Foreground {
@@ -102,6 +104,8 @@ impl Foreground {
         if let Ok(attributes) = tcgetattr(stdin) {
             let mut raw = attributes.clone();
             raw.make_raw();
+            // The inner terminal leaves newlines alone: see `relayed`.
+            raw.output_modes.insert(OutputModes::OPOST);
             if tcsetattr(stdin, OptionalActions::Now, &raw).is_ok() {
                 self.saved = Some(attributes);
             }
@@ -116,6 +120,17 @@ impl Drop for Foreground {
         }
         let _ = sigprocmask(SigmaskHow::SIG_SETMASK, Some(&self.before), None);
     }
+}
+
+/// Prepares the master of a terminal whose output is copied on: new terminals turn a newline into two characters,
+/// which is for the terminal at the end to do, or for nobody where that is a file (as runc does).
+pub(crate) fn relayed(master: OwnedFd) -> OwnedFd {
+    if let Ok(mut attributes) = tcgetattr(&master) {
+        attributes.output_modes.remove(OutputModes::ONLCR);
+        // Only the looks of the output are lost.
+        let _ = tcsetattr(&master, OptionalActions::Now, &attributes);
+    }
+    master
 }
 
 fn readable(fd: &OwnedFd) -> bool {

@@ -1,9 +1,11 @@
 """`process`."""
 
 import resource
+import subprocess
+import uuid
 
 import pytest
-from bundle import Bundle
+from bundle import RUNTIME, Bundle
 
 
 def test_identity(bundle: Bundle) -> None:
@@ -36,6 +38,28 @@ def test_commands_that_fail(bundle: Bundle, args: list[str], code: int) -> None:
     done = bundle.run()
     # runc says 1 where the command can't be executed, and engines read the message.
     assert done.code in ((code,) if code == 7 else (1, code)), done
+
+
+def test_environment(bundle: Bundle) -> None:
+    """Of a name that is there twice the last one counts; an empty `HOME` is none."""
+    bundle.process["env"] = ["PATH=/bin", "ONE=1", "HOME=", "ONE=2"]
+    assert bundle.sh("env | grep ONE; echo $HOME").split() == ["ONE=2", "/root"]
+
+
+def test_newlines_of_a_terminal_are_as_they_were_written(bundle: Bundle) -> None:
+    bundle.process.update(terminal=True, args=["printf", "a\\nb\\n"])
+    bundle.write()
+    command = [RUNTIME, "--root", str(bundle.state), "run", "--bundle", str(bundle.path), f"t{uuid.uuid4().hex[:12]}"]
+    done = subprocess.run(command, stdin=subprocess.DEVNULL, capture_output=True, timeout=60)
+    assert (done.returncode, done.stdout) == (0, b"a\nb\n"), done.stderr
+
+
+def test_a_capability_that_nobody_knows_is_warned_of(bundle: Bundle) -> None:
+    bundle.process["capabilities"] = {"bounding": ["CAP_CHOWN", "CAP_MOON"]}
+    bundle.process["args"] = ["grep", "CapBnd", "/proc/self/status"]
+    done = bundle.run()
+    assert done.code == 0 and done.out.split()[1] == "0000000000000001", done
+    assert "CAP_MOON" in done.err, done
 
 
 def test_capabilities(bundle: Bundle) -> None:

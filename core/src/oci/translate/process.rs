@@ -11,6 +11,7 @@ use oci_spec::runtime::{
     LinuxPersonalityDomain, LinuxSchedulerFlag, LinuxSchedulerPolicy, MemoryPolicyFlagType,
     MemoryPolicyModeType, PosixRlimitType, Process, Spec,
 };
+use std::collections::HashSet;
 
 /// A set of numbers is at most so large.
 const MAX_NUMBER: usize = 8191;
@@ -31,7 +32,7 @@ pub(super) fn plan(process: &Process, spec: &Spec, setting: &Setting<'_>) -> Res
     }
     Ok(ProcessPlan {
         args: process.args().iter().flatten().map(|a| a.as_str().into()).collect(),
-        env: process.env().iter().flatten().map(|e| e.as_str().into()).collect(),
+        env: env(process),
         cwd: process.cwd().as_path().into(),
         create_cwd: true,
         user: format!("{}:{}", user.uid(), user.gid()),
@@ -46,6 +47,17 @@ pub(super) fn plan(process: &Process, spec: &Spec, setting: &Setting<'_>) -> Res
         init: false,
         extra: Some(Box::new(extra)),
     })
+}
+
+/// The environment. Of variables that are there twice the last one counts; an empty `HOME` is none, and the user's
+/// is taken (as runc does).
+fn env(process: &Process) -> Vec<containers_protocol::Bytes> {
+    let all: Vec<&str> = process.env().iter().flatten().map(String::as_str).collect();
+    let name = |entry: &str| entry.split_once('=').map_or(entry, |(name, _)| name).to_owned();
+    let mut seen = HashSet::new();
+    let mut kept: Vec<&str> = all.into_iter().rev().filter(|entry| seen.insert(name(entry))).collect();
+    kept.reverse();
+    kept.into_iter().filter(|entry| *entry != "HOME=").map(Into::into).collect()
 }
 
 fn extra(process: &Process, linux: &Linux, setting: &Setting<'_>) -> Result<ProcessExtra> {
