@@ -190,7 +190,7 @@ pub struct Exec {
     /// A terminal
     #[arg(short, long)]
     pub tty: bool,
-    /// uid[:gid]
+    /// uid, or uid:gid
     #[arg(short, long)]
     pub user: Option<String>,
     /// Further groups
