@@ -20,7 +20,10 @@ fn swap(at: &Path, outside: &Path, stop: &AtomicBool) {
     symlink(outside, &link).unwrap();
     while !stop.load(Ordering::Relaxed) {
         for one in [&folder, &link] {
-            std::fs::rename(one, at).unwrap();
+            // While it was away, a start may have made the mount point.
+            while std::fs::rename(one, at).is_err() {
+                let _ = std::fs::remove_dir_all(at);
+            }
             std::thread::yield_now();
             std::fs::rename(at, one).unwrap();
         }

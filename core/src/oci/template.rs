@@ -25,7 +25,8 @@ pub fn template(rootless: bool) -> Value {
         "linux": {
             "resources": {"devices": [{"allow": false, "access": "rwm"}]},
             "namespaces": [
-                {"type": "pid"}, {"type": "network"}, {"type": "ipc"}, {"type": "uts"}, {"type": "mount"}
+                {"type": "pid"}, {"type": "network"}, {"type": "ipc"}, {"type": "uts"}, {"type": "mount"},
+                {"type": "cgroup"}
             ],
             "maskedPaths": [
                 "/proc/acpi", "/proc/asound", "/proc/kcore", "/proc/keys", "/proc/latency_stats",
@@ -37,19 +38,7 @@ pub fn template(rootless: bool) -> Value {
     if rootless {
         for_user(&mut document);
     }
-    // As runc's: containers of cgroup v1 see the machine's hierarchies.
-    if is_unified()
-        && let Some(namespaces) = document["linux"]["namespaces"].as_array_mut()
-    {
-        namespaces.push(json!({"type": "cgroup"}));
-    }
     document
-}
-
-/// Whether the machine has cgroup v2 alone.
-fn is_unified() -> bool {
-    const CGROUP2_SUPER_MAGIC: u64 = 0x6367_7270;
-    rustix::fs::statfs("/sys/fs/cgroup").is_ok_and(|fs| fs.f_type as u64 == CGROUP2_SUPER_MAGIC)
 }
 
 fn mounts() -> Value {
@@ -72,7 +61,7 @@ fn mounts() -> Value {
 fn for_user(document: &mut Value) {
     let linux = &mut document["linux"];
     linux["namespaces"] = json!([
-        {"type": "pid"}, {"type": "ipc"}, {"type": "uts"}, {"type": "mount"}, {"type": "user"}
+        {"type": "pid"}, {"type": "ipc"}, {"type": "uts"}, {"type": "mount"}, {"type": "cgroup"}, {"type": "user"}
     ]);
     let (uid, gid) = (rustix::process::geteuid().as_raw(), rustix::process::getegid().as_raw());
     linux["uidMappings"] = json!([{"containerID": 0, "hostID": uid, "size": 1}]);

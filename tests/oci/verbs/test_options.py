@@ -134,7 +134,7 @@ def test_a_process_file_decides_all(oci: Oci, tmp_path: Path) -> None:
     (tmp_path / "process.json").write_text(json.dumps(process))
     assert oci("exec", "-p", str(tmp_path / "process.json"), "c").stdout == b"12\n/bin\nb\n"
     (tmp_path / "process.json").write_text("{")
-    assert b"not valid JSON" in oci("exec", "-p", str(tmp_path / "process.json"), "c", code=255).stderr
+    assert b"JSON text is not valid" in oci("exec", "-p", str(tmp_path / "process.json"), "c", code=255).stderr
 
 
 def test_it_works_in_its_own_containers(oci: Oci) -> None:
