@@ -23,7 +23,6 @@ lint: build
 	scripts/lint.sh
 
 test: setup
-	scripts/setup.sh peers
 	$(MAKE) --no-print-directory build
 	scripts/test.sh
 
