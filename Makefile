@@ -22,8 +22,7 @@ demo: build
 lint: build
 	scripts/lint.sh
 
-test: setup
-	$(MAKE) --no-print-directory build
+test: build
 	scripts/test.sh
 
 bench: build
