@@ -2,8 +2,9 @@
 
 use super::record::Record;
 use super::shared::{Shared, is_running};
-use super::spec::{Seccomp, Spec, UserMount, parse};
+use super::spec::{Seccomp, Spec, UserMount};
 use crate::Result;
+use crate::sandbox::capabilities;
 use containers_protocol::control::State;
 use containers_protocol::plan::Restart;
 use serde_json::{Value, json};
@@ -138,7 +139,7 @@ fn host_config(record: &Record, spec: Option<&Spec>) -> Value {
         "AutoRemove": o.auto_remove,
         "CapAdd": o.cap_add,
         "CapDrop": o.cap_drop,
-        "Capabilities": spec.map(|s| parse::capability_names(s.caps.bounding)),
+        "Capabilities": spec.map(|s| capabilities::names(s.caps.bounding).collect::<Vec<_>>()),
         "Privileged": o.privileged,
         "ReadonlyRootfs": o.read_only,
         "Init": o.init,

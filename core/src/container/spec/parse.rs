@@ -1,7 +1,6 @@
 //! Text forms of values: sizes, signals, capabilities, resource limits.
 
 use crate::container::{SizeSpec, UlimitSpec};
-use crate::sandbox::capabilities::NAMES;
 pub(super) use crate::sandbox::capabilities::{all as all_capabilities, capability};
 use crate::sandbox::rlimits;
 use crate::{Error, ErrorKind, Result};
@@ -105,12 +104,6 @@ pub(crate) fn signal(text: &str, field: &'static str) -> Result<i32> {
     let offset = if offset.is_empty() { 0 } else { offset.parse::<i32>().map_err(|_| wrong())? };
     let number = base + offset;
     if (34..=64).contains(&number) { Ok(number) } else { Err(wrong()) }
-}
-
-/// Names of the capabilities in a set, as `CAP_CHOWN`.
-pub(crate) fn capability_names(set: u64) -> Vec<String> {
-    let held = NAMES.iter().enumerate().filter(|(bit, _)| set & (1 << bit) != 0);
-    held.map(|(_, name)| (*name).to_owned()).collect()
 }
 
 /// Rows and columns of a terminal, if there is to be one.

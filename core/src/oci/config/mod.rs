@@ -53,23 +53,23 @@ fn too_big() -> Error {
 
 /// Parses the text of a `config.json`.
 pub(crate) fn parse(text: &[u8], warn: &dyn Fn(&str)) -> Result<Spec> {
-    if text.len() as u64 > MAX_SIZE {
-        return Err(too_big());
-    }
-    let mut document = strict::parse(text)?;
-    if let Some(process) = document.get_mut("process").and_then(Value::as_object_mut) {
-        process::complete(process, warn);
-    }
+    let mut document = document(text)?;
+    process::complete(document.get_mut("process"), warn);
     typed(document)
 }
 
 /// Parses the text of a single `process`, as `exec --process` has it.
 pub(crate) fn parse_process(text: &[u8], warn: &dyn Fn(&str)) -> Result<Process> {
-    let mut document = strict::parse(text)?;
-    if let Some(process) = document.as_object_mut() {
-        process::complete(process, warn);
-    }
+    let mut document = document(text)?;
+    process::complete(Some(&mut document), warn);
     typed(document)
+}
+
+fn document(text: &[u8]) -> Result<Value> {
+    if text.len() as u64 > MAX_SIZE {
+        return Err(too_big());
+    }
+    strict::parse(text)
 }
 
 /// The document as the specification's types.

@@ -52,12 +52,12 @@ pub(super) fn plan(process: &Process, spec: &Spec, setting: &Setting<'_>) -> Res
 /// The environment. Of variables that are there twice the last one counts; an empty `HOME` is none, and the user's
 /// is taken (as runc does).
 fn env(process: &Process) -> Vec<containers_protocol::Bytes> {
-    let all: Vec<&str> = process.env().iter().flatten().map(String::as_str).collect();
-    let name = |entry: &str| entry.split_once('=').map_or(entry, |(name, _)| name).to_owned();
-    let mut seen = HashSet::new();
-    let mut kept: Vec<&str> = all.into_iter().rev().filter(|entry| seen.insert(name(entry))).collect();
+    let all = process.env().as_deref().unwrap_or_default();
+    let mut later = HashSet::new();
+    let last = all.iter().rev().filter(|entry| later.insert(entry.split('=').next()));
+    let mut kept: Vec<_> = last.filter(|entry| *entry != "HOME=").map(|e| e.as_str().into()).collect();
     kept.reverse();
-    kept.into_iter().filter(|entry| *entry != "HOME=").map(Into::into).collect()
+    kept
 }
 
 fn extra(process: &Process, linux: &Linux, setting: &Setting<'_>) -> Result<ProcessExtra> {
