@@ -277,7 +277,7 @@ impl Making<'_> {
             (engine.warn)(warning);
         }
         let cgroup = &self.record.cgroup;
-        let running = session.insert(Session::start(&self.dir, |pid| cgroup.begin(pid))?);
+        let running = session.insert(Session::start(&self.dir, |pid| cgroup.start_unit(pid))?);
         let stdio = standard_streams()?;
         let extra: Vec<OwnedFd> = preserved(self.options.preserve_fds)?;
         let mut fds: Vec<BorrowedFd<'_>> = stdio.iter().map(AsFd::as_fd).collect();

@@ -110,30 +110,11 @@ impl Cgroup {
         }
     }
 
-    /// Has systemd make it around a process, if systemd is to make it.
-    pub(crate) fn begin(&self, pid: i32) -> Result<()> {
-        self.start_unit(pid)
-    }
-
     /// The files through which a process enters it by writing `0`. On v1 those of single threads: a process that
     /// moves itself, and has one thread, does not wait for an RCU period.
     pub(crate) fn entrances(&self) -> Vec<PathBuf> {
         let file = if matches!(self.tree, Tree::V2(_)) { "cgroup.procs" } else { "tasks" };
         self.dirs().into_iter().map(|dir| dir.join(file)).collect()
-    }
-
-    /// Moves a process into it.
-    #[cfg(test)]
-    pub(crate) fn enter(&self, pid: i32) -> Result<()> {
-        self.start_unit(pid)?;
-        let file = if matches!(self.tree, Tree::V2(_)) { "cgroup.procs" } else { "tasks" };
-        for dir in self.dirs() {
-            put_pid(dir, file, pid).map_err(|e| {
-                let text = format!("process {pid} can't be moved into the cgroup");
-                Error::io(text, e).with_context("path", dir.join(file).display().to_string())
-            })?;
-        }
-        Ok(())
     }
 
     /// Changes limits: what `resources` doesn't name stays as it is. Returns warnings.
@@ -239,19 +220,4 @@ fn not_mounted(controller: &str, field: &str) -> Error {
          {controller} {controller} /sys/fs/cgroup/{controller} if the kernel has it (/proc/cgroups)"
     );
     Error::new(ErrorKind::Unsupported, text).with_context("field", field)
-}
-
-/// Writes a process id. A process that was forked a moment ago can't be moved yet (`EINVAL`).
-#[cfg(test)]
-fn put_pid(dir: &Path, file: &str, pid: i32) -> std::io::Result<()> {
-    let mut tries = 0;
-    loop {
-        match file::put(dir, file, &pid.to_string()) {
-            Err(e) if file::is(&e, libc::EINVAL) && tries < 5 => {
-                tries += 1;
-                std::thread::sleep(std::time::Duration::from_millis(20));
-            }
-            put => return put,
-        }
-    }
 }

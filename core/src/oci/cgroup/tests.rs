@@ -34,6 +34,19 @@ fn create(path: &str, resources: &str) -> Result<Cgroup> {
     Cgroup::create(&spec(path, resources), "id", Driver::Cgroupfs, false)
 }
 
+/// Moves a process into the cgroup. One that was forked a moment ago can't be moved yet (`EINVAL`).
+fn enter(cgroup: &Cgroup, pid: i32) {
+    cgroup.start_unit(pid).unwrap();
+    for file in cgroup.entrances() {
+        let mut tries = 0;
+        while let Err(e) = std::fs::write(&file, pid.to_string()) {
+            assert!(file::is(&e, libc::EINVAL) && tries < 5, "{}: {e}", file.display());
+            tries += 1;
+            std::thread::sleep(std::time::Duration::from_millis(20));
+        }
+    }
+}
+
 /// A shell in the cgroup that waits for a line before it runs its script.
 pub(super) struct Member(pub(super) Child);
 
@@ -43,7 +56,7 @@ impl Member {
         shell.args(["-c", &format!("read line; {script}")]);
         let child = shell.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::null()).spawn().unwrap();
         let member = Member(child);
-        cgroup.enter(member.0.id() as i32).unwrap();
+        enter(cgroup, member.0.id() as i32);
         member
     }
 

@@ -130,7 +130,7 @@ fn wrong_paths_and_properties_are_errors() {
     let spec = with_annotation(spec(&format!(":ct:{}", name()), "{}"), "NoSuchThing", "true");
     let cgroup = Cgroup::create(&spec, "id", Driver::Systemd, false).unwrap();
     let mut child = Command::new("sleep").arg("1000").spawn().unwrap();
-    let e = cgroup.enter(child.id() as i32).unwrap_err();
+    let e = cgroup.start_unit(child.id() as i32).unwrap_err();
     assert!(e.to_string().contains("NoSuchThing"), "{e}");
     child.kill().unwrap();
     child.wait().unwrap();

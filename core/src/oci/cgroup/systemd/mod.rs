@@ -87,8 +87,8 @@ fn resources(spec: &Spec) -> LinuxResources {
 }
 
 impl Cgroup {
-    /// Starts the unit with its first process, unless it has been.
-    pub(super) fn start_unit(&self, pid: i32) -> Result<()> {
+    /// Has systemd start the unit with its first process, if there is to be one and it has not been started.
+    pub(crate) fn start_unit(&self, pid: i32) -> Result<()> {
         let Some((unit, start)) = self.unit.as_ref().and_then(|u| Some((u, u.pending()?))) else {
             return Ok(());
         };
