@@ -315,12 +315,12 @@ impl Making<'_> {
                     self.record.save(&self.dir)?;
                     let hook = hooks.get(step as usize).and_then(Option::as_ref).ok_or_else(internal)?;
                     let done = run_planned(hook, &self.record.hook_state("creating", pid));
-                    session.answer(done)?;
+                    session.answer("hook", done)?;
                 }
                 News::Listener(listener) => {
                     let told =
                         handover::send_listener(&self.spec, &self.record, ("creating", pid), &listener);
-                    session.answer(told)?;
+                    session.answer("seccomp", told)?;
                 }
                 News::Ready => break,
                 News::Closed => {

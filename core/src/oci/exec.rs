@@ -143,7 +143,8 @@ impl Engine {
                     }
                     News::Listener(listener) => {
                         let pid = session.born.as_ref().map_or(0, |(pid, _)| *pid);
-                        session.answer(handover::send_listener(spec, record, ("running", pid), &listener))?;
+                        let told = handover::send_listener(spec, record, ("running", pid), &listener);
+                        session.answer("seccomp", told)?;
                     }
                     News::Hook(_) | News::Ready => {}
                 }

@@ -129,12 +129,12 @@ impl Session {
         Ok(Some((report, message.fds)))
     }
 
-    /// Answers a hook, or that the listener of a filter is where it belongs.
-    pub(crate) fn answer(&self, done: Result<()>) -> Result<()> {
+    /// Answers that a hook has run, or that the listener of a filter is where it belongs; `step` is what failed if not.
+    pub(crate) fn answer(&self, step: &str, done: Result<()>) -> Result<()> {
         let sent = match done {
             Ok(()) => wire::send(&self.sock, b"", &[]),
             Err(e) => {
-                let failed = Failure { step: "hook".into(), detail: e.to_string(), ..Failure::default() };
+                let failed = Failure { step: step.into(), detail: e.to_string(), ..Failure::default() };
                 wire::send_postcard(&self.sock, &failed, &[])
             }
         };
