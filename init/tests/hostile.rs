@@ -5,7 +5,7 @@ mod common;
 use common::{Launcher, Scratch, eventually, pair, plans, readable, root};
 use containers_protocol::Bytes;
 use containers_protocol::launch::{Request, SOCKET};
-use containers_protocol::plan::{Bind, CgroupWrite, Mount, Plan, Stdio, Step};
+use containers_protocol::plan::{Bind, CgroupWrite, Plan, Stdio, Step};
 use containers_protocol::wire;
 use std::os::fd::{AsFd, AsRawFd};
 use std::os::unix::fs::{MetadataExt, symlink};
@@ -120,24 +120,15 @@ fn mount_points_stay_inside() {
     attack.link("up", "../../../../../../../..");
     attack.link("dangling", attack.outside.join("made"));
     attack.link("etc/hosts", attack.outside.join("made-too"));
-    let tmpfs = |target: &str| {
-        Step::Mount(Mount {
-            fstype: "tmpfs".into(),
-            target: target.into(),
-            attr: 0,
-            options: vec![],
-            copy_up: false,
-        })
-    };
     let file = |path: &str| Step::File { path: path.into(), content: "text\n".into(), mode: 0o644 };
     let inside = attack.outside.to_str().unwrap();
     let mut plan =
         attack.plan(&format!("cat /etc/hosts {inside}/made-too; ls {inside}; mount | grep -c sub"));
     let at = plan.steps.iter().position(|s| matches!(s, Step::Mask(_))).unwrap();
     let steps = [
-        tmpfs("/out/sub"),
-        tmpfs(&format!("/up{inside}/sub")),
-        tmpfs("/dangling"),
+        plans::tmpfs("/out/sub"),
+        plans::tmpfs(&format!("/up{inside}/sub")),
+        plans::tmpfs("/dangling"),
         file("/etc/hosts"),
         Step::Mask(vec!["/out/file".into()]),
         Step::ReadOnly(vec!["/out/sub".into()]),

@@ -4,7 +4,7 @@ mod common;
 
 use common::{Connection, Launcher, pipe, plans, read_all, root};
 use containers_protocol::control::{Exec, Request};
-use containers_protocol::plan::{Bind, Mount, Stdio, Step};
+use containers_protocol::plan::{Bind, Stdio, Step};
 use std::os::fd::AsFd;
 use std::os::unix::fs::{MetadataExt, symlink};
 use std::path::Path;
@@ -50,15 +50,6 @@ fn mount_points_that_are_swapped_stay_inside() {
         for _ in 0..TRIES {
             let mut plan = plans::shell(&rootfs, &launcher.scratch.0, "true");
             let at = plan.steps.iter().position(|s| matches!(s, Step::Mask(_))).unwrap();
-            let tmpfs = |target: &str| {
-                Step::Mount(Mount {
-                    fstype: "tmpfs".into(),
-                    target: target.into(),
-                    attr: 0,
-                    options: vec![],
-                    copy_up: false,
-                })
-            };
             let bind = Bind {
                 source: volume.as_path().into(),
                 identity: None,
@@ -70,7 +61,7 @@ fn mount_points_that_are_swapped_stay_inside() {
             };
             let steps = [
                 Step::Bind(bind),
-                tmpfs("/volume/x/sub"),
+                plans::tmpfs("/volume/x/sub"),
                 Step::File { path: "/volume/x/file".into(), content: "text".into(), mode: 0o644 },
                 Step::Mask(vec!["/volume/x/file".into()]),
             ];

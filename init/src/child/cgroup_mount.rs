@@ -12,8 +12,6 @@ use containers_protocol::extra::MountEntry;
 use rustix::fd::OwnedFd;
 use rustix::fs::{CWD, Mode, OFlags, mkdirat, openat, symlinkat};
 use rustix::io::Errno;
-use std::fs::File;
-use std::io::Read;
 
 /// A v1 hierarchy: where the machine has it, what it is called there, its controllers, and where in it this
 /// process is.
@@ -43,20 +41,8 @@ pub fn mount(child: &Child<'_>, root: &Root, entry: &MountEntry) -> Result<(), F
     set_flags(&folder, entry, entry.set, entry.clear)
 }
 
-/// Most tables of mounts are shorter.
-const USUAL: usize = 16 << 10;
-
 fn proc_file(path: &str) -> Result<String, Failure> {
-    let read = || -> Result<String, Errno> {
-        let file = openat(extra::host_proc()?, path, OFlags::RDONLY | OFlags::CLOEXEC, Mode::empty())?;
-        // Each call that reads of it costs as much as the whole.
-        let mut text = String::with_capacity(USUAL);
-        File::from(file)
-            .read_to_string(&mut text)
-            .map_err(|e| Errno::from_raw_os_error(e.raw_os_error().unwrap_or(libc::EIO)))?;
-        Ok(text)
-    };
-    read().at("cgroup", path.as_bytes())
+    extra::host_proc().and_then(|proc| extra::read_proc(proc, path)).at("cgroup", path.as_bytes())
 }
 
 /// The v1 hierarchies that are mounted and that this process is in.

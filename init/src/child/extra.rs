@@ -9,6 +9,8 @@ use containers_protocol::extra::ProcessExtra;
 use rustix::fd::OwnedFd;
 use rustix::fs::{CWD, Mode, OFlags, ResolveFlags, openat, openat2};
 use rustix::io::Errno;
+use std::fs::File;
+use std::io::Read;
 
 /// `PROC_SUPER_MAGIC`.
 const PROC_MAGIC: u64 = 0x9fa0;
@@ -66,6 +68,18 @@ pub fn procfs() -> Result<OwnedFd, Errno> {
     match fs::new_mount("proc", &[], ATTR_NOSUID | ATTR_NODEV | ATTR_NOEXEC) {
         Err(Errno::PERM) => host_proc(),
         done => done,
+    }
+}
+
+/// The text of a file in a procfs. Each call that reads of it costs as much as the whole.
+pub fn read_proc(proc: OwnedFd, path: &str) -> Result<String, Errno> {
+    /// Most are shorter.
+    const USUAL: usize = 16 << 10;
+    let file = openat(proc, path, OFlags::RDONLY | OFlags::CLOEXEC, Mode::empty())?;
+    let mut text = String::with_capacity(USUAL);
+    match File::from(file).read_to_string(&mut text) {
+        Ok(_) => Ok(text),
+        Err(e) => Err(Errno::from_io_error(&e).unwrap_or(Errno::IO)),
     }
 }
 

@@ -2,7 +2,7 @@
 //! old root for it.
 
 use super::Child;
-use super::extra::host_proc;
+use super::extra::{host_proc, read_proc};
 use super::mounts::clone_tree;
 use super::root::{Root, attach};
 use crate::failure::Context;
@@ -16,8 +16,6 @@ use rustix::fs::{AtFlags, CWD, Mode, OFlags, StatxFlags, openat, statx};
 use rustix::io::Errno;
 use rustix::mount::{UnmountFlags, unmount};
 use rustix::process::{chdir, chroot, fchdir, pivot_root};
-use std::fs::File;
-use std::io::Read;
 use std::os::fd::AsFd;
 
 const DIR: OFlags = OFlags::PATH.union(OFlags::DIRECTORY).union(OFlags::CLOEXEC);
@@ -74,11 +72,7 @@ pub fn enter(child: &Child<'_>, extra: &Extra, path: &[u8]) -> Result<Root, Fail
 /// root could not be left otherwise.
 pub fn close_off(path: &[u8]) -> Result<(), Errno> {
     let stat = statx(CWD, path, AtFlags::empty(), StatxFlags::MNT_ID)?;
-    let file = openat(host_proc()?, c"self/mountinfo", OFlags::RDONLY | OFlags::CLOEXEC, Mode::empty())?;
-    let mut mounts = String::new();
-    File::from(file)
-        .read_to_string(&mut mounts)
-        .map_err(|e| Errno::from_raw_os_error(e.raw_os_error().unwrap_or(libc::EIO)))?;
+    let mounts = read_proc(host_proc()?, "self/mountinfo")?;
     let id = stat.stx_mnt_id.to_string();
     let point = mounts.lines().find_map(|line| {
         let mut fields = line.split(' ');

@@ -8,11 +8,9 @@ use crate::failure::Context;
 use crate::fs;
 use crate::sys::mount::{ATTR_NODEV, ATTR_NOEXEC, ATTR_NOSUID};
 use containers_protocol::control::Failure;
-use rustix::fd::{AsFd, OwnedFd};
+use rustix::fd::OwnedFd;
 use rustix::fs::{Mode, OFlags, mkdirat, openat, symlinkat};
 use rustix::io::Errno;
-use std::fs::File;
-use std::io::Read;
 
 /// Where they are.
 pub const PATH: &[u8] = b"/sys/fs/cgroup";
@@ -28,13 +26,8 @@ pub fn hierarchies(memberships: &str, wanted: &[&str]) -> Vec<Together> {
 }
 
 /// The machine's hierarchies that have one of the wanted controllers, from its procfs or another.
-pub fn read(proc: impl AsFd, wanted: &[&str]) -> Result<Vec<Together>, Errno> {
-    let file = openat(proc, c"self/cgroup", OFlags::RDONLY | OFlags::CLOEXEC, Mode::empty())?;
-    let mut text = String::new();
-    match File::from(file).read_to_string(&mut text) {
-        Ok(_) => Ok(hierarchies(&text, wanted)),
-        Err(e) => Err(Errno::from_raw_os_error(e.raw_os_error().unwrap_or(libc::EIO))),
-    }
+pub fn read(proc: OwnedFd, wanted: &[&str]) -> Result<Vec<Together>, Errno> {
+    extra::read_proc(proc, "self/cgroup").map(|text| hierarchies(&text, wanted))
 }
 
 /// A detached tmpfs with a folder for each hierarchy, and links where several controllers share one.

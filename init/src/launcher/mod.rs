@@ -69,13 +69,18 @@ struct SetupFds {
     listener: OwnedFd,
 }
 
-fn receive(sock: &OwnedFd) -> Result<Option<(Setup, SetupFds)>, Failure> {
+/// The library's next message; `None`: it has closed.
+fn in_time(sock: &OwnedFd, step: &'static str) -> Result<Option<wire::Message>, Failure> {
     let mut polled = [PollFd::new(sock, PollFlags::IN)];
     let limit = Timespec { tv_sec: SETUP_SECONDS, tv_nsec: 0 };
-    if poll(&mut polled, Some(&limit)).during("setup")? == 0 {
-        return Err(failure("setup", b"", Errno::TIMEDOUT));
+    if poll(&mut polled, Some(&limit)).during(step)? == 0 {
+        return Err(failure(step, b"", Errno::TIMEDOUT));
     }
-    let Some(message) = wire::recv(sock).during("setup")? else { return Ok(None) };
+    wire::recv(sock).during(step)
+}
+
+fn receive(sock: &OwnedFd) -> Result<Option<(Setup, SetupFds)>, Failure> {
+    let Some(message) = in_time(sock, "setup")? else { return Ok(None) };
     let setup = wire::from_postcard(&message.payload).during("setup")?;
     let mut fds = message.fds.into_iter();
     match (fds.next(), fds.next(), fds.next()) {
@@ -171,13 +176,7 @@ fn cgroup(given: Option<CgroupBase>, pid: i32, sock: &OwnedFd) -> Result<CgroupB
 
 /// The cgroup that the library has made for this process.
 pub fn receive_cgroup(sock: &OwnedFd) -> Result<CgroupBase, Failure> {
-    let mut polled = [PollFd::new(sock, PollFlags::IN)];
-    let limit = Timespec { tv_sec: SETUP_SECONDS, tv_nsec: 0 };
-    if poll(&mut polled, Some(&limit)).during("cgroup")? == 0 {
-        return Err(failure("cgroup", b"", Errno::TIMEDOUT));
-    }
-    let message = wire::recv(sock).during("cgroup")?;
-    let message = message.ok_or_else(|| failure("cgroup", b"", Errno::PIPE))?;
+    let message = in_time(sock, "cgroup")?.ok_or_else(|| failure("cgroup", b"", Errno::PIPE))?;
     wire::from_postcard(&message.payload).during("cgroup")
 }
 

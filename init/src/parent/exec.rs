@@ -4,7 +4,7 @@ use super::Parent;
 use super::connections::not_running;
 use super::container::{Running, Starting, unix_nanos};
 use super::poller::{IN, Source};
-use super::start::NAMESPACES;
+use super::start::{NAMESPACES, NO_LISTENER, refuse_report};
 use super::timers::Timer;
 use crate::child::join::Joiner;
 use crate::child::report::{Report, Reporter};
@@ -163,10 +163,7 @@ impl Parent {
                 Ok(Report::Master) => further.master = fds.next(),
                 Ok(Report::Executing) => starting.executing = true,
                 Ok(Report::Failed(failed)) => drop(starting.failure.get_or_insert(failed)),
-                Ok(Report::Listener { .. }) => {
-                    let refused = coded("unsupported", "seccomp", b"", "a launcher hands no listener out");
-                    drop(wire::send_postcard(&starting.report, &refused, &[]));
-                }
+                Ok(Report::Listener { .. }) => refuse_report(&starting.report, "seccomp", NO_LISTENER),
                 Ok(Report::NeedMaps | Report::Hook { .. } | Report::Ready) | Err(_) => {}
             }
         }

@@ -64,6 +64,14 @@ impl Shape {
     }
 }
 
+/// A launcher's answer to a process whose filter has a listener.
+pub(super) const NO_LISTENER: &str = "a launcher hands no listener out";
+
+/// Answers a process that waits for what only `containers-oci` does.
+pub(super) fn refuse_report(report: &OwnedFd, step: &str, detail: &str) {
+    drop(wire::send_postcard(report, &coded("unsupported", step, b"", detail), &[]));
+}
+
 impl Parent {
     /// [`containers_protocol::launch::Request::Start`].
     pub(super) fn start_attached(&mut self, plan: Plan, sock: OwnedFd, fds: Vec<OwnedFd>) {
@@ -353,13 +361,9 @@ impl Parent {
                 Ok(Report::Executing) => starting.executing = true,
                 Ok(Report::Failed(failed)) => drop(starting.failure.get_or_insert(failed)),
                 Ok(Report::Hook { .. }) => {
-                    let refused = coded("unsupported", "hook", b"", "a launcher runs no hooks");
-                    drop(wire::send_postcard(&starting.report, &refused, &[]));
+                    refuse_report(&starting.report, "hook", "a launcher runs no hooks")
                 }
-                Ok(Report::Listener { .. }) => {
-                    let refused = coded("unsupported", "seccomp", b"", "a launcher hands no listener out");
-                    drop(wire::send_postcard(&starting.report, &refused, &[]));
-                }
+                Ok(Report::Listener { .. }) => refuse_report(&starting.report, "seccomp", NO_LISTENER),
                 Ok(Report::Joined { .. } | Report::Ready) | Err(_) => {}
             }
         }

@@ -48,6 +48,11 @@ fn mount(fstype: &str, target: &str, attr: u64, options: &[(&str, &str)]) -> Ste
     })
 }
 
+/// An empty file system in memory.
+pub fn tmpfs(target: &str) -> Step {
+    mount("tmpfs", target, 0, &[])
+}
+
 fn paths(list: &[&str]) -> Vec<Bytes> {
     list.iter().map(|p| Bytes::from(*p)).collect()
 }
