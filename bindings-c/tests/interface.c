@@ -547,7 +547,7 @@ int main(int argc, char **argv)
             test_descriptors();
             test_lists();
             test_detached();
-    test_no_descriptors();
+            test_no_descriptors();
             test_threads();
             test_fork();
             test_close();

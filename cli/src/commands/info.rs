@@ -1,7 +1,7 @@
 //! `containers info` and `containers version`.
 
 use crate::args::FormatArgs;
-use crate::exit::Outcome;
+use crate::exit::{Failure, Outcome};
 use crate::output::size::binary;
 use crate::output::template::Template;
 use containers::{Info, Runtime};
@@ -35,25 +35,25 @@ fn document(info: &Info) -> Value {
 /// Prints the version as docker does. Client and server are one program.
 pub fn version(args: &FormatArgs) -> Outcome {
     let version = env!("CARGO_PKG_VERSION");
-    let part = json!({
-        "Version": version,
-        "Os": std::env::consts::OS,
-        "Arch": std::env::consts::ARCH,
-    });
+    let (os, arch) = (std::env::consts::OS, std::env::consts::ARCH);
     let mut out = std::io::stdout().lock();
-    match args.format.as_deref() {
-        Some("json") => writeln!(out, "{}", json!({"Client": part, "Server": part}))?,
-        Some(template) => {
-            let text = Template::parse(template)?.render(&json!({"Client": part, "Server": part}))?;
-            writeln!(out, "{text}")?;
-        }
-        None => {
-            writeln!(out, "containers, without a daemon:")?;
-            writeln!(out, " Version:    {version}")?;
-            writeln!(out, " OS/Arch:    {}/{}", std::env::consts::OS, std::env::consts::ARCH)?;
-        }
+    if let Some(format) = &args.format {
+        let part = json!({"Version": version, "Os": os, "Arch": arch});
+        writeln!(out, "{}", formatted(&json!({"Client": part, "Server": part}), format)?)?;
+        return Ok(0);
     }
+    writeln!(out, "containers, without a daemon:")?;
+    writeln!(out, " Version:    {version}")?;
+    writeln!(out, " OS/Arch:    {os}/{arch}")?;
     Ok(0)
+}
+
+/// A document as `--format` wants it: `json`, or a template.
+fn formatted(value: &Value, format: &str) -> Result<String, Failure> {
+    match format {
+        "json" => Ok(value.to_string()),
+        template => Template::parse(template)?.render(value),
+    }
 }
 
 /// Prints what this machine and this root have.
@@ -61,12 +61,7 @@ pub fn info(rt: &Runtime, args: &FormatArgs) -> Outcome {
     let info = rt.info()?;
     let mut out = std::io::stdout().lock();
     if let Some(format) = &args.format {
-        let value = document(&info);
-        let text = match format.as_str() {
-            "json" => value.to_string(),
-            template => Template::parse(template)?.render(&value)?,
-        };
-        writeln!(out, "{text}")?;
+        writeln!(out, "{}", formatted(&document(&info), format)?)?;
         return Ok(0);
     }
     writeln!(out, "Containers: {}", info.containers)?;
