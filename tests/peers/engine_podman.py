@@ -71,6 +71,11 @@ class Podman(Client):
         """What podman knows of a container."""
         return dict(json.loads(self.out("container", "inspect", name))[0])
 
+    def clear(self) -> None:
+        """Removes all pods and containers."""
+        self("pod", "rm", "-a", "-f", "-t", "0")
+        self("rm", "-a", "-f", "-t", "0")
+
     def pid(self, name: str) -> int:
         """The process id of a container."""
         return int(self.inspect(name)["State"]["Pid"])

@@ -9,28 +9,19 @@ from pathlib import Path
 import pytest
 from engine_containerd import Containerd
 from scene import Scene, limit, require, until
+from shared import emptied, served, terminals
 
 
 @pytest.fixture(scope="module")
 def engine(folder: Path, archive: Path) -> Iterator[Containerd]:
     require("containerd", "ctr", "containerd-shim-runc-v2")
-    scene = Scene(folder / "ctr")
-    containerd = None
-    try:
-        containerd = Containerd(scene, archive)
+    with served(Scene(folder / "ctr"), Containerd, archive) as containerd:
         yield containerd
-    finally:
-        if containerd:
-            containerd.daemon.stop()
-        scene.close()
 
 
 @pytest.fixture
 def ctr(engine: Containerd) -> Iterator[Containerd]:
-    """ctr without containers; afterwards the runtime has none either."""
-    yield engine
-    engine.clear()
-    assert engine.scene.left() == []
+    yield from emptied(engine)
 
 
 def status(ctr: Containerd, name: str) -> str:
@@ -83,18 +74,8 @@ def test_the_life_of_a_task(ctr: Containerd) -> None:
 
 def test_terminal(ctr: Containerd) -> None:
     terminal = ctr.terminal(*ctr.run("--rm", "--tty", "--env=PS1=in> ", "c", "sh"))
-    terminal.expect("in> ")
-    terminal.type("tty; stty size\n")
-    terminal.expect("/dev/pts/0")
-    terminal.expect("24 80")
-    terminal.resize(30, 100)
-    terminal.type("until stty size | grep '30 100'; do sleep 0.1; done\n")
-    terminal.expect("\n30 100")
-    further = ctr.terminal("task", "exec", "--tty", "--exec-id", "x", "c", "sh", "-c", "tty; read line; echo got $line")
-    further.expect("/dev/pts/")
-    further.type("this\n")
-    further.expect("got this")
-    assert further.end() == 0
+    further = ("task", "exec", "--tty", "--exec-id", "x", "c", "sh", "-c", "tty; read line; echo got $line")
+    terminals(terminal, lambda: ctr.terminal(*further))
     terminal.type("exit 5\n")
     assert terminal.end() == 5
 

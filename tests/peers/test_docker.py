@@ -11,28 +11,19 @@ from pathlib import Path
 import pytest
 from engine_docker import Docker
 from scene import Scene, limit, require, until
+from shared import emptied, served, streams_and_exit_codes, terminals
 
 
 @pytest.fixture(scope="module")
 def engine(folder: Path, archive: Path) -> Iterator[Docker]:
     require("dockerd", "containerd", "docker", "ip", "unshare")
-    scene = Scene(folder / "docker")
-    docker = None
-    try:
-        docker = Docker(scene, archive)
+    with served(Scene(folder / "docker"), Docker, archive) as docker:
         yield docker
-    finally:
-        if docker:
-            docker.daemon.stop()
-        scene.close()
 
 
 @pytest.fixture
 def docker(engine: Docker) -> Iterator[Docker]:
-    """docker without containers; afterwards the runtime has none either."""
-    yield engine
-    engine.clear()
-    assert engine.scene.left() == []
+    yield from emptied(engine)
 
 
 def test_the_daemon_knows_the_runtime(docker: Docker) -> None:
@@ -42,13 +33,7 @@ def test_the_daemon_knows_the_runtime(docker: Docker) -> None:
 
 
 def test_streams_and_exit_codes(docker: Docker) -> None:
-    run = ("run", "--rm", "-i", "box")
-    done = docker(*run, "sh", "-c", "cat; echo err >&2; exit 3", code=3, stdin="hello")
-    assert (done.out, done.err) == ("hello", "err\n")
-    assert "executable file not found in $PATH" in docker(*run, "nope", code=127).err
-    assert "no such file or directory" in docker(*run, "/nope", code=127).err
-    assert "permission denied" in docker(*run, "/notes", code=126).err
-    docker(*run, "sh", "-c", "sh -c 'kill -9 $$'; exit $?", code=137)
+    streams_and_exit_codes(docker)
 
 
 def test_create_start_stop_remove(docker: Docker) -> None:
@@ -82,20 +67,9 @@ def test_exec(docker: Docker) -> None:
 
 def test_terminal(docker: Docker) -> None:
     terminal = docker.terminal("run", "--rm", "-it", "-e", "PS1=in> ", "--name", "cc", "box", "sh")
-    terminal.expect("in> ")
-    terminal.type("tty; stty size\n")
-    terminal.expect("/dev/pts/0")
-    terminal.expect("24 80")
-    terminal.resize(30, 100)
-    terminal.type("until stty size | grep '30 100'; do sleep 0.1; done\n")
-    terminal.expect("\n30 100")
     script = "tty; read line; until stty size; do sleep 0.1; done; echo got $line"
-    further = docker.terminal("exec", "-it", "cc", "sh", "-c", script)
-    further.expect("/dev/pts/")
-    further.type("this\n")
-    further.expect("24 80")
-    further.expect("got this")
-    assert further.end() == 0
+    said = terminals(terminal, lambda: docker.terminal("exec", "-it", "cc", "sh", "-c", script))
+    assert "24 80" in said
     terminal.type("sh -c 'echo ready; exec sleep 1000'\n")
     terminal.expect("\r\nready")
     terminal.type("\x03")

@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 from engine_podman import Podman
 from scene import RUNTIME, Scene, limit, require, until
+from shared import emptied, streams_and_exit_codes, terminals
 
 
 @pytest.fixture(scope="module")
@@ -25,21 +26,11 @@ def engine(folder: Path, archive: Path) -> Iterator[Podman]:
 
 @pytest.fixture
 def podman(engine: Podman) -> Iterator[Podman]:
-    """podman without containers; afterwards the runtime has none either."""
-    yield engine
-    engine("pod", "rm", "-a", "-f", "-t", "0")
-    engine("rm", "-a", "-f", "-t", "0")
-    assert engine.scene.left() == []
+    yield from emptied(engine)
 
 
 def test_streams_and_exit_codes(podman: Podman) -> None:
-    run = ("run", "--rm", "-i", "box")
-    done = podman(*run, "sh", "-c", "cat; echo err >&2; exit 3", code=3, stdin="hello")
-    assert (done.out, done.err) == ("hello", "err\n")
-    assert "executable file not found in $PATH" in podman(*run, "nope", code=127).err
-    assert "no such file or directory" in podman(*run, "/nope", code=127).err
-    assert "permission denied" in podman(*run, "/notes", code=126).err
-    podman(*run, "sh", "-c", "sh -c 'kill -9 $$'; exit $?", code=137)
+    streams_and_exit_codes(podman)
 
 
 def test_create_start_stop_remove(podman: Podman) -> None:
@@ -84,19 +75,8 @@ def test_exec(podman: Podman) -> None:
 
 def test_terminal(podman: Podman) -> None:
     terminal = podman.terminal("run", "--rm", "-it", "-e", "PS1=in> ", "--name", "c", "box", "sh")
-    terminal.expect("in> ")
-    terminal.type("tty; stty size\n")
-    terminal.expect("/dev/pts/0")
-    terminal.expect("24 80")
-    terminal.resize(30, 100)
-    terminal.type("until stty size | grep '30 100'; do sleep 0.1; done\n")
-    terminal.expect("\n30 100")
     script = "tty; read line; until stty size; do sleep 0.1; done; echo got $line"
-    further = podman.terminal("exec", "-it", "c", "sh", "-c", script)
-    further.expect("/dev/pts/")
-    further.type("this\n")
-    further.expect("got this")
-    assert further.end() == 0
+    terminals(terminal, lambda: podman.terminal("exec", "-it", "c", "sh", "-c", script))
     terminal.type("exit 5\n")
     assert terminal.end() == 5
 

@@ -12,6 +12,7 @@ from pathlib import Path
 import pytest
 from engine_podman import Podman
 from scene import RUNTIME, Scene, require, until
+from shared import emptied
 
 USER = f"peer{os.getpid()}"
 
@@ -34,11 +35,7 @@ def engine(folder: Path, archive: Path) -> Iterator[Podman]:
 
 @pytest.fixture
 def podman(engine: Podman) -> Iterator[Podman]:
-    """podman without containers; afterwards the runtime has none either."""
-    yield engine
-    engine("pod", "rm", "-a", "-f", "-t", "0")
-    engine("rm", "-a", "-f", "-t", "0")
-    assert engine.scene.left() == []
+    yield from emptied(engine)
 
 
 def test_run(podman: Podman) -> None:
