@@ -23,6 +23,7 @@ lint: build
 	scripts/lint.sh
 
 test: build
+	scripts/setup.sh peers
 	scripts/test.sh
 
 bench: build

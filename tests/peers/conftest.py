@@ -13,10 +13,10 @@ import pytest
 
 sys.path.insert(0, str(Path(__file__).parent))
 
-from scene import root_file_system  # noqa: E402
+from scene import cgroup_mounts, root_file_system  # noqa: E402
 
-# Where the engines make folders whatever they are told.
-FIXED = ("/run/containerd", "/run/docker")
+# Where the engines make folders, and podman cgroups, whatever they are told.
+FIXED = ("/run/containerd", "/run/docker", *(str(mount / "libpod_parent") for mount, _ in cgroup_mounts()))
 
 
 @pytest.fixture(scope="session")

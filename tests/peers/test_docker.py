@@ -67,7 +67,8 @@ def test_exec(docker: Docker) -> None:
 
 def test_terminal(docker: Docker) -> None:
     terminal = docker.terminal("run", "--rm", "-it", "-e", "PS1=in> ", "--name", "cc", "box", "sh")
-    script = "tty; read line; until stty size; do sleep 0.1; done; echo got $line"
+    # Until the client has said its size, stty has none to tell, which is no failure to it.
+    script = "tty; read line; until stty size 2>&1 | grep '24 80'; do sleep 0.1; done; echo got $line"
     said = terminals(terminal, lambda: docker.terminal("exec", "-it", "cc", "sh", "-c", script))
     assert "24 80" in said
     terminal.type("sh -c 'echo ready; exec sleep 1000'\n")
@@ -207,16 +208,17 @@ def test_init_copy_diff_and_commit(docker: Docker, tmp_path: Path) -> None:
 
 
 def test_live_events_logs_and_attach(docker: Docker) -> None:
-    # From a moment before: it may not listen yet when the first thing happens.
+    # From a moment before: it may not listen yet when the first thing happens. No other test has a container of
+    # this name, which might end in that moment.
     since = ("--since", str(time.time() - 0.1))
-    events = docker.spawn("events", *since, "--filter", "container=cc", "--format", "{{.Action}}")
-    docker("create", "--name", "cc", "-i", "box", "sh", "-c", "while read line; do echo got $line; done; exit 4")
-    attached = docker.spawn("start", "-a", "-i", "cc")
+    events = docker.spawn("events", *since, "--filter", "container=live", "--format", "{{.Action}}")
+    docker("create", "--name", "live", "-i", "box", "sh", "-c", "while read line; do echo got $line; done; exit 4")
+    attached = docker.spawn("start", "-a", "-i", "live")
     assert attached.stdin and attached.stdout and events.stdout
     attached.stdin.write("one\n")
     attached.stdin.flush()
     assert attached.stdout.readline() == "got one\n"
-    follower = docker.spawn("logs", "-f", "cc")
+    follower = docker.spawn("logs", "-f", "live")
     assert follower.stdout and follower.stdout.readline() == "got one\n"
     attached.stdin.close()
     assert attached.wait(60) == 4 and follower.wait(60) == 0
