@@ -22,8 +22,10 @@ demo: build
 lint: build
 	scripts/lint.sh
 
-test: build
-	scripts/setup.sh peers
+# The disk of tests/vm, where there is none yet, is made beside the build.
+test: setup
+	scripts/setup.sh peers vm
+	tests/vm/run --prepare & disk=$$!; $(MAKE) --no-print-directory build && wait $$disk
 	scripts/test.sh
 
 bench: build

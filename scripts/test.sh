@@ -26,7 +26,6 @@ suite() {
 
 tests() { python -m pytest -q -p no:cacheprovider --basetemp "$scratch/pytest" "$@"; }
 
-# Still run by hand, until it has passed whole from a fresh clone: tests/vm/run.
 suite lint scripts/lint.sh
 suite rust cargo test --release --workspace --no-fail-fast --quiet
 suite python tests bindings-python/tests
@@ -35,6 +34,7 @@ suite cli tests tests/cli
 suite oci-verbs tests tests/oci/verbs
 suite oci-spec tests tests/oci/spec
 suite peers tests tests/peers
+suite vm tests/vm/run
 suite leaks python3 tests/leaks/leaks.py diff "$inventory"
 
 rm -rf "$scratch"
