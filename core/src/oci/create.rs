@@ -1,6 +1,8 @@
 //! `create`, `start` and `run`.
 
 use super::cgroup::Cgroup;
+use super::folder::{make_dir, make_fifo, pipe, write_pid};
+use super::handover::{paths, preserved, standard_streams};
 use super::hooks::Hook;
 use super::identity::Identity;
 use super::record::{Found, Record, VERSION, fifo, lock_dir};
@@ -12,8 +14,7 @@ use containers_protocol::oneshot::{Create, Request};
 use containers_protocol::plan::{Plan, Step};
 use oci_spec::runtime::Spec;
 use rustix::fd::{AsFd, BorrowedFd, OwnedFd};
-use rustix::fs::{CWD, FileType, Mode, OFlags, mknodat, open};
-use std::os::unix::fs::DirBuilderExt;
+use rustix::fs::{Mode, OFlags, open};
 use std::path::{Path, PathBuf};
 
 /// How a container is created.
@@ -185,34 +186,6 @@ impl Engine {
     }
 }
 
-fn make_dir(root: &Path, dir: &Path) -> Result<()> {
-    let failed = |at: &Path, e| {
-        Error::io("the container's folder can't be made", e).with_context("path", at.display().to_string())
-    };
-    // Others may walk through, to what a container's own user namespace owns; they see nothing.
-    std::fs::DirBuilder::new().recursive(true).mode(0o711).create(root).map_err(|e| failed(root, e))?;
-    match std::fs::DirBuilder::new().mode(0o711).create(dir) {
-        Err(e) if e.kind() == std::io::ErrorKind::AlreadyExists => {
-            Err(Error::new(ErrorKind::AlreadyExists, "container with given ID already exists"))
-        }
-        other => other.map_err(|e| failed(dir, e)),
-    }
-}
-
-fn make_fifo(dir: &Path) -> Result<OwnedFd> {
-    let failed = |e: rustix::io::Errno| Error::io("the container's gate can't be made", e.into());
-    let path = fifo(dir);
-    mknodat(CWD, &path, FileType::Fifo, Mode::from_raw_mode(0o600), 0).map_err(failed)?;
-    // With a writer of its own, the process that waits sees no end of file.
-    open(&path, OFlags::RDWR | OFlags::CLOEXEC | OFlags::NOFOLLOW, Mode::empty()).map_err(failed)
-}
-
-fn pipe() -> Result<(OwnedFd, Option<OwnedFd>)> {
-    let made = rustix::pipe::pipe_with(rustix::pipe::PipeFlags::CLOEXEC);
-    let (gate, opener) = made.map_err(|e| Error::io("the container's gate can't be made", e.into()))?;
-    Ok((gate, Some(opener)))
-}
-
 fn now() -> String {
     jiff::Timestamp::now().to_string()
 }
@@ -361,11 +334,6 @@ impl Making<'_> {
     }
 }
 
-/// Paths for the helper.
-pub(crate) fn paths(all: Vec<PathBuf>) -> Vec<Bytes> {
-    all.into_iter().map(Bytes::from).collect()
-}
-
 fn internal() -> Error {
     Error::new(ErrorKind::Internal, format!("the helper program answered nonsense ({VERSION})"))
 }
@@ -386,30 +354,4 @@ fn run_planned(hook: &containers_protocol::plan::Hook, state: &[u8]) -> Result<(
         timeout: hook.timeout_ms.map(std::time::Duration::from_millis),
     };
     planned.run(state)
-}
-
-/// Our standard streams; `/dev/null` for those that are closed.
-pub(crate) fn standard_streams() -> Result<Vec<OwnedFd>> {
-    let null = || open(c"/dev/null", OFlags::RDWR | OFlags::CLOEXEC, Mode::empty());
-    (0..3)
-        .map(|fd| crate::sys::duplicate(fd).or_else(|_| null().map_err(std::io::Error::from)))
-        .collect::<std::io::Result<_>>()
-        .map_err(|e| Error::io("can't pass the standard streams on", e))
-}
-
-/// Descriptors from 3 on.
-pub(crate) fn preserved(count: u32) -> Result<Vec<OwnedFd>> {
-    (0..count)
-        .map(|n| crate::sys::duplicate(3 + n as i32))
-        .collect::<std::io::Result<_>>()
-        .map_err(|e| Error::io("can't pass the preserved descriptors on", e))
-}
-
-/// Writes a process id so that nobody sees half of it.
-pub(crate) fn write_pid(path: &Path, pid: i32) -> Result<()> {
-    let failed =
-        |e| Error::io("the process id can't be written", e).with_context("path", path.display().to_string());
-    let name = path.file_name().ok_or_else(|| failed(std::io::ErrorKind::InvalidInput.into()))?;
-    let new = path.with_file_name(format!(".{}", name.to_string_lossy()));
-    std::fs::write(&new, pid.to_string()).and_then(|()| std::fs::rename(&new, path)).map_err(failed)
 }

@@ -1,6 +1,7 @@
 //! `exec`.
 
-use super::create::{paths, preserved, standard_streams, write_pid};
+use super::folder::write_pid;
+use super::handover::{paths, preserved, standard_streams};
 use super::record::Found;
 use super::session::{News, Session};
 use super::{Engine, config, foreground, handover, translate, validate};

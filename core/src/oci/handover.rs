@@ -1,9 +1,11 @@
-//! Descriptors for other programs: the master of a terminal, the listener of a filter.
+//! Descriptors for others: streams for the helper, the master of a terminal, the listener of a filter.
 
 use super::record::{Record, VERSION};
 use crate::{Error, Result};
+use containers_protocol::Bytes;
 use oci_spec::runtime::Spec;
 use rustix::fd::{AsFd, OwnedFd};
+use rustix::fs::{Mode, OFlags, open};
 use rustix::io::Errno;
 use rustix::net::{
     AddressFamily, SendAncillaryBuffer, SendAncillaryMessage, SendFlags, SocketAddrUnix, SocketFlags,
@@ -11,7 +13,7 @@ use rustix::net::{
 };
 use std::io::IoSlice;
 use std::mem::MaybeUninit;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 /// Sends the master of a terminal over the socket at a path.
 pub(crate) fn send_master(path: &Path, master: &OwnedFd) -> Result<()> {
@@ -63,4 +65,26 @@ fn send(path: &Path, message: &[u8], fd: &OwnedFd) -> std::result::Result<(), Er
         sent += rustix::net::send(&sock, &message[sent..], SendFlags::NOSIGNAL)?;
     }
     Ok(())
+}
+
+/// Our standard streams; `/dev/null` for those that are closed.
+pub(crate) fn standard_streams() -> Result<Vec<OwnedFd>> {
+    let null = || open(c"/dev/null", OFlags::RDWR | OFlags::CLOEXEC, Mode::empty());
+    (0..3)
+        .map(|fd| crate::sys::duplicate(fd).or_else(|_| null().map_err(std::io::Error::from)))
+        .collect::<std::io::Result<_>>()
+        .map_err(|e| Error::io("can't pass the standard streams on", e))
+}
+
+/// Descriptors from 3 on.
+pub(crate) fn preserved(count: u32) -> Result<Vec<OwnedFd>> {
+    (0..count)
+        .map(|n| crate::sys::duplicate(3 + n as i32))
+        .collect::<std::io::Result<_>>()
+        .map_err(|e| Error::io("can't pass the preserved descriptors on", e))
+}
+
+/// Paths for the helper.
+pub(crate) fn paths(all: Vec<PathBuf>) -> Vec<Bytes> {
+    all.into_iter().map(Bytes::from).collect()
 }

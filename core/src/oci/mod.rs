@@ -13,6 +13,7 @@ mod delete;
 mod events;
 mod exec;
 mod features;
+mod folder;
 mod foreground;
 mod handover;
 mod hooks;

@@ -1,0 +1,48 @@
+//! Files of a container that is made: its folder, its gate, its process id.
+
+use super::record::fifo;
+use crate::{Error, ErrorKind, Result};
+use rustix::fd::OwnedFd;
+use rustix::fs::{CWD, FileType, Mode, OFlags, mknodat, open};
+use std::os::unix::fs::DirBuilderExt;
+use std::path::Path;
+
+/// Makes the folder of a new container.
+pub(crate) fn make_dir(root: &Path, dir: &Path) -> Result<()> {
+    let failed = |at: &Path, e| {
+        Error::io("the container's folder can't be made", e).with_context("path", at.display().to_string())
+    };
+    // Others may walk through, to what a container's own user namespace owns; they see nothing.
+    std::fs::DirBuilder::new().recursive(true).mode(0o711).create(root).map_err(|e| failed(root, e))?;
+    match std::fs::DirBuilder::new().mode(0o711).create(dir) {
+        Err(e) if e.kind() == std::io::ErrorKind::AlreadyExists => {
+            Err(Error::new(ErrorKind::AlreadyExists, "container with given ID already exists"))
+        }
+        other => other.map_err(|e| failed(dir, e)),
+    }
+}
+
+/// The gate of a container that is started later.
+pub(crate) fn make_fifo(dir: &Path) -> Result<OwnedFd> {
+    let failed = |e: rustix::io::Errno| Error::io("the container's gate can't be made", e.into());
+    let path = fifo(dir);
+    mknodat(CWD, &path, FileType::Fifo, Mode::from_raw_mode(0o600), 0).map_err(failed)?;
+    // With a writer of its own, the process that waits sees no end of file.
+    open(&path, OFlags::RDWR | OFlags::CLOEXEC | OFlags::NOFOLLOW, Mode::empty()).map_err(failed)
+}
+
+/// The gate of a container that is started at once: its two ends.
+pub(crate) fn pipe() -> Result<(OwnedFd, Option<OwnedFd>)> {
+    let made = rustix::pipe::pipe_with(rustix::pipe::PipeFlags::CLOEXEC);
+    let (gate, opener) = made.map_err(|e| Error::io("the container's gate can't be made", e.into()))?;
+    Ok((gate, Some(opener)))
+}
+
+/// Writes a process id so that nobody sees half of it.
+pub(crate) fn write_pid(path: &Path, pid: i32) -> Result<()> {
+    let failed =
+        |e| Error::io("the process id can't be written", e).with_context("path", path.display().to_string());
+    let name = path.file_name().ok_or_else(|| failed(std::io::ErrorKind::InvalidInput.into()))?;
+    let new = path.with_file_name(format!(".{}", name.to_string_lossy()));
+    std::fs::write(&new, pid.to_string()).and_then(|()| std::fs::rename(&new, path)).map_err(failed)
+}
