@@ -406,6 +406,23 @@ export interface ContainerSummary {
   labels: { [name: string]: string };
   /** Whether it lives without the process that made it. */
   detached: boolean;
+  /** Empty: it has no health check. */
+  health: '' | 'starting' | 'healthy' | 'unhealthy';
+  /** Names of its networks. */
+  networks: string[];
+  /** What is mounted in it, by target. */
+  mounts: MountPoint[];
+}
+
+/** Something that is mounted in a container. */
+export interface MountPoint {
+  /** A `volume` is a folder that the image declares, kept in the container's writable layer. */
+  type: 'bind' | 'tmpfs' | 'volume';
+  /** Path on the host; empty unless it is a bind. */
+  source: string;
+  /** Path in the container. */
+  target: string;
+  readOnly: boolean;
 }
 
 /** What a machine and a root have. */

@@ -336,6 +336,10 @@ typedef struct ctr_bytes {
 } ctr_bytes;
 
 /**
+ * A list of texts from the caller: NULL, or pointers that end with NULL.
+ */
+
+/**
  * Progress of a pull or load. What an event does not have is NULL or 0. Newer libraries may append fields and add
  * kinds.
  */
@@ -504,10 +508,6 @@ typedef struct ctr_image_rows {
    */
   size_t count;
 } ctr_image_rows;
-
-/**
- * A list of texts from the caller: NULL, or pointers that end with NULL.
- */
 
 /**
  * How to import a root file system.
@@ -881,6 +881,28 @@ typedef struct ctr_run_options {
  */
 
 /**
+ * How to remove a container.
+ */
+typedef struct ctr_remove_options {
+  /**
+   * sizeof(ctr_remove_options).
+   */
+  size_t size;
+  /**
+   * 1: kill it first when it runs.
+   */
+  int32_t force;
+  /**
+   * 1: remove its anonymous volumes.
+   */
+  int32_t volumes;
+} ctr_remove_options;
+
+/**
+ * Options from the caller: NULL, or a struct led by its size.
+ */
+
+/**
  * How to run a further process in a running container.
  */
 typedef struct ctr_exec_options {
@@ -973,28 +995,6 @@ typedef struct ctr_log_options {
  */
 
 /**
- * How to remove a container.
- */
-typedef struct ctr_remove_options {
-  /**
-   * sizeof(ctr_remove_options).
-   */
-  size_t size;
-  /**
-   * 1: kill it first when it runs.
-   */
-  int32_t force;
-  /**
-   * 1: remove its anonymous volumes.
-   */
-  int32_t volumes;
-} ctr_remove_options;
-
-/**
- * Options from the caller: NULL, or a struct led by its size.
- */
-
-/**
  * What ctr_container_list shows.
  */
 typedef struct ctr_list_options {
@@ -1016,6 +1016,28 @@ typedef struct ctr_list_options {
 /**
  * Options from the caller: NULL, or a struct led by its size.
  */
+
+/**
+ * Something that is mounted in a container. Newer libraries may append fields.
+ */
+typedef struct ctr_mount_point {
+  /**
+   * `bind`, `tmpfs` or `volume` (a folder that the image declares, kept in the container's writable layer).
+   */
+  const char *kind;
+  /**
+   * Path on the host; empty unless it is a bind.
+   */
+  const char *source;
+  /**
+   * Path in the container.
+   */
+  const char *target;
+  /**
+   * 1: it can't be written to.
+   */
+  int32_t read_only;
+} ctr_mount_point;
 
 /**
  * One row of a list of containers. Newer libraries may append fields.
@@ -1069,6 +1091,18 @@ typedef struct ctr_container_summary {
    * 1: it lives without the process that made it.
    */
   int32_t detached;
+  /**
+   * docker's word for its health: `starting`, `healthy`, `unhealthy`; empty: it has no health check.
+   */
+  const char *health;
+  /**
+   * Names of its networks; ends with NULL.
+   */
+  const char *const *networks;
+  /**
+   * What is mounted in it, by target; ends with NULL.
+   */
+  const struct ctr_mount_point *const *mounts;
 } ctr_container_summary;
 
 /**
@@ -1260,50 +1294,6 @@ void ctr_output_free(struct ctr_output *output);
 void ctr_bytes_free(struct ctr_bytes *bytes);
 
 /**
- * Fetches an image into `*image`; free it with ctr_image_free. Any thread; may block.
- *
- * `reference` names it as docker does: `debian:12`, `localhost:5000/app@sha256:…`. `options` may be NULL.
- *
- * Errors: CTR_E_INVALID_ARGUMENT for a malformed reference, CTR_E_IMAGE_NOT_FOUND, CTR_E_AUTH, CTR_E_REGISTRY,
- * CTR_E_CORRUPT for content that is not what its digest says, CTR_E_LIMIT_EXCEEDED, CTR_E_CANCELLED, CTR_E_IO.
- */
-int32_t ctr_image_pull(const struct ctr_runtime *runtime,
-                       const char *reference,
-                       const ctr_pull_options *options,
-                       struct ctr_image **image,
-                       struct ctr_error **error);
-
-/**
- * Loads all images of an OCI layout (folder or tar) or a docker-archive. `*list` gets what came; free it with
- * ctr_image_rows_free. Any thread; may block.
- *
- * `path` is a path on the host, `options` may be NULL.
- *
- * Errors: CTR_E_PATH_NOT_FOUND, CTR_E_INVALID_ARGUMENT for something else, CTR_E_CORRUPT, CTR_E_LIMIT_EXCEEDED,
- * CTR_E_CANCELLED, CTR_E_IO.
- */
-int32_t ctr_image_load(const struct ctr_runtime *runtime,
-                       const char *path,
-                       const ctr_load_options *options,
-                       struct ctr_image_rows **list,
-                       struct ctr_error **error);
-
-/**
- * Makes an image of one layer from a tar of a root file system (plain, gzip or zstd) in `*image`; free it with
- * ctr_image_free. Any thread; may block.
- *
- * `path` is a path on the host, `options` may be NULL.
- *
- * Errors: CTR_E_PATH_NOT_FOUND, CTR_E_INVALID_ARGUMENT for something else than a tar or an unknown change,
- * CTR_E_LIMIT_EXCEEDED, CTR_E_CANCELLED, CTR_E_IO.
- */
-int32_t ctr_image_import(const struct ctr_runtime *runtime,
-                         const char *path,
-                         const ctr_import_options *options,
-                         struct ctr_image **image,
-                         struct ctr_error **error);
-
-/**
  * Finds an image by reference, id, unique beginning of an id, or `host`, in `*image`; free it with
  * ctr_image_free. Any thread; does not block.
  *
@@ -1387,6 +1377,50 @@ int32_t ctr_image_history(const struct ctr_image *image, char **json, struct ctr
  * Frees an image handle, not the image; NULL is fine. Any thread; does not block.
  */
 void ctr_image_free(struct ctr_image *image);
+
+/**
+ * Fetches an image into `*image`; free it with ctr_image_free. Any thread; may block.
+ *
+ * `reference` names it as docker does: `debian:12`, `localhost:5000/app@sha256:…`. `options` may be NULL.
+ *
+ * Errors: CTR_E_INVALID_ARGUMENT for a malformed reference, CTR_E_IMAGE_NOT_FOUND, CTR_E_AUTH, CTR_E_REGISTRY,
+ * CTR_E_CORRUPT for content that is not what its digest says, CTR_E_LIMIT_EXCEEDED, CTR_E_CANCELLED, CTR_E_IO.
+ */
+int32_t ctr_image_pull(const struct ctr_runtime *runtime,
+                       const char *reference,
+                       const ctr_pull_options *options,
+                       struct ctr_image **image,
+                       struct ctr_error **error);
+
+/**
+ * Loads all images of an OCI layout (folder or tar) or a docker-archive. `*list` gets what came; free it with
+ * ctr_image_rows_free. Any thread; may block.
+ *
+ * `path` is a path on the host, `options` may be NULL.
+ *
+ * Errors: CTR_E_PATH_NOT_FOUND, CTR_E_INVALID_ARGUMENT for something else, CTR_E_CORRUPT, CTR_E_LIMIT_EXCEEDED,
+ * CTR_E_CANCELLED, CTR_E_IO.
+ */
+int32_t ctr_image_load(const struct ctr_runtime *runtime,
+                       const char *path,
+                       const ctr_load_options *options,
+                       struct ctr_image_rows **list,
+                       struct ctr_error **error);
+
+/**
+ * Makes an image of one layer from a tar of a root file system (plain, gzip or zstd) in `*image`; free it with
+ * ctr_image_free. Any thread; may block.
+ *
+ * `path` is a path on the host, `options` may be NULL.
+ *
+ * Errors: CTR_E_PATH_NOT_FOUND, CTR_E_INVALID_ARGUMENT for something else than a tar or an unknown change,
+ * CTR_E_LIMIT_EXCEEDED, CTR_E_CANCELLED, CTR_E_IO.
+ */
+int32_t ctr_image_import(const struct ctr_runtime *runtime,
+                         const char *path,
+                         const ctr_import_options *options,
+                         struct ctr_image **image,
+                         struct ctr_error **error);
 
 /**
  * Lists images, newest first, in `*list`; free it with ctr_image_rows_free. Any thread; does not block.
@@ -1588,6 +1622,26 @@ int32_t ctr_container_exit_fd(const struct ctr_container *container,
                               struct ctr_error **error);
 
 /**
+ * Gives it another name. Any thread; does not block.
+ *
+ * Errors: CTR_E_ALREADY_EXISTS, CTR_E_INVALID_ARGUMENT, CTR_E_CONTAINER_NOT_FOUND, CTR_E_HANDLE_CLOSED.
+ */
+int32_t ctr_container_rename(const struct ctr_container *container,
+                             const char *name,
+                             struct ctr_error **error);
+
+/**
+ * Removes it and all that is its own; the handle is still to be freed. Any thread; may block for a moment.
+ *
+ * `options` may be NULL.
+ *
+ * Errors: CTR_E_IN_USE while it runs (unless forced), CTR_E_CONTAINER_NOT_FOUND, CTR_E_HANDLE_CLOSED.
+ */
+int32_t ctr_container_remove(const struct ctr_container *container,
+                             const ctr_remove_options *options,
+                             struct ctr_error **error);
+
+/**
  * Starts a further process in it, in `*process`; free it with ctr_process_free. Any thread; may block for a
  * moment.
  *
@@ -1665,26 +1719,6 @@ int32_t ctr_container_logs_stream(const struct ctr_container *container,
 int32_t ctr_container_resize(const struct ctr_container *container,
                              uint16_t rows,
                              uint16_t cols,
-                             struct ctr_error **error);
-
-/**
- * Gives it another name. Any thread; does not block.
- *
- * Errors: CTR_E_ALREADY_EXISTS, CTR_E_INVALID_ARGUMENT, CTR_E_CONTAINER_NOT_FOUND, CTR_E_HANDLE_CLOSED.
- */
-int32_t ctr_container_rename(const struct ctr_container *container,
-                             const char *name,
-                             struct ctr_error **error);
-
-/**
- * Removes it and all that is its own; the handle is still to be freed. Any thread; may block for a moment.
- *
- * `options` may be NULL.
- *
- * Errors: CTR_E_IN_USE while it runs (unless forced), CTR_E_CONTAINER_NOT_FOUND, CTR_E_HANDLE_CLOSED.
- */
-int32_t ctr_container_remove(const struct ctr_container *container,
-                             const ctr_remove_options *options,
                              struct ctr_error **error);
 
 /**

@@ -27,12 +27,16 @@ fn header_knows_the_version() {
 fn header_compiles_as_c_and_cpp_also_twice() {
     let source = "#include <containers.h>\n#include <containers.h>\nint main(void) { return CTR_OK; }\n";
     let warnings = ["-Wall", "-Wextra", "-Werror", "-pedantic", "-fsyntax-only"];
-    for (compiler, args) in
-        [("cc", ["-std=c99", "-xc"]), ("cc", ["-std=c17", "-xc"]), ("c++", ["-std=c++11", "-xc++"])]
-    {
+    for (compiler, standard, language) in [
+        ("cc", "-std=c99", "-xc"),
+        ("cc", "-std=c11", "-xc"),
+        ("cc", "-std=c17", "-xc"),
+        ("c++", "-std=c++11", "-xc++"),
+        ("c++", "-std=c++17", "-xc++"),
+    ] {
         let include = Path::new(COMMITTED).parent().expect("it is in a folder");
         let mut child = Command::new(compiler)
-            .args(args)
+            .args([standard, language])
             .args(warnings)
             .arg("-I")
             .arg(include)
@@ -43,7 +47,7 @@ fn header_compiles_as_c_and_cpp_also_twice() {
         let mut stdin = child.stdin.take().expect("it is a pipe");
         std::io::Write::write_all(&mut stdin, source.as_bytes()).expect("the compiler reads");
         drop(stdin);
-        assert!(child.wait().expect("it ends").success(), "{compiler} {args:?} refuses the header");
+        assert!(child.wait().expect("it ends").success(), "{compiler} {standard} refuses the header");
     }
 }
 

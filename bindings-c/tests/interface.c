@@ -348,7 +348,8 @@ static void test_descriptors(void)
 static void test_lists(void)
 {
     const char *const command[] = {"sleep", "60", NULL}, *const labels[] = {"k=v", NULL};
-    ctr_create_options o = {.size = sizeof o, .name = "listed", .labels = labels};
+    const char *const volumes[] = {"/usr:/data:ro", NULL};
+    ctr_create_options o = {.size = sizeof o, .name = "listed", .labels = labels, .volumes = volumes};
     ctr_list_options all = {.size = sizeof all, .all = 1};
     ctr_container_rows *rows;
     ctr_image_rows *images;
@@ -371,6 +372,10 @@ static void test_lists(void)
         CHECK(strcmp(row->command[0], "sleep") == 0 && row->command[2] == NULL);
         CHECK(strcmp(row->labels[0], "k=v") == 0 && row->labels[1] == NULL);
         CHECK(row->created_ns > 0 && row->started_ns == 0);
+        CHECK(strcmp(row->networks[0], "none") == 0 && row->networks[1] == NULL && row->health[0] == '\0');
+        CHECK(row->mounts[0] != NULL && row->mounts[1] == NULL);
+        CHECK(strcmp(row->mounts[0]->kind, "bind") == 0 && strcmp(row->mounts[0]->source, "/usr") == 0);
+        CHECK(strcmp(row->mounts[0]->target, "/data") == 0 && row->mounts[0]->read_only == 1);
     }
     ctr_container_rows_free(rows);
     OK(ctr_container_get(rt, "listed", &same, &e));

@@ -205,7 +205,8 @@ class Containers extends Handle {
 
   async list(options) {
     const rows = JSON.parse(await call(this.#native, 'list', [toText(take(options)[1])]));
-    return rows.map((row) => record(row, ['created', 'started_at', 'finished_at']));
+    const one = (row) => ({ ...record(row, ['created', 'started_at', 'finished_at']), mounts: row.mounts.map((m) => record(m)) });
+    return rows.map(one);
   }
 }
 

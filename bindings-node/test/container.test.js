@@ -7,7 +7,7 @@ const { containers, session, eventually, processesWith, marker } = require('./he
 const t = session();
 
 it('create, start, wait, logs, remove', async () => {
-  const c = await t.rt.containers.create({ image: 'host', command: ['sh', '-c', 'echo hi; exit 5'], name: 'node-life', labels: { a: 'b' } });
+  const c = await t.rt.containers.create({ image: 'host', command: ['sh', '-c', 'echo hi; exit 5'], name: 'node-life', labels: { a: 'b' }, volumes: ['/usr:/data:ro'] });
   assert.match(c.id, /^[0-9a-f]{64}$/);
   assert.equal(c.name, 'node-life');
   assert.equal(c.status, 'created');
@@ -22,6 +22,8 @@ it('create, start, wait, logs, remove', async () => {
   assert.equal(row.exitCode, 5);
   assert.ok(Math.abs(row.created - Date.now()) < 600_000);
   assert.ok(row.startedAt >= row.created && row.finishedAt >= row.startedAt);
+  assert.deepEqual([row.networks, row.health], [['none'], '']);
+  assert.deepEqual(row.mounts, [{ type: 'bind', source: '/usr', target: '/data', readOnly: true }]);
   await c.remove();
   await assert.rejects(t.rt.containers.get('node-life'), { code: 'container_not_found' });
 });

@@ -37,8 +37,8 @@ pub mod blocking;
 #[cfg(feature = "engine")]
 pub use container::{
     Async, Bytes, Container, ContainerBuilder, ContainerSummary, Containers, CreateOptions, ExecOptions,
-    HealthCheck, ListOptions, LogLine, LogOptions, LogStream, MountSpec, Network, Output, PortBinding,
-    Process, RemoveOptions, RunOptions, SizeSpec, Status, StdioStream, UlimitSpec,
+    HealthCheck, ListOptions, LogLine, LogOptions, LogStream, MountPoint, MountSpec, Network, Output,
+    PortBinding, Process, RemoveOptions, RunOptions, SizeSpec, Status, StdioStream, UlimitSpec,
 };
 pub use error::{Error, ErrorKind, Result};
 #[cfg(feature = "engine")]

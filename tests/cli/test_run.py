@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import signal
 import subprocess
 import time
@@ -83,6 +84,23 @@ def test_detached_containers_live_on(cli: Cli) -> None:
     assert cli.out("ps", "-aq") == ""
     cli("rm", "-f", "web")
     cli("rm", "web", code=1)
+
+
+def test_ps_has_dockers_fields(cli: Cli, tmp_path: Path) -> None:
+    shared = tmp_path / "a-rather-long-name"
+    shared.mkdir()
+    cli("create", "--name", "one", "--network", "host", "-v", f"{shared}:/data", "--tmpfs", "/t", "host", "true")
+    cli("create", "--name", "two", "host", "true")
+    row = json.loads(cli.out("ps", "-a", "--filter", "name=one", "--format", "{{json .}}"))
+    assert row == json.loads(cli.out("ps", "-a", "--filter", "name=one", "--format", "json"))
+    known = "Command CreatedAt ID Image Labels LocalVolumes Mounts Names Networks Ports RunningFor Size State Status"
+    assert sorted(row) == known.split()
+    assert (row["Networks"], row["Ports"], row["LocalVolumes"]) == ("host", "", "0")
+    assert row["Mounts"] == str(shared)[:14] + "…"
+    assert re.fullmatch(r"[0-9-]{10} [0-9:]{8} [+-][0-9]{4} \S+", row["CreatedAt"])
+    assert cli.out("ps", "-a", "--no-trunc", "--format", "{{.Mounts}} {{.Networks}}") == f" none\n{shared} host"
+    shared.rmdir()
+    assert cli.out("ps", "-a", "--no-trunc", "--filter", "name=one", "--format", "{{.Mounts}}") == str(shared)
 
 
 def test_a_finished_container_keeps_its_logs(cli: Cli) -> None:

@@ -5,7 +5,7 @@ use crate::args::{HistoryArgs, ImagesArgs, ImportArgs, LoadArgs, RmiArgs};
 use crate::exit::{Failure, Outcome};
 use crate::output::size::decimal;
 use crate::output::table::{Column, Rows};
-use crate::output::time::{ago, rfc3339};
+use crate::output::time::{ago, go_time, rfc3339};
 use containers::{ImageSummary, ImportOptions, LoadOptions, Runtime};
 use serde_json::{Map, Value, json};
 use std::io::Write;
@@ -47,7 +47,7 @@ fn image_rows(image: &ImageSummary, args: &ImagesArgs) -> Result<Vec<Map<String,
             "Repository": repository,
             "Tag": tag,
             "Digest": digest,
-            "CreatedAt": rfc3339(image.created),
+            "CreatedAt": go_time(image.created),
             "CreatedSince": if image.created == 0 { "N/A".into() } else { ago(image.created) + " ago" },
             "Size": decimal(image.size),
             "Containers": "N/A",

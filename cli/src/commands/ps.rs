@@ -3,8 +3,8 @@
 use crate::args::PsArgs;
 use crate::exit::{Failure, Outcome};
 use crate::output::table::{Column, Rows};
-use crate::output::time::{ago, rfc3339};
-use containers::{ContainerSummary, ListOptions, Runtime, Status};
+use crate::output::time::{ago, go_time};
+use containers::{ContainerSummary, ListOptions, MountPoint, Runtime, Status};
 use serde_json::{Map, Value, json};
 
 /// Lists containers.
@@ -39,25 +39,26 @@ pub fn ps(rt: &Runtime, args: &PsArgs) -> Outcome {
 }
 
 fn row(c: &ContainerSummary, whole: bool) -> Map<String, Value> {
-    let mut command = c.command.join(" ");
-    if !whole && command.chars().count() > 20 {
-        command = command.chars().take(19).collect::<String>() + "…";
-    }
+    let command = c.command.join(" ");
+    let command = if whole { command } else { shortened(&command, 20) };
+    let mut networks = c.networks.clone();
+    networks.sort();
     let labels: Vec<String> = c.labels.iter().map(|(k, v)| format!("{k}={v}")).collect();
     let fields = json!({
         "ID": if whole { c.id.as_str() } else { &c.id[..12] },
         "Image": c.image,
         "Command": format!("\"{command}\""),
-        "CreatedAt": rfc3339(c.created),
+        "CreatedAt": go_time(c.created),
         "RunningFor": ago(c.created) + " ago",
         "State": c.status,
         "Status": status_text(c),
+        // With the networks that there are, no port is published.
         "Ports": "",
         "Names": c.name,
         "Labels": labels.join(","),
-        "Networks": "",
-        "Mounts": "",
-        "LocalVolumes": "0",
+        "Networks": networks.join(","),
+        "Mounts": mounts(c, whole),
+        "LocalVolumes": c.mounts.iter().filter(|m| m.kind == "volume").count().to_string(),
         "Size": "0B",
     });
     match fields {
@@ -66,10 +67,32 @@ fn row(c: &ContainerSummary, whole: bool) -> Map<String, Value> {
     }
 }
 
+/// docker shows names of volumes and sources of binds. A volume without a name is shown by where it is.
+fn mounts(c: &ContainerSummary, whole: bool) -> String {
+    let shown = |m: &MountPoint| match m.kind.as_str() {
+        "volume" => m.target.clone(),
+        _ => m.source.clone(),
+    };
+    let names = c.mounts.iter().map(shown).filter(|name| !name.is_empty());
+    names.map(|name| if whole { name } else { shortened(&name, 15) }).collect::<Vec<_>>().join(",")
+}
+
+/// At most `most` characters, the last one saying that there are more.
+fn shortened(text: &str, most: usize) -> String {
+    match text.chars().count() > most {
+        true => text.chars().take(most - 1).collect::<String>() + "…",
+        false => text.to_owned(),
+    }
+}
+
 fn status_text(c: &ContainerSummary) -> String {
     match c.status {
         Status::Created => "Created".into(),
-        Status::Running => format!("Up {}", ago(c.started_at)),
+        Status::Running => match c.health.as_str() {
+            "" => format!("Up {}", ago(c.started_at)),
+            "starting" => format!("Up {} (health: starting)", ago(c.started_at)),
+            health => format!("Up {} ({health})", ago(c.started_at)),
+        },
         Status::Paused => format!("Up {} (Paused)", ago(c.started_at)),
         Status::Restarting => {
             format!("Restarting ({}) {} ago", c.exit_code.unwrap_or(0), ago(c.finished_at))

@@ -7,6 +7,16 @@ pub fn rfc3339(unix_nanos: i64) -> String {
     jiff::Timestamp::from_nanosecond(unix_nanos.into()).map(|t| t.to_string()).unwrap_or_default()
 }
 
+/// Unix nanoseconds as Go prints a time, which is what docker shows: `2026-11-24 20:04:38 +0000 UTC`.
+pub fn go_time(unix_nanos: i64) -> String {
+    in_zone(unix_nanos, jiff::tz::TimeZone::system())
+}
+
+fn in_zone(unix_nanos: i64, zone: jiff::tz::TimeZone) -> String {
+    let shown = |t: jiff::Timestamp| t.to_zoned(zone).strftime("%Y-%m-%d %H:%M:%S %z %Z").to_string();
+    jiff::Timestamp::from_nanosecond(unix_nanos.into()).map(shown).unwrap_or_default()
+}
+
 /// How long ago, as docker says it: `About a minute`, `3 hours`.
 pub fn ago(unix_nanos: i64) -> String {
     let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default().as_nanos() as i64;
@@ -46,6 +56,11 @@ mod tests {
         ] {
             assert_eq!(human(seconds), text);
         }
+    }
+
+    #[test]
+    fn times_are_gos() {
+        assert_eq!(in_zone(1_500_000_000, jiff::tz::TimeZone::UTC), "1970-01-01 00:00:01 +0000 UTC");
     }
 
     #[test]

@@ -75,6 +75,27 @@ pub struct ContainerSummary {
     pub labels: BTreeMap<String, String>,
     /// Whether it lives without the process that made it.
     pub detached: bool,
+    /// docker's word for its health: `starting`, `healthy`, `unhealthy`; empty: it has no health check.
+    pub health: String,
+    /// Names of its networks: `none` or `host`.
+    pub networks: Vec<String>,
+    /// What is mounted in it, by target.
+    pub mounts: Vec<MountPoint>,
+}
+
+/// Something that is mounted in a container.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
+#[non_exhaustive]
+pub struct MountPoint {
+    /// `bind`, `tmpfs` or `volume` (a folder that the image declares, kept in the container's writable layer).
+    #[serde(rename = "type")]
+    pub kind: String,
+    /// Path on the host; empty unless it is a bind.
+    pub source: String,
+    /// Path in the container.
+    pub target: String,
+    /// Whether it can't be written to.
+    pub read_only: bool,
 }
 
 /// The containers of a runtime.

@@ -2,7 +2,7 @@
 
 use super::record::Record;
 use super::shared::{Shared, is_running};
-use super::spec::{Seccomp, Spec, UserMount};
+use super::spec::{self, Seccomp, Spec};
 use crate::Result;
 use crate::sandbox::capabilities;
 use containers_protocol::control::State;
@@ -30,14 +30,14 @@ impl Shared {
             "Platform": "linux",
             "LogPath": dir.join("log"),
             "HostConfig": host_config(&record, spec.as_ref()),
-            "Mounts": spec.as_ref().map_or_else(Vec::new, mounts),
+            "Mounts": mounts(&record),
             "Config": config(&record, spec.as_ref()),
             "NetworkSettings": {
-                "Networks": {network(&record): {}},
+                "Networks": {record.network().to_owned(): {}},
                 "Ports": {},
             },
             "Detached": self.detached,
-            "Warnings": self.warnings(&record, spec.as_ref(), &state),
+            "Warnings": self.warnings(spec.as_ref(), &state),
         }))
     }
 
@@ -65,23 +65,18 @@ impl Shared {
         document
     }
 
-    fn warnings(&self, record: &Record, spec: Option<&Spec>, state: &State) -> Vec<String> {
+    fn warnings(&self, spec: Option<&Spec>, state: &State) -> Vec<String> {
         let mut warnings = state.started.as_ref().map(|s| s.warnings.clone()).unwrap_or_default();
         if let Some(spec) = spec {
             let how = crate::cgroup::Use { managed: true, may_mknod: spec.may_mknod() };
             warnings.extend(self.rt.cgroups.plan(&spec.limits, how).map(|(_, w)| w).unwrap_or_default());
         }
-        let _ = record;
         warnings
     }
 }
 
 fn command(record: &Record, spec: Option<&Spec>) -> Vec<String> {
     spec.map_or_else(|| record.options.command.clone(), |s| s.args.clone())
-}
-
-fn network(record: &Record) -> String {
-    record.options.network.clone().unwrap_or_else(|| "none".into())
 }
 
 fn config(record: &Record, spec: Option<&Spec>) -> Value {
@@ -133,7 +128,7 @@ fn host_config(record: &Record, spec: Option<&Spec>) -> Value {
         list
     });
     json!({
-        "NetworkMode": network(record),
+        "NetworkMode": record.network(),
         "Binds": o.volumes,
         "RestartPolicy": {"Name": policy, "MaximumRetryCount": retries},
         "AutoRemove": o.auto_remove,
@@ -161,20 +156,15 @@ fn host_config(record: &Record, spec: Option<&Spec>) -> Value {
     })
 }
 
-fn mounts(spec: &Spec) -> Vec<Value> {
-    let one = |mount: &UserMount| match mount {
-        UserMount::Bind { source, target, read_only, .. } => json!({
-            "Type": "bind", "Source": source, "Destination": target,
-            "Mode": if *read_only { "ro" } else { "" }, "RW": !read_only,
-        }),
-        UserMount::Tmpfs { target, read_only, .. } => json!({
-            "Type": "tmpfs", "Source": "", "Destination": target, "Mode": "", "RW": !read_only,
-        }),
-        UserMount::Volume { target, .. } => json!({
-            "Type": "volume", "Source": "", "Destination": target, "Mode": "", "RW": true,
-        }),
+fn mounts(record: &Record) -> Vec<Value> {
+    let points = spec::points(&record.options, &record.image_config);
+    let one = |m: crate::MountPoint| {
+        json!({
+            "Type": m.kind, "Source": m.source, "Destination": m.target,
+            "Mode": if m.read_only { "ro" } else { "" }, "RW": !m.read_only,
+        })
     };
-    spec.mounts.iter().map(one).collect()
+    points.into_iter().map(one).collect()
 }
 
 /// RFC 3339; docker's zero time for 0.

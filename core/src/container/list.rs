@@ -3,7 +3,7 @@
 use super::record::Record;
 use super::shared::{Shared, is_running, not_found};
 use super::spec::parse::bad;
-use super::{ContainerSummary, ListOptions, names};
+use super::{ContainerSummary, ListOptions, names, spec};
 use crate::executor::block_on;
 use crate::runtime::RuntimeInner;
 use crate::{Error, ErrorKind, Result};
@@ -109,6 +109,9 @@ fn summary(shared: &Shared, state: &State) -> ContainerSummary {
         finished_at: if is_running(state) { 0 } else { exit.finished_at },
         labels,
         detached: shared.detached,
+        health: state.health.clone(),
+        networks: vec![record.network().to_owned()],
+        mounts: spec::points(&record.options, &record.image_config),
     }
 }
 

@@ -25,7 +25,7 @@ mod users;
 mod verbs;
 
 pub use builder::{Async, Bytes, ContainerBuilder, Network};
-pub use handle::{Container, ContainerSummary, Containers, Status};
+pub use handle::{Container, ContainerSummary, Containers, MountPoint, Status};
 pub use logs::{LogLine, LogStream};
 pub use options::{
     CreateOptions, ExecOptions, HealthCheck, ListOptions, LogOptions, MountSpec, PortBinding, RemoveOptions,

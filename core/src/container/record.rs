@@ -52,6 +52,11 @@ impl Record {
         spec::args(&self.options, &self.image_config).unwrap_or_else(|_| self.options.command.clone())
     }
 
+    /// The name of its network.
+    pub(crate) fn network(&self) -> &str {
+        self.options.network.as_deref().unwrap_or("none")
+    }
+
     /// Signal and patience of a stop.
     pub(crate) fn spec_for_stop(&self) -> Result<(i32, std::time::Duration)> {
         spec::stop(&self.options, &self.image_config)

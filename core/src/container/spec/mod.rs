@@ -3,6 +3,7 @@
 
 mod mounts;
 pub(crate) mod parse;
+mod points;
 mod settings;
 #[cfg(test)]
 mod tests;
@@ -13,6 +14,7 @@ use crate::{ImageConfig, Result};
 use containers_protocol::plan::{CapSets, Health, Restart};
 pub(crate) use mounts::{DeviceSpec, UserMount};
 use parse::bad;
+pub(crate) use points::points;
 pub(crate) use settings::{check_name, check_user};
 use std::time::Duration;
 

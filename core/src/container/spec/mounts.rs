@@ -98,25 +98,37 @@ pub(crate) fn mounts(options: &CreateOptions, image: &ImageConfig) -> Result<Vec
 /// What the image declares as volumes, where the caller mounts nothing.
 fn image_volumes(image: &ImageConfig, all: &mut Vec<UserMount>) -> Result<()> {
     let mounts = all.len();
-    for path in &image.volumes {
-        let target = target(path, "volumes").map_err(|e| {
-            Error::new(ErrorKind::InvalidArgument, format!("the image's volume: {}", e.message()))
-                .with_context("field", "volumes")
-        })?;
-        let inside = |outer: &str| target.strip_prefix(outer).is_some_and(|rest| rest.starts_with('/'));
-        // What is there is the kernel's and not the image's.
-        let kernel = ["/proc", "/sys", "/dev"].iter().any(|k| target == *k || inside(k));
-        if kernel || all.iter().any(|m| m.target() == target) {
+    for target in declared(image)? {
+        if all.iter().any(|m| m.target() == target) {
             continue;
         }
-        let below = all[..mounts].iter().any(|m| inside(m.target()));
+        let below = all[..mounts].iter().any(|m| is_inside(&target, m.target()));
         all.push(UserMount::Volume { target, below });
     }
     Ok(())
 }
 
+/// Paths that the image declares as volumes. What is in the kernel's folders is not the image's.
+pub(super) fn declared(image: &ImageConfig) -> Result<Vec<String>> {
+    let mut targets = Vec::new();
+    for path in &image.volumes {
+        let target = target(path, "volumes").map_err(|e| {
+            Error::new(ErrorKind::InvalidArgument, format!("the image's volume: {}", e.message()))
+                .with_context("field", "volumes")
+        })?;
+        if !["/proc", "/sys", "/dev"].iter().any(|k| target == *k || is_inside(&target, k)) {
+            targets.push(target);
+        }
+    }
+    Ok(targets)
+}
+
+fn is_inside(path: &str, outer: &str) -> bool {
+    path.strip_prefix(outer).is_some_and(|rest| rest.starts_with('/'))
+}
+
 /// A path in the container, without `.`, doubled and trailing slashes.
-fn target(path: &str, field: &'static str) -> Result<String> {
+pub(super) fn target(path: &str, field: &'static str) -> Result<String> {
     if !path.starts_with('/') || path.contains('\0') {
         return Err(bad(field, format!("a mount's target must be an absolute path: `{path}`")));
     }
@@ -239,13 +251,18 @@ fn named(source: &str, field: &'static str) -> Result<UserMount> {
     Err(unsupported(field, why))
 }
 
-fn long_form(m: &MountSpec) -> Result<UserMount> {
-    const FIELD: &str = "mounts";
-    let kind = match m.kind.as_str() {
-        "" if m.source.starts_with('/') || m.source.contains('/') => "bind",
+/// The type of a mount; one that is not named follows from the source.
+pub(super) fn kind(m: &MountSpec) -> &str {
+    match m.kind.as_str() {
+        "" if m.source.contains('/') => "bind",
         "" => "volume",
         kind => kind,
-    };
+    }
+}
+
+fn long_form(m: &MountSpec) -> Result<UserMount> {
+    const FIELD: &str = "mounts";
+    let kind = kind(m);
     if kind != "tmpfs" && (m.tmpfs_size.is_some() || m.tmpfs_mode.is_some()) {
         return Err(bad(FIELD, "tmpfs_size and tmpfs_mode are for mounts of type tmpfs"));
     }

@@ -1,16 +1,17 @@
 //! Options of containers, as C gives them, and as the library takes them.
 
 use crate::cancel::ctr_cancel;
-use crate::error::{milliseconds, seconds};
-use crate::ffi::{
-    SizedStruct, ctr_given_mounts, ctr_given_options, ctr_given_text, ctr_given_texts, invalid,
-};
-use containers::{
-    CreateOptions, ExecOptions, HealthCheck, ListOptions, LogOptions, MountSpec, PortBinding, RemoveOptions,
-    Result, RunOptions, SizeSpec, UlimitSpec,
-};
-use std::collections::BTreeMap;
+use crate::error::seconds;
+use crate::ffi::{SizedStruct, ctr_given_mounts, ctr_given_options, ctr_given_text, ctr_given_texts};
+use containers::{CreateOptions, HealthCheck, MountSpec, Result, RunOptions};
 use std::ffi::c_void;
+
+mod others;
+
+mod read;
+
+pub use others::*;
+use read::{ports, size_spec, tmpfs, tty_size, ulimits};
 
 /// A mount.
 #[repr(C)]
@@ -185,79 +186,6 @@ pub struct ctr_run_options {
     pub cancel: *const ctr_cancel,
 }
 
-/// How to run a further process in a running container.
-#[repr(C)]
-#[derive(Clone, Copy)]
-pub struct ctr_exec_options {
-    /// sizeof(ctr_exec_options).
-    pub size: usize,
-    /// 1: open standard input for writing; else it is /dev/null.
-    pub stdin_open: i32,
-    /// 1: give it a terminal.
-    pub tty: i32,
-    /// Rows of the terminal; 0: 24.
-    pub tty_rows: u16,
-    /// Columns of the terminal; 0: 80.
-    pub tty_cols: u16,
-    /// Variables on top of the container's: `KEY=value`.
-    pub environment: ctr_given_texts,
-    /// NULL: the container's.
-    pub working_dir: ctr_given_text,
-    /// NULL: the container's.
-    pub user: ctr_given_text,
-    /// 1: all capabilities.
-    pub privileged: i32,
-    /// Time until its process group is killed; then waits and reads fail with CTR_E_EXEC_TIMEOUT.
-    pub timeout_ms: i64,
-}
-
-/// What ctr_container_list shows.
-#[repr(C)]
-#[derive(Clone, Copy)]
-pub struct ctr_list_options {
-    /// sizeof(ctr_list_options).
-    pub size: usize,
-    /// 1: those that do not run, too.
-    pub all: i32,
-    /// docker's filters: `name=…`, `id=…`, `label=…`, `status=…`, `ancestor=…`, `exited=…`; several of one name are
-    /// alternatives.
-    pub filters: ctr_given_texts,
-}
-
-/// Which part of a log.
-#[repr(C)]
-#[derive(Clone, Copy)]
-pub struct ctr_log_options {
-    /// sizeof(ctr_log_options).
-    pub size: usize,
-    /// 1: only the last `tail` lines.
-    pub use_tail: i32,
-    /// How many lines, with `use_tail`.
-    pub tail: u64,
-    /// Not before this time in Unix milliseconds; 0: from the start.
-    pub since_ms: i64,
-    /// Not after this time in Unix milliseconds; 0: to the end.
-    pub until_ms: i64,
-    /// 1: wait for more until the container has ended (ctr_container_logs_stream).
-    pub follow: i32,
-    /// 1: leave standard output out.
-    pub no_stdout: i32,
-    /// 1: leave standard error out.
-    pub no_stderr: i32,
-}
-
-/// How to remove a container.
-#[repr(C)]
-#[derive(Clone, Copy)]
-pub struct ctr_remove_options {
-    /// sizeof(ctr_remove_options).
-    pub size: usize,
-    /// 1: kill it first when it runs.
-    pub force: i32,
-    /// 1: remove its anonymous volumes.
-    pub volumes: i32,
-}
-
 // SAFETY: repr(C), led by size, of pointers and numbers only, for which any bytes are valid.
 unsafe impl SizedStruct for ctr_mount {}
 // SAFETY: as above.
@@ -266,85 +194,6 @@ unsafe impl SizedStruct for ctr_healthcheck {}
 unsafe impl SizedStruct for ctr_create_options {}
 // SAFETY: as above.
 unsafe impl SizedStruct for ctr_run_options {}
-// SAFETY: as above.
-unsafe impl SizedStruct for ctr_exec_options {}
-// SAFETY: as above.
-unsafe impl SizedStruct for ctr_list_options {}
-// SAFETY: as above.
-unsafe impl SizedStruct for ctr_log_options {}
-// SAFETY: as above.
-unsafe impl SizedStruct for ctr_remove_options {}
-
-/// Bytes or text; both is a mistake.
-fn size_spec(name: &str, bytes: i64, text: ctr_given_text) -> Result<Option<SizeSpec>> {
-    match (bytes, text.owned(name)?) {
-        (0, None) => Ok(None),
-        (bytes, None) => Ok(Some(SizeSpec::Bytes(bytes))),
-        (0, Some(text)) => Ok(Some(SizeSpec::Text(text))),
-        (_, Some(_)) => Err(invalid(name, "is given as a number and as text")),
-    }
-}
-
-fn tty_size(rows: u16, cols: u16) -> Option<(u16, u16)> {
-    let or = |value: u16, default: u16| if value == 0 { default } else { value };
-    (rows != 0 || cols != 0).then(|| (or(rows, 24), or(cols, 80)))
-}
-
-fn ulimits(given: ctr_given_texts) -> Result<BTreeMap<String, UlimitSpec>> {
-    let bad = |text: &str| invalid("ulimits", format_args!("has a value that is no number: {text}"));
-    let number = |text: &str| text.parse::<i64>().map_err(|_| bad(text));
-    let pairs: Vec<(String, String)> = given.pairs("ulimits", '=')?;
-    let read = |(name, value): (String, String)| {
-        let limit = match value.split_once(':') {
-            Some((soft, hard)) => UlimitSpec::Pair(number(soft)?, number(hard)?),
-            None => UlimitSpec::Same(number(&value)?),
-        };
-        Ok((name, limit))
-    };
-    pairs.into_iter().map(read).collect()
-}
-
-/// `[[address:]port:]port[/protocol]`.
-fn ports(given: ctr_given_texts) -> Result<BTreeMap<String, Option<PortBinding>>> {
-    let read = |text: String| -> Result<(String, Option<PortBinding>)> {
-        let bad = || invalid("ports", format_args!("has a malformed entry: {text}"));
-        let (host, inner) = text.rsplit_once(':').map_or((None, text.as_str()), |(h, i)| (Some(h), i));
-        let inner = if inner.contains('/') { inner.to_owned() } else { format!("{inner}/tcp") };
-        let Some(host) = host else { return Ok((inner, None)) };
-        let (address, port) = host.rsplit_once(':').map_or((None, host), |(a, p)| (Some(a), p));
-        let binding = match (address, port) {
-            (Some(address), port) => {
-                let address = address.trim_start_matches('[').trim_end_matches(']');
-                let port = if port.is_empty() { 0 } else { port.parse().map_err(|_| bad())? };
-                PortBinding::Address(address.to_owned(), port)
-            }
-            (None, port) => PortBinding::Port(port.parse().map_err(|_| bad())?),
-        };
-        Ok((inner, Some(binding)))
-    };
-    let mut ports: BTreeMap<String, Option<PortBinding>> = BTreeMap::new();
-    for text in given.all("ports")? {
-        let (inner, binding) = read(text)?;
-        let several = match ports.remove(&inner).flatten() {
-            Some(PortBinding::Many(mut list)) => {
-                list.extend(binding);
-                Some(PortBinding::Many(list))
-            }
-            Some(one) => Some(PortBinding::Many([one].into_iter().chain(binding).collect())),
-            None => binding,
-        };
-        ports.insert(inner, several);
-    }
-    Ok(ports)
-}
-
-fn tmpfs(given: ctr_given_texts) -> Result<BTreeMap<String, String>> {
-    let split = |text: String| match text.split_once(':') {
-        Some((path, options)) => (path.to_owned(), options.to_owned()),
-        None => (text, String::new()),
-    };
-    Ok(given.all("tmpfs")?.into_iter().map(split).collect())
-}
 
 impl ctr_mount {
     fn into_spec(self) -> Result<MountSpec> {
@@ -457,64 +306,5 @@ impl ctr_run_options {
         o.check = self.check != 0;
         o.max_output = (self.max_output != 0).then_some(self.max_output);
         Ok(o)
-    }
-}
-
-impl ctr_exec_options {
-    /// The library's options for a command.
-    pub fn into_options(self, command: Vec<String>) -> Result<ExecOptions> {
-        let mut o = ExecOptions::default();
-        o.command = command;
-        o.stdin = self.stdin_open != 0;
-        o.tty = self.tty != 0;
-        o.tty_size = tty_size(self.tty_rows, self.tty_cols);
-        o.environment = self.environment.pairs("environment", '=')?;
-        o.working_dir = self.working_dir.owned("working_dir")?;
-        o.user = self.user.owned("user")?;
-        o.privileged = self.privileged != 0;
-        o.timeout = seconds("timeout", self.timeout_ms)?;
-        Ok(o)
-    }
-}
-
-impl ctr_list_options {
-    /// The library's options.
-    pub fn into_options(self) -> Result<ListOptions> {
-        let mut o = ListOptions::default();
-        o.all = self.all != 0;
-        let filters: Vec<(String, String)> = self.filters.pairs("filters", '=')?;
-        for (name, value) in filters {
-            o.filters.entry(name).or_default().push(value);
-        }
-        Ok(o)
-    }
-}
-
-impl ctr_log_options {
-    /// The library's options.
-    pub fn into_options(self) -> Result<LogOptions> {
-        let mut o = LogOptions::default();
-        o.tail = (self.use_tail != 0).then_some(self.tail);
-        o.since = time("since", self.since_ms)?;
-        o.until = time("until", self.until_ms)?;
-        o.follow = self.follow != 0;
-        o.no_stdout = self.no_stdout != 0;
-        o.no_stderr = self.no_stderr != 0;
-        Ok(o)
-    }
-}
-
-fn time(name: &str, value: i64) -> Result<Option<f64>> {
-    let since_epoch = milliseconds(name, value)?;
-    Ok(since_epoch.filter(|d| !d.is_zero()).map(|d| d.as_secs_f64()))
-}
-
-impl ctr_remove_options {
-    /// The library's options.
-    pub fn into_options(self) -> RemoveOptions {
-        let mut o = RemoveOptions::default();
-        o.force = self.force != 0;
-        o.volumes = self.volumes != 0;
-        o
     }
 }
