@@ -1,6 +1,7 @@
 //! Compiles C programs against the committed header and the library, and runs them: the rules of the
 //! interface, the conformance table, the examples.
 
+use std::ffi::OsStr;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
 use std::sync::OnceLock;
@@ -16,13 +17,26 @@ fn library() -> &'static Path {
         let this = std::env::current_exe().expect("procfs is there");
         let folder = this.ancestors().nth(2).expect("target/PROFILE/deps").to_path_buf();
         let mut cargo = Command::new(env!("CARGO"));
-        cargo.args(["build", "-q", "-p", "containers-c", "--lib"]).current_dir(repository());
+        // As `make build` does it, which has built it then: a package alone, or what cargo sets for this test, would
+        // have dependencies built once more, and again for who builds next.
+        cargo.args(["build", "-q", "--workspace", "--exclude", "containers-oci"]).current_dir(repository());
+        for (name, _) in std::env::vars_os().filter(|(name, _)| set_by_cargo(name)) {
+            cargo.env_remove(name);
+        }
         if folder.ends_with("release") {
             cargo.arg("--release");
         }
         assert!(cargo.status().expect("cargo runs").success(), "the library does not build");
         folder
     })
+}
+
+/// Cargo tells a test about its package by these.
+fn set_by_cargo(name: &OsStr) -> bool {
+    let of_the_package =
+        |name: &str| ["PKG_", "MANIFEST_", "CRATE_", "BIN_"].iter().any(|of| name.starts_with(of));
+    name == "OUT_DIR"
+        || name.to_str().and_then(|name| name.strip_prefix("CARGO_")).is_some_and(of_the_package)
 }
 
 /// A folder that goes with its value.

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import shlex
 import signal
 import subprocess
@@ -40,7 +41,7 @@ def programs() -> dict[str, str]:
 
 def run() -> int:
     """Runs the suite; 0: all passed."""
-    settings = "".join(f"PROGRAM_{name.replace('/', '_')}={shlex.quote(path)}\n" for name, path in programs().items())
+    settings = "".join(f"PROGRAM_{re.sub('[^a-z0-9]', '_', name)}={shlex.quote(path)}\n" for name, path in programs().items())
     failed = []
     machines = []
     for kind in KINDS:
