@@ -285,10 +285,16 @@ fn ps(engine: &Engine, id: &str, format: &str, options: &[String]) -> Result<(),
 fn events(engine: &Engine, id: &str, interval: &str, once: bool) -> Result<(), Failure> {
     let interval = numbers::duration(interval)?;
     if once {
-        return Ok(say(&format!("{}\n", engine.stats(id)?))?);
+        return Ok(say(&event(&engine.stats(id)?))?);
     }
-    engine.events(id, interval, |event| say(&format!("{event}\n")).is_ok())?;
+    engine.events(id, interval, |news| say(&event(news)).is_ok())?;
     Ok(())
+}
+
+/// A line for an event, its type and the container first: scripts read it as text.
+fn event(news: &serde_json::Value) -> String {
+    let data = news.get("data").map(|data| format!(",\"data\":{data}")).unwrap_or_default();
+    format!("{{\"type\":{},\"id\":{}{data}}}\n", news["type"], news["id"])
 }
 
 fn write_spec(bundle: Option<&Path>, rootless: bool) -> Result<(), Failure> {

@@ -94,7 +94,7 @@ impl Engine {
             let _ = self.destroy(&found);
             return Err(e);
         }
-        self.run_post_start(&found.record, &spec);
+        self.run_post_start(&found, &spec)?;
         let Some(foreground) = foreground else { return Ok(0) };
         let Some((pid, pidfd)) = made.session.born.take() else { return Ok(0) };
         let code = foreground.serve(pid, &pidfd, made.master.take())?;
@@ -124,20 +124,20 @@ impl Engine {
         rustix::io::write(&gate, b"0").map_err(gone)?;
         let _ = std::fs::remove_file(&path);
         if let Ok(spec) = found.spec() {
-            self.run_post_start(&found.record, &spec);
+            self.run_post_start(&found, &spec)?;
         }
         Ok(())
     }
 
-    /// The poststart hooks; one that fails is warned of, and the container goes on.
-    fn run_post_start(&self, record: &Record, spec: &Spec) {
-        let hooks = spec.hooks().iter().flat_map(|h| h.poststart().iter().flatten());
-        let pid = record.init.as_ref().map_or(0, |init| init.pid);
-        for hook in hooks {
-            if let Err(e) = Hook::of(hook).run(&record.hook_state("running", pid)) {
-                (self.warn)(&format!("poststart: {e}"));
-            }
+    /// The poststart hooks. One that fails is the end of the container.
+    fn run_post_start(&self, found: &Found, spec: &Spec) -> Result<()> {
+        let hooks = spec.hooks().iter().flat_map(|h| h.poststart().iter().flatten()).enumerate();
+        let pid = found.record.init.as_ref().map_or(0, |init| init.pid);
+        for (index, hook) in hooks {
+            let ran = Hook::of("poststart", index, hook).run(&found.record.hook_state("running", pid));
+            ran.inspect_err(|_| drop(self.destroy(found)))?;
         }
+        Ok(())
     }
 
     /// Everything before anything is made that has to be undone by [`Engine::destroy`].
@@ -302,6 +302,7 @@ impl Making<'_> {
                 }
             }
         }
+        self.record.cgroup.finish()?;
         self.record.made = true;
         self.record.save(&self.dir)?;
         if let (Some(path), Some(init)) = (&self.options.pid_file, &self.record.init) {
@@ -348,6 +349,7 @@ fn entered(plan: &Plan) -> u64 {
 fn run_planned(hook: &containers_protocol::plan::Hook, state: &[u8]) -> Result<()> {
     use std::os::unix::ffi::OsStrExt;
     let planned = Hook {
+        name: hook.name.clone(),
         path: hook.path.as_path(),
         args: hook.args.iter().map(|a| std::ffi::OsStr::from_bytes(&a.0)).collect(),
         env: hook.env.iter().filter_map(|e| std::str::from_utf8(&e.0).ok()).collect(),

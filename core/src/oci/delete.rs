@@ -88,9 +88,10 @@ impl Engine {
         let hooks = if found.record.stop_hooks { found.spec().ok() } else { None };
         remove_dir(&found.dir)?;
         let hooks = hooks.as_ref().and_then(|spec| spec.hooks().as_ref());
-        for hook in hooks.iter().flat_map(|h| h.poststop().iter().flatten()) {
-            if let Err(e) = Hook::of(hook).run(&found.record.hook_state("stopped", 0)) {
-                (self.warn)(&format!("poststop: {e}"));
+        let stop = hooks.iter().flat_map(|h| h.poststop().iter().flatten()).enumerate();
+        for (index, hook) in stop {
+            if let Err(e) = Hook::of("poststop", index, hook).run(&found.record.hook_state("stopped", 0)) {
+                (self.warn)(&e.to_string());
             }
         }
         Ok(())

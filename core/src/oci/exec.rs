@@ -174,7 +174,7 @@ fn entrances(found: &Found, options: &ExecOptions) -> Result<Vec<PathBuf>> {
         let wrong =
             |text: &str| Error::new(ErrorKind::InvalidArgument, text).with_context("field", "--cgroup");
         if path.split('/').any(|part| part == "..") {
-            return Err(wrong("the cgroup must lie below the container's"));
+            return Err(wrong("bad sub cgroup path: it must lie below the container's"));
         }
         let paths = cgroup.paths();
         // Without a controller it is the one of v2, or all of v1.
@@ -182,12 +182,17 @@ fn entrances(found: &Found, options: &ExecOptions) -> Result<Vec<PathBuf>> {
             "" => paths.values().collect(),
             some => some
                 .split(',')
-                .map(|c| paths.get(c).ok_or_else(|| wrong("the container has no such cgroup")))
+                .map(|c| paths.get(c).ok_or_else(|| wrong(&format!("unknown controller {c}"))))
                 .collect::<Result<_>>()?,
         };
         let file = if cgroup.unified().is_some() { "cgroup.procs" } else { "tasks" };
         for base in bases {
-            all.push(base.join(path.trim_start_matches('/')).join(file));
+            let dir = base.join(path.trim_start_matches('/'));
+            std::fs::metadata(&dir).map_err(|e| {
+                let place = dir.display().to_string();
+                Error::io("error adding pid to the cgroup", e).with_context("path", place)
+            })?;
+            all.push(dir.join(file));
         }
     }
     Ok(all)
@@ -244,7 +249,7 @@ fn process_of(spec: &Spec, options: &ExecOptions, warn: &dyn Fn(&str)) -> Result
     Ok(process)
 }
 
-/// More capabilities, in every set but the inheritable one, which nothing needs; ambient where it was used.
+/// More capabilities, in every set but the inheritable one, which nothing needs; ambient where that one is used.
 fn add_caps(process: &mut Process, names: &[String]) -> Result<()> {
     if names.is_empty() {
         return Ok(());
@@ -264,6 +269,10 @@ fn add_caps(process: &mut Process, names: &[String]) -> Result<()> {
         let (bounding, effective) = (with(caps.bounding()), with(caps.effective()));
         let permitted = with(caps.permitted());
         caps.set_bounding(bounding).set_effective(effective).set_permitted(permitted);
+        if caps.inheritable().is_some() {
+            let ambient = with(caps.ambient());
+            caps.set_ambient(ambient);
+        }
     }
     process.set_capabilities(Some(caps));
     Ok(())

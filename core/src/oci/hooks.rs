@@ -11,6 +11,8 @@ use std::time::Duration;
 
 /// A program to run.
 pub(crate) struct Hook<'a> {
+    /// How messages call it: its kind and its place in the list (`poststart hook #0`).
+    pub(crate) name: String,
     pub(crate) path: &'a Path,
     pub(crate) args: Vec<&'a std::ffi::OsStr>,
     pub(crate) env: Vec<&'a str>,
@@ -18,10 +20,11 @@ pub(crate) struct Hook<'a> {
 }
 
 impl<'a> Hook<'a> {
-    /// A hook of a configuration.
-    pub(crate) fn of(hook: &'a oci_spec::runtime::Hook) -> Hook<'a> {
+    /// A hook of a configuration, the `index`th of its kind.
+    pub(crate) fn of(kind: &str, index: usize, hook: &'a oci_spec::runtime::Hook) -> Hook<'a> {
         let seconds = hook.timeout().and_then(|t| u64::try_from(t).ok());
         Hook {
+            name: format!("{kind} hook #{index}"),
             path: hook.path(),
             args: hook.args().iter().flatten().map(std::ffi::OsStr::new).collect(),
             env: hook.env().iter().flatten().map(String::as_str).collect(),
@@ -68,7 +71,7 @@ impl<'a> Hook<'a> {
     }
 
     fn failed(&self, why: String) -> Error {
-        Error::new(ErrorKind::Exec, format!("error running hook: {why}"))
+        Error::new(ErrorKind::Exec, format!("error running {}: {why}", self.name))
             .with_context("path", self.path.display().to_string())
     }
 }
@@ -81,7 +84,7 @@ mod tests {
     fn shell(script: &str, timeout: Option<Duration>) -> Result<()> {
         let args = ["sh", "-c", script].map(std::ffi::OsStr::new).to_vec();
         let env = vec!["PATH=/usr/bin:/bin"];
-        Hook { path: Path::new("/bin/sh"), args, env, timeout }.run(b"{}")
+        Hook { name: "poststop hook #0".into(), path: Path::new("/bin/sh"), args, env, timeout }.run(b"{}")
     }
 
     #[test]

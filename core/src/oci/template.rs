@@ -25,8 +25,7 @@ pub fn template(rootless: bool) -> Value {
         "linux": {
             "resources": {"devices": [{"allow": false, "access": "rwm"}]},
             "namespaces": [
-                {"type": "pid"}, {"type": "network"}, {"type": "ipc"}, {"type": "uts"}, {"type": "mount"},
-                {"type": "cgroup"}
+                {"type": "pid"}, {"type": "network"}, {"type": "ipc"}, {"type": "uts"}, {"type": "mount"}
             ],
             "maskedPaths": [
                 "/proc/acpi", "/proc/asound", "/proc/kcore", "/proc/keys", "/proc/latency_stats",
@@ -35,6 +34,12 @@ pub fn template(rootless: bool) -> Value {
             "readonlyPaths": ["/proc/bus", "/proc/fs", "/proc/irq", "/proc/sys", "/proc/sysrq-trigger"]
         }
     });
+    // A cgroup namespace hides little on v1, and takes the view of its place from the container.
+    if !crate::cgroup::hierarchy::uses_v1(&crate::cgroup::hierarchy::visible())
+        && let Some(all) = document["linux"]["namespaces"].as_array_mut()
+    {
+        all.push(json!({"type": "cgroup"}));
+    }
     if rootless {
         for_user(&mut document);
     }
@@ -60,9 +65,10 @@ fn mounts() -> Value {
 /// A user namespace with one id, the host's network, and nothing that an ordinary user can't have.
 fn for_user(document: &mut Value) {
     let linux = &mut document["linux"];
-    linux["namespaces"] = json!([
-        {"type": "pid"}, {"type": "ipc"}, {"type": "uts"}, {"type": "mount"}, {"type": "cgroup"}, {"type": "user"}
-    ]);
+    if let Some(all) = linux["namespaces"].as_array_mut() {
+        all.retain(|space| space["type"] != "network");
+        all.push(json!({"type": "user"}));
+    }
     let (uid, gid) = (rustix::process::geteuid().as_raw(), rustix::process::getegid().as_raw());
     linux["uidMappings"] = json!([{"containerID": 0, "hostID": uid, "size": 1}]);
     linux["gidMappings"] = json!([{"containerID": 0, "hostID": gid, "size": 1}]);

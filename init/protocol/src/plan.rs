@@ -299,12 +299,16 @@ pub struct Device {
 /// A program of the host run at a point of the start.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct Hook {
+    /// How messages call it: its kind and its place in the list (`createRuntime hook #1`).
+    pub name: String,
     /// Absolute path.
     pub path: Bytes,
     /// Arguments, the first being the program's name.
     pub args: Vec<Bytes>,
     /// Environment.
     pub env: Vec<Bytes>,
+    /// It has the command's environment.
+    pub inherits: bool,
     /// State document for its standard input, JSON with [`Hook::NO_PID`] where the process id of the container
     /// goes, which is known late.
     pub stdin: Bytes,

@@ -13,17 +13,18 @@ use std::time::Duration;
 
 /// Runs a hook to its end. One that fails is an error, as is one that takes too long: it is killed with all of its
 /// process group, which is its own.
-pub fn run(hook: &Hook) -> Result<(), Failure> {
+pub fn run(hook: &Hook, command_env: Option<&CStrings>) -> Result<(), Failure> {
     let at = &hook.path.0;
     let path = CString::new(at.as_slice()).map_err(|_| failure("hook", at, Errno::INVAL))?;
     let args = CStrings::new(hook.args.iter().map(|a| a.0.as_slice())).at("hook", at)?;
-    let env = CStrings::new(hook.env.iter().map(|a| a.0.as_slice())).at("hook", at)?;
+    let own = CStrings::new(hook.env.iter().map(|a| a.0.as_slice())).at("hook", at)?;
+    let env = command_env.filter(|_| hook.inherits).unwrap_or(&own);
     let (stdin, feed) = pipe_with(PipeFlags::CLOEXEC).at("hook", at)?;
     let (listen, output) = pipe_with(PipeFlags::CLOEXEC).at("hook", at)?;
     match process::fork(0, None).at("hook", at)? {
         Forked::Child => {
             let _ = rustix::process::setpgid(None, None);
-            let failed = become_hook(&path, &args, &env, &stdin, &output);
+            let failed = become_hook(&path, &args, env, &stdin, &output);
             let _ = rustix::io::write(rustix::stdio::stderr(), failed.to_string().as_bytes());
             process::exit(127)
         }
@@ -40,14 +41,15 @@ pub fn run(hook: &Hook) -> Result<(), Failure> {
                 // Not reaped yet, so the id is still its own.
                 let _ = process::kill(-child, libc::SIGKILL);
             }
+            let failed = |why: &str| format!("error running {}: {why}", hook.name);
             let ended = process::reap(&pidfd, false).at("hook", at)?;
             match ended {
-                _ if !in_time => Err(coded("", "hook", at, "the hook took too long and was killed")),
+                _ if !in_time => Err(coded("", "hook", at, &failed("it took too long and was killed"))),
                 Some(ended) if ended.code == 0 => Ok(()),
                 Some(ended) => {
                     let said = talk.said();
-                    let text = format!("the hook ended with exit code {}, output: {said}", ended.code);
-                    Err(coded("", "hook", at, &text))
+                    let why = format!("exit status: {}, output: {said}", ended.code);
+                    Err(coded("", "hook", at, &failed(&why)))
                 }
                 None => Err(failure("hook", at, Errno::CHILD)),
             }

@@ -139,7 +139,7 @@ impl Child<'_> {
             Step::Loopback => net::loopback_up().during("loopback"),
             // The last steps: see `gate`.
             Step::Gate { .. } => Ok(()),
-            Step::Hook(hook) if hook.in_container => hook::run(hook),
+            Step::Hook(hook) if hook.in_container => hook::run(hook, None),
             Step::Hook(_) => reporter.run_hook(index),
         }
     }

@@ -122,3 +122,29 @@ def test_hooks_get_their_environment_alone(bundle: Bundle, log: Path) -> None:
 def test_a_hook_that_is_not_there_is_named(bundle: Bundle) -> None:
     bundle.config["hooks"] = {"createRuntime": [{"path": "/no/such/hook"}]}
     bundle.fails("/no/such/hook")
+
+
+def test_a_failing_poststart_hook_ends_the_container(bundle: Bundle, log: Path) -> None:
+    hook(bundle, "poststart", "true")
+    hook(bundle, "poststart", "echo loud >&2; exit 3")
+    hook(bundle, "poststop", f"echo poststop >> {log}")
+    bundle.process["args"] = ["sleep", "1000"]
+    done = bundle.run()
+    assert done.code == 1 and "error running poststart hook #1: exit status: 3, stderr: loud" in done.err, done
+    assert log.read_text() == "poststop\n"
+
+
+@pytest.mark.parametrize("kind", ORDER[:4])
+def test_a_failing_hook_is_named_by_its_kind_and_place(bundle: Bundle, kind: str) -> None:
+    bundle.config["hooks"] = {kind: [{"path": "/bin/true"}, {"path": "/bin/false"}]}
+    bundle.fails(f"error running {kind} hook #1: ")
+
+
+def test_start_container_hooks_have_the_environment_of_the_command(bundle: Bundle, log: Path) -> None:
+    script = bundle.rootfs / "bin/hook"
+    script.write_text(f"#!/bin/sh\necho $ONE $HOME >> {log}\n")
+    script.chmod(0o755)
+    bundle.process["env"] = ["PATH=/bin", "ONE=two"]
+    bundle.config["hooks"] = {"startContainer": [{"path": "/bin/hook"}, {"path": "/bin/hook", "env": ["ONE=own"]}]}
+    bundle.sh("true")
+    assert log.read_text().splitlines() == ["two /root", "own"]

@@ -80,6 +80,11 @@ def test_capabilities(bundle: Bundle) -> None:
         "CapBnd:0000000000001021",
         "CapAmb:0000000000000001",
     ]
+    bundle.process["capabilities"]["ambient"] += ["CAP_KILL", "CAP_NET_ADMIN"]
+    bundle.process["args"] = ["grep", "CapAmb", "/proc/self/status"]
+    done = bundle.run()
+    assert done.out.split()[1] == "0000000000000001", done
+    assert "CAP_KILL" in done.err and "CAP_NET_ADMIN" in done.err
     del bundle.process["capabilities"]
     assert "CapBnd:\t0000000000000000" in bundle.sh("grep CapBnd /proc/self/status")
 

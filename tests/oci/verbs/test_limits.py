@@ -95,3 +95,20 @@ def test_an_ordinary_user_runs_containers(users_oci: Oci) -> None:
     done = users_oci("run", "c", code=4, **me)
     assert done.stdout == b"0\n"
     assert not list(users_oci.root.iterdir())
+
+
+@pytest.mark.parametrize("limit", [0, 1, 2])
+def test_a_limit_of_few_processes_lets_the_command_start(oci: Oci, limit: int) -> None:
+    oci.change(lambda c: c["linux"]["resources"].update(pids={"limit": limit}))
+    oci.command("sh", "-c", "sleep 1000 & sleep 1000")
+    oci.detached("c")
+    if limit < 2:
+        oci.until("c", "stopped")
+    else:
+        assert stats(oci, "c")["pids"]["limit"] == limit
+    oci("delete", "-f", "c")
+
+
+def test_lines_of_events_begin_with_their_type(oci: Oci) -> None:
+    oci.detached("c")
+    assert oci("events", "--stats", "c").stdout.startswith(b'{"type":"stats","id":"c","data":{')

@@ -84,7 +84,7 @@ def test_exec_in_a_cgroup_below(oci: Oci) -> None:
         base, wanted = Path("/sys/fs/cgroup") / places[""].lstrip("/"), "below"
     (base / "below").mkdir()
     assert b"/below\n" in oci("exec", "--cgroup", wanted, "c", "cat", "/proc/self/cgroup").stdout
-    assert b"can't be entered" in oci("exec", "--cgroup", wanted + "2", "c", "true", code=255).stderr
+    assert b"adding pid to the cgroup" in oci("exec", "--cgroup", wanted + "2", "c", "true", code=255).stderr
     assert b"must lie below" in oci("exec", "--cgroup", wanted + "/../..", "c", "true", code=255).stderr
 
 

@@ -9,8 +9,24 @@ use std::io;
 use std::path::{Path, PathBuf};
 
 impl Cgroup {
-    /// Makes it, with the limits of the configuration. What was made is removed when something fails.
+    /// Makes it, with the limits of the configuration, but for one that is for [`finish`](Cgroup::finish). What was
+    /// made is removed when something fails.
     pub(crate) fn create(spec: &Spec, id: &str, driver: Driver, rootless: bool) -> Result<Cgroup> {
+        match without_few_pids(spec) {
+            None => Cgroup::make(spec, id, driver, rootless),
+            Some((rest, late)) => {
+                let cgroup = Cgroup::make(&rest, id, driver, rootless)?;
+                Ok(Cgroup { late: Some(Box::new(late)), ..cgroup })
+            }
+        }
+    }
+
+    /// Sets the limit that a start would not fit in, once the helper has left the container alone in there.
+    pub(crate) fn finish(&self) -> Result<()> {
+        self.late.as_ref().map_or(Ok(()), |late| self.apply(late).map(drop))
+    }
+
+    fn make(spec: &Spec, id: &str, driver: Driver, rootless: bool) -> Result<Cgroup> {
         let linux = spec.linux().as_ref();
         let wanted = linux.and_then(|l| l.cgroups_path().as_deref()).filter(|p| !p.as_os_str().is_empty());
         let none = LinuxResources::default();
@@ -102,6 +118,23 @@ impl Cgroup {
     }
 }
 
+/// So many processes must fit in: the helper that makes the first one, and hooks with programs of their own.
+const START: i64 = 8;
+
+/// A configuration whose limit of processes is lower than a start needs, without it; and that limit.
+fn without_few_pids(spec: &Spec) -> Option<(Spec, LinuxResources)> {
+    let linux = spec.linux().as_ref()?;
+    let mut resources = linux.resources().clone()?;
+    let pids = (*resources.pids()).filter(|pids| (0..START).contains(&pids.limit()))?;
+    resources.set_pids(None);
+    let (mut rest, mut linux) = (spec.clone(), linux.clone());
+    linux.set_resources(Some(resources));
+    rest.set_linux(Some(linux));
+    let mut late = LinuxResources::default();
+    late.set_devices(None).set_pids(Some(pids));
+    Some((rest, late))
+}
+
 /// What was not there before.
 #[derive(Default)]
 pub(super) struct Made {
@@ -135,9 +168,9 @@ pub(super) fn check_unused(dir: &Path) -> Result<()> {
     let text = file::get(dir, "cgroup.procs").map_err(|e| cannot_make(dir, e))?;
     let inside = super::kill::walk(dir).map_or(0, |pids| pids.len());
     let wrong = if !text.trim().is_empty() || inside > 0 {
-        format!("the cgroup {} is not empty: {} processes are in it", dir.display(), inside.max(1))
+        format!("container's cgroup is not empty: {} processes are in {}", inside.max(1), dir.display())
     } else if FROZEN.iter().any(|f| file::get(dir, f).is_ok_and(|v| v.trim() == "1")) {
-        format!("the cgroup {} is frozen", dir.display())
+        format!("container's cgroup unexpectedly frozen: {}", dir.display())
     } else {
         return Ok(());
     };

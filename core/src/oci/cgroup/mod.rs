@@ -56,6 +56,9 @@ pub(crate) struct Cgroup {
     /// The unit that systemd made for it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     unit: Option<systemd::Unit>,
+    /// A limit that is set when the container has been made.
+    #[serde(skip)]
+    late: Option<Box<LinuxResources>>,
     /// What could not be set and was no limit that is in force.
     #[serde(skip)]
     warnings: Vec<String>,

@@ -110,9 +110,10 @@ fn steps(
     let hooks = spec.hooks().as_ref();
     if let Some(hooks) = hooks {
         #[allow(deprecated, reason = "the specification still has them")]
-        let runtime = hooks.prestart().iter().flatten().chain(hooks.create_runtime().iter().flatten());
-        steps.extend(runtime.map(|h| hook(h, false, setting)));
-        steps.extend(hooks.create_container().iter().flatten().map(|h| hook(h, true, setting)));
+        let prestart = hooks.prestart();
+        steps.extend(hook_steps("prestart", prestart, setting));
+        steps.extend(hook_steps("createRuntime", hooks.create_runtime(), setting));
+        steps.extend(hook_steps("createContainer", hooks.create_container(), setting));
     }
     let readonly = spec.root().as_ref().is_some_and(|r| r.readonly() == Some(true));
     let how = match (spaces.mounts, setting.no_pivot) {
@@ -148,21 +149,33 @@ fn steps(
     steps.push(Step::PivotRoot { readonly, how, propagation });
     steps.push(Step::Gate { fd: setting.gate });
     if let Some(hooks) = hooks {
-        steps.extend(hooks.start_container().iter().flatten().map(|h| hook(h, true, setting)));
+        steps.extend(hook_steps("startContainer", hooks.start_container(), setting));
     }
     Ok(steps)
 }
 
-fn hook(hook: &oci_spec::runtime::Hook, in_container: bool, setting: &Setting<'_>) -> Step {
-    let path = Bytes::from(hook.path().as_path());
-    let args: Vec<Bytes> = hook.args().iter().flatten().map(|a| a.as_str().into()).collect();
-    Step::Hook(Hook {
-        args: if args.is_empty() { vec![path.clone()] } else { args },
-        path,
-        env: hook.env().iter().flatten().map(|e| e.as_str().into()).collect(),
-        stdin: Bytes(setting.hook_state.to_vec()),
-        timeout_ms: hook.timeout().and_then(|t| u64::try_from(t).ok()).map(|t| t.saturating_mul(1000)),
-        in_container,
+/// The steps of one kind of hooks. Those of the runtime's namespaces are carried out by the runtime.
+fn hook_steps<'a>(
+    kind: &'a str,
+    hooks: &'a Option<Vec<oci_spec::runtime::Hook>>,
+    setting: &'a Setting<'_>,
+) -> impl Iterator<Item = Step> + 'a {
+    let in_container = matches!(kind, "createContainer" | "startContainer");
+    hooks.iter().flatten().enumerate().map(move |(index, hook)| {
+        let path = Bytes::from(hook.path().as_path());
+        let args: Vec<Bytes> = hook.args().iter().flatten().map(|a| a.as_str().into()).collect();
+        let timeout = hook.timeout().and_then(|t| u64::try_from(t).ok());
+        Step::Hook(Hook {
+            name: format!("{kind} hook #{index}"),
+            args: if args.is_empty() { vec![path.clone()] } else { args },
+            path,
+            env: hook.env().iter().flatten().map(|e| e.as_str().into()).collect(),
+            // The program that looks like the command's own beginning has its environment, unless it names one.
+            inherits: kind == "startContainer" && hook.env().is_none(),
+            stdin: Bytes(setting.hook_state.to_vec()),
+            timeout_ms: timeout.map(|t| t.saturating_mul(1000)),
+            in_container,
+        })
     })
 }
 

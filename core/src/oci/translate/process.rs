@@ -91,13 +91,19 @@ fn caps(process: &Process, linux: &Linux, setting: &Setting<'_>) -> Result<CapSe
         let mut all = set.iter().flatten().map(|cap| capability(&cap.to_string(), "process.capabilities"));
         all.try_fold(0, |bits, bit| Ok(bits | bit?))
     };
+    let (permitted, inheritable) = (bits(sets.permitted())?, bits(sets.inheritable())?);
+    // The kernel has no ambient capability that is not in both.
+    let wanted = bits(sets.ambient())?;
+    let ambient = wanted & permitted & inheritable;
+    for name in capabilities::names(wanted & !ambient) {
+        (setting.warn)(&format!("process.capabilities.ambient: can't raise {name}: it is left out"));
+    }
     let caps = CapSets {
         bounding: bits(sets.bounding())?,
         effective: bits(sets.effective())?,
-        permitted: bits(sets.permitted())?,
-        inheritable: bits(sets.inheritable())?,
-        // The kernel has none that is not inheritable too.
-        ambient: bits(sets.ambient())? & bits(sets.inheritable())?,
+        permitted,
+        inheritable,
+        ambient,
     };
     let user_namespace =
         linux.namespaces().iter().flatten().any(|space| space.typ() == LinuxNamespaceType::User);

@@ -108,11 +108,7 @@ fn capabilities(process: &Process) -> Result<()> {
         let message = format!("CAP_{cap} is not in the permitted set");
         return Err(wrong("process.capabilities.effective", message));
     }
-    // One that is not inheritable is dropped, as by others: runc's own template asks for such.
-    if let Some(cap) = lacks(sets.ambient(), sets.permitted()) {
-        let message = format!("CAP_{cap} is not in the permitted set");
-        return Err(wrong("process.capabilities.ambient", message));
-    }
+    // Ambient ones that are not permitted and inheritable too can't be had, and are left out with a warning.
     Ok(())
 }
 

@@ -103,7 +103,6 @@ fn wrong_values_name_their_place() {
             "process.rlimits[1].type",
         ),
         (vec![("/process/capabilities/effective", json!(["CAP_CHOWN"]))], "process.capabilities.effective"),
-        (vec![("/process/capabilities/ambient", json!(["CAP_CHOWN"]))], "process.capabilities.ambient"),
         (
             vec![
                 ("/process/terminal", json!(true)),

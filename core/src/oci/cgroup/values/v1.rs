@@ -13,8 +13,8 @@ pub(in super::super) fn v1(
 ) -> Result<Values> {
     let mut values = Values::default();
     if resources.unified().as_ref().is_some_and(|u| !u.is_empty()) {
-        let text =
-            "these are files of cgroup v2, and this machine uses v1; name the limits by their own fields";
+        let text = "invalid configuration: these are files of cgroup v2, and this machine uses v1; name the \
+                    limits by their own fields";
         return Err(unsupported("unified", text));
     }
     if let Some(cpu) = resources.cpu() {
