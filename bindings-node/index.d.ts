@@ -43,6 +43,14 @@ export interface WaitOptions extends Abortable {
   timeout?: number | null | undefined;
 }
 
+/** How to stop. What is left out is the container's. */
+export interface StopOptions extends Abortable {
+  /** Milliseconds until it is killed. */
+  timeout?: number | null | undefined;
+  /** The signal to send first. */
+  stopSignal?: Signal | null | undefined;
+}
+
 /** docker's word for how a container stands. */
 export type Status = 'created' | 'running' | 'paused' | 'restarting' | 'exited' | 'dead';
 
@@ -98,7 +106,7 @@ export type PortBinding = number | readonly [address: string, port: number] | re
 /** A health check. Times in milliseconds. */
 export interface HealthCheck {
   /** `['CMD', …]`, `['CMD-SHELL', '…']` or `['NONE']`. */
-  test: readonly string[];
+  test?: readonly string[] | undefined;
   /** Between checks; default 30000. */
   interval?: number | undefined;
   /** For one check; default 30000. */
@@ -184,7 +192,7 @@ export interface CreateOptions extends Abortable {
   tmpfs?: { [path: string]: string } | null | undefined;
   /** `'no'`, `'on-failure[:n]'`, `'always'`, `'unless-stopped'`; only for detached containers. */
   restartPolicy?: string | { Name: string; MaximumRetryCount?: number } | null | undefined;
-  /** Only for detached containers. */
+  /** Only for detached containers. What it leaves out is the image's; test `['NONE']`: not even that. */
   healthcheck?: HealthCheck | null | undefined;
   stopSignal?: Signal | null | undefined;
   /** Milliseconds that `stop` waits; default 10000. */
@@ -357,6 +365,8 @@ export interface ImageConfig {
   volumes: string[];
   /** Empty: SIGTERM. */
   stopSignal: string;
+  /** How the health of detached containers is checked. */
+  healthcheck: HealthCheck | null;
 }
 
 /** One entry of an image's history, newest first. */
@@ -559,9 +569,10 @@ export class Container {
   image(): Promise<Image>;
   /** Starts it; resolves when its command has been executed. */
   start(options?: Abortable): Promise<void>;
-  /** Sends the stop signal, waits (`timeout`, default the container's), then kills. */
-  stop(options?: WaitOptions): Promise<void>;
-  restart(options?: WaitOptions): Promise<void>;
+  /** Sends the stop signal, waits, then kills. */
+  stop(options?: StopOptions): Promise<void>;
+  /** Stop, then start. */
+  restart(options?: StopOptions): Promise<void>;
   /** Sends a signal to its first process; default SIGKILL. */
   kill(signal?: Signal): Promise<void>;
   pause(): Promise<void>;

@@ -881,6 +881,32 @@ typedef struct ctr_run_options {
  */
 
 /**
+ * How to stop a container.
+ */
+typedef struct ctr_stop_options {
+  /**
+   * sizeof(ctr_stop_options).
+   */
+  size_t size;
+  /**
+   * The signal to send first: `SIGTERM`, `TERM`, `15`; NULL: the container's.
+   */
+  const char *stop_signal;
+  /**
+   * 1: kill it after `timeout_ms`; 0: after the container's stop_timeout.
+   */
+  int32_t use_timeout;
+  /**
+   * Time until it is killed, with `use_timeout`; 0: at once.
+   */
+  int64_t timeout_ms;
+} ctr_stop_options;
+
+/**
+ * Options from the caller: NULL, or a struct led by its size.
+ */
+
+/**
  * How to remove a container.
  */
 typedef struct ctr_remove_options {
@@ -1565,6 +1591,17 @@ int32_t ctr_container_stop(const struct ctr_container *container,
                            struct ctr_error **error);
 
 /**
+ * As ctr_container_stop, also with another signal. Any thread; may block for the timeout.
+ *
+ * `options` may be NULL.
+ *
+ * Errors: CTR_E_INVALID_ARGUMENT for the signal, CTR_E_CONTAINER_NOT_FOUND, CTR_E_HANDLE_CLOSED.
+ */
+int32_t ctr_container_stop_with(const struct ctr_container *container,
+                                const ctr_stop_options *options,
+                                struct ctr_error **error);
+
+/**
  * Sends a signal to its first process: `SIGTERM`, `TERM` or `15`. Any thread; does not block.
  *
  * Errors: CTR_E_INVALID_ARGUMENT, CTR_E_NOT_RUNNING, CTR_E_CONTAINER_NOT_FOUND, CTR_E_HANDLE_CLOSED.
@@ -1581,6 +1618,17 @@ int32_t ctr_container_kill(const struct ctr_container *container,
 int32_t ctr_container_restart(const struct ctr_container *container,
                               int64_t timeout_ms,
                               struct ctr_error **error);
+
+/**
+ * As ctr_container_restart, also with another signal. Any thread; may block for the timeout.
+ *
+ * `options` may be NULL.
+ *
+ * Errors: those of ctr_container_stop_with and ctr_container_start.
+ */
+int32_t ctr_container_restart_with(const struct ctr_container *container,
+                                   const ctr_stop_options *options,
+                                   struct ctr_error **error);
 
 /**
  * Freezes all its processes. Any thread; may block for a moment.

@@ -207,12 +207,15 @@ static void free_create_options(ctr_create_options *o)
     for (i = 0; o->mounts[i]; i++)
         free((void *)o->mounts[i]);
     free((void *)o->mounts);
+    if (o->healthcheck)
+        free((void *)o->healthcheck->test);
     for (i = 0; i < COUNT(lists); i++)
         free((void *)lists[i]);
 }
 
 static ctr_create_options create_options(const struct request *r)
 {
+    static ctr_healthcheck check = {.size = sizeof check};
     ctr_create_options o = {.size = sizeof o};
     o.name = text(r, "name");
     o.entrypoint = texts(r, "entrypoint");
@@ -256,6 +259,8 @@ static ctr_create_options create_options(const struct request *r)
     o.volumes = texts(r, "volumes");
     o.tmpfs = texts(r, "tmpfs");
     o.restart_policy = text(r, "restart_policy");
+    check.test = texts(r, "healthcheck.test");
+    o.healthcheck = check.test ? &check : NULL;
     o.stop_signal = text(r, "stop_signal");
     o.stop_timeout_ms = number(r, "stop_timeout_ms", 0);
     o.auto_remove = (int32_t)number(r, "auto_remove", 0);
@@ -483,17 +488,20 @@ static int32_t container_verb(const struct request *r, ctr_error **e)
     ctr_container *c;
     int32_t result, value = 0;
     long long timeout = number(r, "timeout_ms", -1);
+    ctr_stop_options stop = {.size = sizeof stop, .stop_signal = text(r, "stop_signal")};
     const char *word;
     char *json;
     if (!s)
         fail("no such container is kept");
     c = s->handle;
+    stop.use_timeout = timeout >= 0;
+    stop.timeout_ms = timeout;
     if (strcmp(verb, "start") == 0)
         return ctr_container_start(c, e);
     if (strcmp(verb, "stop") == 0)
-        return ctr_container_stop(c, timeout, e);
+        return text(r, "stop_signal") ? ctr_container_stop_with(c, &stop, e) : ctr_container_stop(c, timeout, e);
     if (strcmp(verb, "restart") == 0)
-        return ctr_container_restart(c, timeout, e);
+        return text(r, "stop_signal") ? ctr_container_restart_with(c, &stop, e) : ctr_container_restart(c, timeout, e);
     if (strcmp(verb, "pause") == 0)
         return ctr_container_pause(c, e);
     if (strcmp(verb, "unpause") == 0)

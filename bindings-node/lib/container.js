@@ -64,12 +64,12 @@ class Container extends Handle {
   }
 
   async stop(options) {
-    await this.#timed('stop', options);
+    await this.#stopped('stop', options);
     running.delete(this);
   }
 
   async restart(options) {
-    await this.#timed('restart', options);
+    await this.#stopped('restart', options);
     if (this.#owner) running.add(this);
   }
 
@@ -77,6 +77,11 @@ class Container extends Handle {
     const code = await this.#timed('wait', options);
     running.delete(this);
     return code;
+  }
+
+  async #stopped(method, options) {
+    const [{ signal }, rest] = take(options, 'signal');
+    await call(this.#native, method, [toText(rest)], { signal });
   }
 
   async #timed(method, options) {

@@ -35,7 +35,7 @@ class Image extends Handle {
   #fact(name) {
     if (this.#facts === undefined) {
       this.#facts = JSON.parse(ask(this.#native, 'facts'));
-      this.#facts.config = Object.freeze(record(this.#facts.config));
+      this.#facts.config = Object.freeze(config(this.#facts.config));
     }
     return this.#facts[name];
   }

@@ -133,4 +133,15 @@ function record(fields, times = []) {
   return result;
 }
 
-module.exports = { take, nothingElse, toText, command, text, bytes, seconds, record };
+/** An image's configuration. Its health check has the form of an option: milliseconds, and what it does not say left out. */
+function config(fields) {
+  const result = record(fields);
+  if (result.healthcheck) {
+    const said = Object.entries(record(result.healthcheck)).filter(([, value]) => value !== null);
+    const value = ([name, given]) => [name, MILLISECONDS.has(name) ? given * 1000 : given];
+    result.healthcheck = Object.fromEntries(said.map(value));
+  }
+  return result;
+}
+
+module.exports = { take, nothingElse, toText, command, text, bytes, seconds, record, config };

@@ -74,20 +74,20 @@ impl Container {
 
     /// Stop signal, then kill.
     #[napi(catch_unwind)]
-    pub fn stop(&self, port: &Port, id: u32, timeout: Option<f64>) {
+    pub fn stop(&self, port: &Port, id: u32, options: String) {
         let c = self.inner.clone();
         port.start(id, async move {
-            c.stop(options::duration(timeout)?).await?;
+            c.stop_with(&options::parse(&options)?).await?;
             Ok(Value::Nothing)
         });
     }
 
     /// Stop, then start.
     #[napi(catch_unwind)]
-    pub fn restart(&self, port: &Port, id: u32, timeout: Option<f64>) {
+    pub fn restart(&self, port: &Port, id: u32, options: String) {
         let c = self.inner.clone();
         port.start(id, async move {
-            c.restart(options::duration(timeout)?).await?;
+            c.restart_with(&options::parse(&options)?).await?;
             Ok(Value::Nothing)
         });
     }

@@ -41,7 +41,7 @@ impl Failure {
 
     /// The I/O thread can't be started.
     pub fn thread(e: std::io::Error) -> Failure {
-        Failure::Core(Error::io("can't start the I/O thread", e))
+        Failure::Core(containers::executor::no_thread(e))
     }
 
     /// A description as JSON, and the output that belongs to it.

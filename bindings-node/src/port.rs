@@ -122,7 +122,9 @@ impl Port {
             // Keeps the thread for as long as the work needs it.
             drop(guard);
         });
-        task.detach();
+        if let Ok(task) = task {
+            task.detach();
+        }
     }
 
     /// Starts work that reads or changes records: it may wait for a disk or a lock, so it runs beside the I/O
@@ -133,7 +135,7 @@ impl Port {
     {
         let work =
             move || catch_unwind(AssertUnwindSafe(work)).unwrap_or_else(|p| Err(Failure::panicked(&*p)));
-        self.start(id, async { executor::spawn_blocking(work).await });
+        self.start(id, async { executor::spawn_blocking(work)?.await });
     }
 }
 

@@ -5,7 +5,9 @@ use crate::error::{Failure, invalid};
 use crate::operation::{Operation, none};
 use crate::process::{Log, process};
 use crate::ser;
-use containers::{ContainerSummary, Error, ExecOptions, LogOptions, Output, RemoveOptions, Result};
+use containers::{
+    ContainerSummary, Error, ExecOptions, LogOptions, Output, RemoveOptions, Result, StopOptions,
+};
 use pyo3::prelude::*;
 use pyo3::types::{PyBytes, PyDict};
 use std::future::Future;
@@ -37,6 +39,12 @@ pub fn output<'py>(py: Python<'py>, o: &Output) -> PyResult<Bound<'py, PyAny>> {
 /// Rows of a list as dicts.
 pub fn summaries(py: Python<'_>, all: Vec<ContainerSummary>) -> PyResult<Py<PyAny>> {
     Ok(ser::to_py(py, &all)?.unbind())
+}
+
+fn stop_options(timeout: Option<f64>, stop_signal: Option<String>) -> StopOptions {
+    let mut options = StopOptions::default();
+    (options.timeout, options.stop_signal) = (timeout, stop_signal);
+    options
 }
 
 /// A time to wait.
@@ -116,14 +124,14 @@ impl Container {
         self.work("container.start", |c| async move { c.start().await }, none)
     }
 
-    fn stop(&self, py: Python<'_>, timeout: Option<f64>) -> PyResult<Operation> {
-        let timeout = duration(py, timeout)?;
-        Ok(self.work("container.stop", move |c| async move { c.stop(timeout).await }, none))
+    fn stop(&self, timeout: Option<f64>, stop_signal: Option<String>) -> Operation {
+        let options = stop_options(timeout, stop_signal);
+        self.work("container.stop", move |c| async move { c.stop_with(&options).await }, none)
     }
 
-    fn restart(&self, py: Python<'_>, timeout: Option<f64>) -> PyResult<Operation> {
-        let timeout = duration(py, timeout)?;
-        Ok(self.work("container.restart", move |c| async move { c.restart(timeout).await }, none))
+    fn restart(&self, timeout: Option<f64>, stop_signal: Option<String>) -> Operation {
+        let options = stop_options(timeout, stop_signal);
+        self.work("container.restart", move |c| async move { c.restart_with(&options).await }, none)
     }
 
     fn kill(&self, signal: String) -> Operation {

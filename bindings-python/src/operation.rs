@@ -184,10 +184,11 @@ impl Operation {
             }))
         });
         match task {
-            Ok(task) => {
+            Ok(Ok(task)) => {
                 *lock(&self.state) = State::Spawned(task);
                 Ok(())
             }
+            Ok(Err(e)) => Err(to_py(py, &e.with_operation(name))),
             Err(panic) => Err(to_py(py, &panicked(&*panic).with_operation(name))),
         }
     }

@@ -2,7 +2,7 @@
 
 use crate::container::{container, output, summaries};
 use crate::de;
-use crate::error::{Failure, invalid};
+use crate::error::{Failure, invalid, to_py};
 use crate::image::{ImageName, image, images};
 use crate::operation::{Operation, none};
 use crate::progress::Events;
@@ -131,8 +131,9 @@ impl Runtime {
     }
 
     /// Keeps the I/O thread from ending between two awaits.
-    fn hold_io(&self) -> PyResult<()> {
-        *self.io.lock().unwrap_or_else(|e| e.into_inner()) = Some(IoGuard::acquire()?);
+    fn hold_io(&self, py: Python<'_>) -> PyResult<()> {
+        let guard = IoGuard::acquire().map_err(|e| to_py(py, &containers::executor::no_thread(e)))?;
+        *self.io.lock().unwrap_or_else(|e| e.into_inner()) = Some(guard);
         Ok(())
     }
 

@@ -277,10 +277,10 @@ class Replay:
         self.do(self.container(step).start())
 
     def do_stop(self, step: Json) -> None:
-        self.do(self.container(step).stop(step.get("timeout")))
+        self.do(self.container(step).stop(step.get("timeout"), stop_signal=step.get("stop_signal")))
 
     def do_restart(self, step: Json) -> None:
-        self.do(self.container(step).restart(step.get("timeout")))
+        self.do(self.container(step).restart(step.get("timeout"), stop_signal=step.get("stop_signal")))
 
     def do_pause(self, step: Json) -> None:
         self.do(self.container(step).pause())

@@ -16,7 +16,7 @@ pub use crate::executor::block_on;
 use crate::{
     ContainerBuilder, ContainerSummary, CreateOptions, ExecOptions, Image, ImageSummary, ImportOptions, Info,
     ListOptions, LoadOptions, LogLine, LogOptions, Output, PullOptions, RemoveOptions, Result, RunOptions,
-    RuntimeBuilder, Status, StdioStream,
+    RuntimeBuilder, Status, StdioStream, StopOptions,
 };
 use std::os::fd::{BorrowedFd, OwnedFd};
 use std::path::Path;
@@ -225,6 +225,11 @@ impl Container {
         block_on(self.0.stop(timeout))
     }
 
+    /// [`crate::Container::stop_with`].
+    pub fn stop_with(&self, options: &StopOptions) -> Result<()> {
+        block_on(self.0.stop_with(options))
+    }
+
     /// [`crate::Container::kill`].
     pub fn kill(&self, signal: &str) -> Result<()> {
         block_on(self.0.kill(signal))
@@ -233,6 +238,11 @@ impl Container {
     /// [`crate::Container::restart`].
     pub fn restart(&self, timeout: Option<Duration>) -> Result<()> {
         block_on(self.0.restart(timeout))
+    }
+
+    /// [`crate::Container::restart_with`].
+    pub fn restart_with(&self, options: &StopOptions) -> Result<()> {
+        block_on(self.0.restart_with(options))
     }
 
     /// [`crate::Container::pause`].

@@ -127,11 +127,16 @@ impl Error {
     }
 
     /// An error for an I/O failure; the kind follows errno (`ENOENT` → `path_not_found`, `EACCES` and
-    /// `EPERM` → `permission`, `ENOSPC` → `io` that names it, the rest → `io`).
+    /// `EPERM` → `permission`, `EMFILE` and `ENFILE` → `limit_exceeded`, `ENOSPC` → `io` that names it, the rest →
+    /// `io`).
     pub fn io(what: impl Into<String>, source: std::io::Error) -> Error {
         let kind = match source.kind() {
             std::io::ErrorKind::NotFound => ErrorKind::PathNotFound,
             std::io::ErrorKind::PermissionDenied => ErrorKind::Permission,
+            // This process, or the machine, has too many open files.
+            _ if matches!(source.raw_os_error(), Some(libc::EMFILE | libc::ENFILE)) => {
+                ErrorKind::LimitExceeded
+            }
             _ => ErrorKind::Io,
         };
         Error::new(kind, what).with_source(source)
@@ -250,6 +255,12 @@ mod tests {
         assert_eq!(codes.len(), ErrorKind::ALL.len());
         assert!(ErrorKind::ImageNotFound.is(ErrorKind::NotFound));
         assert!(!ErrorKind::ImageNotFound.is(ErrorKind::Conflict));
+    }
+
+    #[test]
+    fn too_many_open_files_are_a_limit() {
+        let e = Error::io("can't open the file", std::io::Error::from_raw_os_error(libc::EMFILE));
+        assert_eq!(e.kind(), ErrorKind::LimitExceeded);
     }
 
     #[test]

@@ -38,7 +38,7 @@ pub mod blocking;
 pub use container::{
     Async, Bytes, Container, ContainerBuilder, ContainerSummary, Containers, CreateOptions, ExecOptions,
     HealthCheck, ListOptions, LogLine, LogOptions, LogStream, MountPoint, MountSpec, Network, Output,
-    PortBinding, Process, RemoveOptions, RunOptions, SizeSpec, Status, StdioStream, UlimitSpec,
+    PortBinding, Process, RemoveOptions, RunOptions, SizeSpec, Status, StdioStream, StopOptions, UlimitSpec,
 };
 pub use error::{Error, ErrorKind, Result};
 #[cfg(feature = "engine")]

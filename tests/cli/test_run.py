@@ -166,6 +166,51 @@ def test_it_needs_a_terminal(cli: Cli) -> None:
     assert "not a TTY" in cli.error("run", "--rm", "-it", "host", "true", code=1)
 
 
+def test_stop_with_another_signal(cli: Cli) -> None:
+    script = "trap 'exit 41' HUP; trap 'exit 42' USR1; echo ready; while :; do sleep 0.05; done"
+    cli("run", "-d", "--name", "s", "--stop-signal", "USR1", "host", "sh", "-c", script)
+    wait_until(lambda: cli.out("logs", "s") == "ready")
+    assert "SIGWHAT" in cli.error("stop", "--signal", "SIGWHAT", "s", code=1)
+    assert cli.out("stop", "-s", "HUP", "-t", "20", "s") == "s"
+    assert cli.out("wait", "s") == "41"
+    cli("start", "s")
+    wait_until(lambda: cli.out("logs", "s") == "ready\nready")
+    cli("restart", "--signal", "SIGHUP", "-t", "20", "s")
+    cli("stop", "-t", "0", "s")
+
+
+def test_files_of_labels_and_variables(cli: Cli, tmp_path: Path) -> None:
+    (tmp_path / "labels").write_text("# comment\na=1\n  b=2\nbare\n")
+    (tmp_path / "env").write_text("FROM=file\n")
+    flags = ("--name", "l", "-l", "a=3", "--label-file", str(tmp_path / "labels"))
+    cli("run", "-d", *flags, "host", "sleep", "300")
+    assert json.loads(cli.out("inspect", "-f", "{{json .Config.Labels}}", "l")) == {"a": "3", "b": "2", "bare": ""}
+    assert cli.out("exec", "--env-file", str(tmp_path / "env"), "l", "sh", "-c", "echo $FROM") == "file"
+    assert "nosuch" in cli.error("create", "--label-file", str(tmp_path / "nosuch"), "host", code=125)
+
+
+def test_health_of_the_image_and_of_flags(cli: Cli, tmp_path: Path) -> None:
+    tar = tmp_path / "r.tar"
+    subprocess.run(["tar", "-C", "/", "-cf", str(tar), "bin/busybox"], check=True)
+    change = 'HEALTHCHECK --interval=100ms --retries=1 CMD ["/bin/busybox", "test", "-e", "/well"]'
+    cli("import", "-c", change, str(tar), "checked:1")
+    sleep = ("checked:1", "/bin/busybox", "sleep", "300")
+    cli("run", "-d", "--name", "a", *sleep)
+    wait_until(lambda: "(unhealthy)" in cli.out("ps"))
+    cli("exec", "a", "/bin/busybox", "touch", "/well")
+    wait_until(lambda: "(healthy)" in cli.out("ps"))
+    shown = json.loads(cli.out("inspect", "-f", "{{json .Config.Healthcheck}}", "a"))
+    assert shown["Interval"] == 100_000_000 and shown["Test"][0] == "CMD"
+    cli("run", "-d", "--name", "b", "--health-interval", "7s", *sleep)
+    shown = json.loads(cli.out("inspect", "-f", "{{json .Config.Healthcheck}}", "b"))
+    assert (shown["Interval"], shown["Retries"], shown["Test"][0]) == (7_000_000_000, 1, "CMD")
+    cli("run", "-d", "--name", "c", "--no-healthcheck", *sleep)
+    assert json.loads(cli.out("inspect", "-f", "{{json .State}}", "c")).get("Health") is None
+    assert cli.error("run", "--no-healthcheck", "--health-cmd", "true", "host", code=125)
+    assert "no test" in cli.error("run", "-d", "--health-interval", "7s", "host", "true", code=125)
+    assert cli("run", "--rm", *sleep[:2], "true").stdout == b""
+
+
 def test_info_and_doctor(cli: Cli) -> None:
     assert "Storage Driver: overlay" in cli.out("info")
     assert cli.out("info", "-f", "{{.Driver}} {{.OSType}}") == "overlay linux"

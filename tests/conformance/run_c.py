@@ -173,6 +173,9 @@ def option_fields(options: Table) -> Fields:
                 for key, v in mount.items():
                     key, v = size(key, v) if key == "tmpfs_size" else (key, v)
                     fields.append(("mount." + key, int(v) if isinstance(v, bool) else v))
+        elif name == "healthcheck":
+            assert set(value) == {"test"}, "the program takes only a health check's test"
+            fields += listed("healthcheck.test", value["test"])
         elif name == "tty_size":
             fields += [("tty_rows", value[0]), ("tty_cols", value[1])]
         elif name in ("mem_limit", "shm_size"):
@@ -225,7 +228,7 @@ class Case:
             self.seen = {k: v for k, v in self.seen.items() if k[0] != name}
         if verb in ("run", "create"):
             fields.append(("image", step.get("image", "host")))
-        for key in ("signal", "name", "ref", "of", "by", "path", "tag", "rows", "cols"):
+        for key in ("signal", "stop_signal", "name", "ref", "of", "by", "path", "tag", "rows", "cols"):
             if key in step:
                 fields.append((key, step[key]))
         for key in ("force", "check"):

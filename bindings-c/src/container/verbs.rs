@@ -4,7 +4,7 @@ use super::ctr_container;
 use crate::cancel::{ctr_cancel, wait};
 use crate::error::{call, ctr_error, milliseconds};
 use crate::ffi::{ctr_given_options, ctr_given_text, handle, room};
-use crate::options::ctr_remove_options;
+use crate::options::{ctr_remove_options, ctr_stop_options};
 use containers::blocking::block_on;
 use std::mem::MaybeUninit;
 use std::os::fd::IntoRawFd;
@@ -37,6 +37,23 @@ pub extern "C" fn ctr_container_stop(
     })
 }
 
+/// As ctr_container_stop, also with another signal. Any thread; may block for the timeout.
+///
+/// `options` may be NULL.
+///
+/// Errors: CTR_E_INVALID_ARGUMENT for the signal, CTR_E_CONTAINER_NOT_FOUND, CTR_E_HANDLE_CLOSED.
+#[unsafe(no_mangle)]
+pub extern "C" fn ctr_container_stop_with(
+    container: Option<&ctr_container>,
+    options: ctr_given_options<ctr_stop_options>,
+    error: Option<&mut MaybeUninit<*mut ctr_error>>,
+) -> i32 {
+    call("container.stop", error, || {
+        let options = options.read("options")?.into_options()?;
+        block_on(handle("container", container)?.container.stop_with(&options))
+    })
+}
+
 /// Sends a signal to its first process: `SIGTERM`, `TERM` or `15`. Any thread; does not block.
 ///
 /// Errors: CTR_E_INVALID_ARGUMENT, CTR_E_NOT_RUNNING, CTR_E_CONTAINER_NOT_FOUND, CTR_E_HANDLE_CLOSED.
@@ -63,6 +80,23 @@ pub extern "C" fn ctr_container_restart(
     call("container.restart", error, || {
         let timeout = milliseconds("timeout_ms", timeout_ms)?;
         block_on(handle("container", container)?.container.restart(timeout))
+    })
+}
+
+/// As ctr_container_restart, also with another signal. Any thread; may block for the timeout.
+///
+/// `options` may be NULL.
+///
+/// Errors: those of ctr_container_stop_with and ctr_container_start.
+#[unsafe(no_mangle)]
+pub extern "C" fn ctr_container_restart_with(
+    container: Option<&ctr_container>,
+    options: ctr_given_options<ctr_stop_options>,
+    error: Option<&mut MaybeUninit<*mut ctr_error>>,
+) -> i32 {
+    call("container.restart", error, || {
+        let options = options.read("options")?.into_options()?;
+        block_on(handle("container", container)?.container.restart_with(&options))
     })
 }
 

@@ -3,7 +3,7 @@
 use super::read::tty_size;
 use crate::error::{milliseconds, seconds};
 use crate::ffi::{SizedStruct, ctr_given_text, ctr_given_texts};
-use containers::{ExecOptions, ListOptions, LogOptions, RemoveOptions, Result};
+use containers::{ExecOptions, ListOptions, LogOptions, RemoveOptions, Result, StopOptions};
 
 /// How to run a further process in a running container.
 #[repr(C)]
@@ -66,6 +66,20 @@ pub struct ctr_log_options {
     pub no_stderr: i32,
 }
 
+/// How to stop a container.
+#[repr(C)]
+#[derive(Clone, Copy)]
+pub struct ctr_stop_options {
+    /// sizeof(ctr_stop_options).
+    pub size: usize,
+    /// The signal to send first: `SIGTERM`, `TERM`, `15`; NULL: the container's.
+    pub stop_signal: ctr_given_text,
+    /// 1: kill it after `timeout_ms`; 0: after the container's stop_timeout.
+    pub use_timeout: i32,
+    /// Time until it is killed, with `use_timeout`; 0: at once.
+    pub timeout_ms: i64,
+}
+
 /// How to remove a container.
 #[repr(C)]
 #[derive(Clone, Copy)]
@@ -86,6 +100,8 @@ unsafe impl SizedStruct for ctr_list_options {}
 unsafe impl SizedStruct for ctr_log_options {}
 // SAFETY: as above.
 unsafe impl SizedStruct for ctr_remove_options {}
+// SAFETY: as above.
+unsafe impl SizedStruct for ctr_stop_options {}
 
 impl ctr_exec_options {
     /// The library's options for a command.
@@ -134,6 +150,18 @@ impl ctr_log_options {
 fn time(name: &str, value: i64) -> Result<Option<f64>> {
     let since_epoch = milliseconds(name, value)?;
     Ok(since_epoch.filter(|d| !d.is_zero()).map(|d| d.as_secs_f64()))
+}
+
+impl ctr_stop_options {
+    /// The library's options.
+    pub fn into_options(self) -> Result<StopOptions> {
+        let mut o = StopOptions::default();
+        o.stop_signal = self.stop_signal.owned("stop_signal")?;
+        if self.use_timeout != 0 {
+            o.timeout = milliseconds("timeout_ms", self.timeout_ms)?.map(|t| t.as_secs_f64());
+        }
+        Ok(o)
+    }
 }
 
 impl ctr_remove_options {

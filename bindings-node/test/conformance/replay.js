@@ -124,8 +124,8 @@ const VERBS = {
     return { output: { exitCode: status, stdout, stderr, signal: null, oomKilled: false } };
   },
   start: on((c) => c.start()),
-  stop: on((c, s) => c.stop({ timeout: milliseconds(s.timeout) })),
-  restart: on((c, s) => c.restart({ timeout: milliseconds(s.timeout) })),
+  stop: on((c, s) => c.stop({ timeout: milliseconds(s.timeout), stopSignal: s.stop_signal })),
+  restart: on((c, s) => c.restart({ timeout: milliseconds(s.timeout), stopSignal: s.stop_signal })),
   pause: on((c) => c.pause()),
   unpause: on((c) => c.unpause()),
   kill: on((c, s) => c.kill(s.signal)),

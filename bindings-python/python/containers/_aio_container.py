@@ -41,13 +41,13 @@ class Container(ContainerBase):
         """Starts it: :meth:`containers.Container.start`."""
         await finish(self._native.start())
 
-    async def stop(self, timeout: Seconds | None = None) -> None:
+    async def stop(self, timeout: Seconds | None = None, *, stop_signal: str | int | None = None) -> None:
         """Stops it: :meth:`containers.Container.stop`."""
-        await finish(self._native.stop(timeout))
+        await finish(self._native.stop(timeout, signal_name(stop_signal) if stop_signal is not None else None))
 
-    async def restart(self, timeout: Seconds | None = None) -> None:
+    async def restart(self, timeout: Seconds | None = None, *, stop_signal: str | int | None = None) -> None:
         """Stop, then start."""
-        await finish(self._native.restart(timeout))
+        await finish(self._native.restart(timeout, signal_name(stop_signal) if stop_signal is not None else None))
 
     async def kill(self, signal: str | int | None = None) -> None:
         """Sends a signal, default SIGKILL: :meth:`containers.Container.kill`."""

@@ -164,16 +164,16 @@ class Container(ContainerBase):
         """
         self._native.start().wait()
 
-    def stop(self, timeout: Seconds | None = None) -> None:
-        """Sends the stop signal, waits ``timeout`` (default the container's ``stop_timeout``), then kills.
+    def stop(self, timeout: Seconds | None = None, *, stop_signal: str | int | None = None) -> None:
+        """Sends ``stop_signal``, waits ``timeout`` (both default to the container's), then kills.
 
         Fine when it does not run.
         """
-        self._native.stop(timeout).wait()
+        self._native.stop(timeout, signal_name(stop_signal) if stop_signal is not None else None).wait()
 
-    def restart(self, timeout: Seconds | None = None) -> None:
+    def restart(self, timeout: Seconds | None = None, *, stop_signal: str | int | None = None) -> None:
         """Stop, then start."""
-        self._native.restart(timeout).wait()
+        self._native.restart(timeout, signal_name(stop_signal) if stop_signal is not None else None).wait()
 
     def kill(self, signal: str | int | None = None) -> None:
         """Sends a signal to its first process, default SIGKILL: ``"SIGHUP"``, ``"HUP"`` or ``1``.

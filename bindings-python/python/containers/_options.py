@@ -162,7 +162,7 @@ class CreateOptions(TypedDict, total=False):
     restart_policy: str | Mapping[str, str | int] | None
     """``no``, ``on-failure[:n]``, ``always``, ``unless-stopped``; only for detached containers."""
     healthcheck: HealthCheck | None
-    """Health check; only for detached containers."""
+    """Health check; only for detached containers. What it leaves out is the image's; ``["NONE"]``: not even that."""
     stop_signal: str | int | None
     """Signal of :meth:`Container.stop`; default the image's, else SIGTERM."""
     stop_timeout: Seconds | None

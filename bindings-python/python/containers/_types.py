@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import Any, AnyStr, Generic, Literal, NamedTuple, TypedDict
+from typing import TYPE_CHECKING, Any, AnyStr, Generic, Literal, NamedTuple, TypedDict
+
+if TYPE_CHECKING:
+    from ._options import HealthCheck
 
 StreamName = Literal["stdout", "stderr"]
 
@@ -139,6 +142,8 @@ class ImageConfig:
     """Paths of anonymous volumes."""
     stop_signal: str = ""
     """Signal of ``stop``; empty: SIGTERM."""
+    healthcheck: HealthCheck | None = None
+    """How the health of detached containers is checked."""
 
 
 @dataclass(frozen=True)

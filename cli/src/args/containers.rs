@@ -14,9 +14,12 @@ pub struct ExecArgs {
     /// Give it a terminal
     #[arg(short, long)]
     pub tty: bool,
-    /// Environment variable
+    /// Environment variable: KEY=value, or KEY to take this shell's
     #[arg(short, long = "env", value_name = "KEY=VALUE")]
     pub env: Vec<String>,
+    /// File with environment variables, one a line
+    #[arg(long, value_name = "FILE")]
+    pub env_file: Vec<std::path::PathBuf>,
     /// Working directory
     #[arg(short, long, value_name = "DIR")]
     pub workdir: Option<String>,
@@ -94,6 +97,9 @@ pub struct StartArgs {
 /// `containers stop` and `containers restart`
 #[derive(Debug, Args)]
 pub struct StopArgs {
+    /// Signal to send first; default: the container's
+    #[arg(short, long)]
+    pub signal: Option<String>,
     /// Seconds to wait before killing
     #[arg(short, long = "timeout", visible_alias = "time", value_name = "SECONDS")]
     pub timeout: Option<f64>,
@@ -119,6 +125,10 @@ pub struct AttachArgs {
     /// Do not attach standard input
     #[arg(long)]
     pub no_stdin: bool,
+    /// Pass signals of this program on to the container
+    #[arg(long, default_value_t = true, action = clap::ArgAction::Set, num_args = 0..=1,
+          default_missing_value = "true", require_equals = true)]
+    pub sig_proxy: bool,
     /// Container
     pub container: String,
 }

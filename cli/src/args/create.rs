@@ -90,6 +90,9 @@ pub struct CreateArgs {
     /// Label: KEY[=VALUE]
     #[arg(short, long)]
     pub label: Vec<String>,
+    /// File with labels, one a line
+    #[arg(long, value_name = "FILE")]
+    pub label_file: Vec<std::path::PathBuf>,
     /// Annotation: KEY=VALUE
     #[arg(long)]
     pub annotation: Vec<String>,
@@ -142,7 +145,8 @@ pub struct CreateArgs {
     #[arg(long, value_name = "N")]
     pub health_retries: Option<u32>,
     /// No health check, even if the image has one
-    #[arg(long)]
+    #[arg(long, conflicts_with_all = ["health_cmd", "health_interval", "health_timeout", "health_start_period",
+                                      "health_retries"])]
     pub no_healthcheck: bool,
     /// Remove the container when it ends
     #[arg(long)]

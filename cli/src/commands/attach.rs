@@ -15,7 +15,7 @@ pub async fn attach(rt: &Runtime, args: &AttachArgs) -> Outcome {
     let process = container.attach().await?;
     let session = Session {
         process: &process,
-        container: Some(&container),
+        container: args.sig_proxy.then_some(&container),
         stdin: !args.no_stdin && flag("OpenStdin"),
         tty: flag("Tty"),
     };
@@ -29,7 +29,7 @@ pub async fn exec(rt: &Runtime, args: ExecArgs) -> Outcome {
     }
     let container = rt.containers().get(args.container())?;
     let mut o = ExecOptions::default();
-    o.environment = options::environment(&args.env, &[] as &[&str])?;
+    o.environment = options::environment(&args.env, &args.env_file)?;
     o.command = args.command().to_vec();
     o.stdin = args.interactive;
     o.tty = args.tty;

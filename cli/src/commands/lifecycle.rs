@@ -4,9 +4,8 @@
 use crate::args::{KillArgs, Names, RmArgs, StartArgs, StopArgs};
 use crate::exit::{Failure, Outcome};
 use crate::terminal::session::Session;
-use containers::{Container, ErrorKind, RemoveOptions, Runtime};
+use containers::{Container, ErrorKind, RemoveOptions, Runtime, StopOptions};
 use std::io::Write;
-use std::time::Duration;
 
 async fn each<F>(rt: &Runtime, names: &[String], mut act: F) -> Outcome
 where
@@ -29,15 +28,16 @@ where
     Ok(code)
 }
 
-fn seconds(given: Option<f64>) -> Result<Option<Duration>, Failure> {
-    match given {
+fn stop_options(args: &StopArgs) -> Result<StopOptions, Failure> {
+    let mut options = StopOptions::default();
+    options.stop_signal.clone_from(&args.signal);
+    options.timeout = match args.timeout {
         // docker: a negative time waits for ever.
-        Some(s) if s < 0.0 => Ok(Some(Duration::from_secs(u32::MAX.into()))),
-        Some(s) => Duration::try_from_secs_f64(s)
-            .map(Some)
-            .map_err(|_| Failure::new(format!("invalid time {s}: expected seconds"))),
-        None => Ok(None),
-    }
+        Some(s) if s < 0.0 => Some(1e9),
+        Some(s) if !s.is_finite() => return Err(Failure::new(format!("invalid time {s}: expected seconds"))),
+        given => given,
+    };
+    Ok(options)
 }
 
 /// `containers start`
@@ -57,14 +57,14 @@ pub async fn start(rt: &Runtime, args: &StartArgs) -> Outcome {
 
 /// `containers stop`
 pub async fn stop(rt: &Runtime, args: &StopArgs) -> Outcome {
-    let timeout = seconds(args.timeout)?;
-    each(rt, &args.containers, async |c| c.stop(timeout).await.map(|()| None)).await
+    let options = stop_options(args)?;
+    each(rt, &args.containers, async |c| c.stop_with(&options).await.map(|()| None)).await
 }
 
 /// `containers restart`
 pub async fn restart(rt: &Runtime, args: &StopArgs) -> Outcome {
-    let timeout = seconds(args.timeout)?;
-    each(rt, &args.containers, async |c| c.restart(timeout).await.map(|()| None)).await
+    let options = stop_options(args)?;
+    each(rt, &args.containers, async |c| c.restart_with(&options).await.map(|()| None)).await
 }
 
 /// `containers kill`

@@ -23,7 +23,7 @@ pub fn create_options(args: &CreateArgs) -> Result<CreateOptions, Failure> {
     o.group_add = args.group_add.clone();
     o.hostname = args.hostname.clone();
     o.domainname = args.domainname.clone();
-    o.labels = pairs("--label", &args.label, true)?;
+    o.labels = labels(args)?;
     o.annotations = pairs("--annotation", &args.annotation, false)?;
     o.stdin = args.interactive;
     o.tty = args.tty;
@@ -173,17 +173,16 @@ fn health(args: &CreateArgs) -> Result<Option<HealthCheck>, Failure> {
     if args.no_healthcheck {
         return Ok(Some(HealthCheck { test: vec!["NONE".into()], ..HealthCheck::default() }));
     }
-    let Some(command) = &args.health_cmd else {
-        return Ok(None);
-    };
     let seconds = |text: &Option<String>| text.as_deref().map(duration).transpose();
-    Ok(Some(HealthCheck {
-        test: vec!["CMD-SHELL".into(), command.clone()],
+    // What is left out is the image's.
+    let check = HealthCheck {
+        test: args.health_cmd.iter().flat_map(|c| ["CMD-SHELL".to_owned(), c.clone()]).collect(),
         interval: seconds(&args.health_interval)?,
         timeout: seconds(&args.health_timeout)?,
         start_period: seconds(&args.health_start_period)?,
         retries: args.health_retries,
-    }))
+    };
+    Ok((check != HealthCheck::default()).then_some(check))
 }
 
 /// A Go duration (`1m30s`, `500ms`, `1.5h`) in seconds.
@@ -214,6 +213,24 @@ pub fn duration(text: &str) -> Result<f64, Failure> {
     Ok(seconds)
 }
 
+/// Labels from `--label-file` and `--label`, the latter winning.
+fn labels(args: &CreateArgs) -> Result<BTreeMap<String, String>, Failure> {
+    let mut all = BTreeMap::new();
+    for file in &args.label_file {
+        all.extend(pairs("--label-file", &lines("--label-file", file)?, true)?);
+    }
+    all.extend(pairs("--label", &args.label, true)?);
+    Ok(all)
+}
+
+/// The lines of a file that say something.
+fn lines(flag: &str, file: &Path) -> Result<Vec<String>, Failure> {
+    let text = std::fs::read_to_string(file)
+        .map_err(|e| Failure::new(format!("can't read {flag} {}: {e}", file.display())))?;
+    let said = text.lines().map(str::trim_start).filter(|l| !l.is_empty() && !l.starts_with('#'));
+    Ok(said.map(str::to_owned).collect())
+}
+
 /// Variables from `--env-file` and `--env`, the latter winning; a bare name takes this program's value.
 pub fn environment(env: &[String], files: &[impl AsRef<Path>]) -> Result<BTreeMap<String, String>, Failure> {
     let mut all = BTreeMap::new();
@@ -230,12 +247,7 @@ pub fn environment(env: &[String], files: &[impl AsRef<Path>]) -> Result<BTreeMa
         };
     };
     for file in files {
-        let file = file.as_ref();
-        let text = std::fs::read_to_string(file)
-            .map_err(|e| Failure::new(format!("can't read --env-file {}: {e}", file.display())))?;
-        for line in text.lines().map(str::trim_start).filter(|l| !l.is_empty() && !l.starts_with('#')) {
-            add(line);
-        }
+        lines("--env-file", file.as_ref())?.iter().for_each(|line| add(line));
     }
     env.iter().for_each(|entry| add(entry));
     Ok(all)

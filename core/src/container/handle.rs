@@ -3,7 +3,7 @@
 use super::{ContainerBuilder, Shared, create, list};
 use super::{
     CreateOptions, ExecOptions, ListOptions, LogOptions, LogStream, Output, Process, RemoveOptions,
-    RunOptions,
+    RunOptions, StopOptions,
 };
 use crate::executor::block_on;
 use crate::runtime::RuntimeInner;
@@ -236,7 +236,12 @@ impl Container {
     /// Sends the stop signal, waits (`timeout`, default the container's), then kills. Fine when it does not
     /// run.
     pub async fn stop(&self, timeout: Option<Duration>) -> Result<()> {
-        self.shared.stop(timeout).await.map_err(|e| self.shared.about(e, "container.stop"))
+        self.stop_with(&StopOptions::after(timeout)).await
+    }
+
+    /// [`Container::stop`] with another signal, too.
+    pub async fn stop_with(&self, options: &StopOptions) -> Result<()> {
+        self.shared.stop(options).await.map_err(|e| self.shared.about(e, "container.stop"))
     }
 
     /// Sends a signal to its first process. Text: `SIGTERM`, `TERM` or `15`; see [`crate::Error`] for the
@@ -247,8 +252,13 @@ impl Container {
 
     /// Stop, then start.
     pub async fn restart(&self, timeout: Option<Duration>) -> Result<()> {
+        self.restart_with(&StopOptions::after(timeout)).await
+    }
+
+    /// [`Container::restart`] with another signal, too.
+    pub async fn restart_with(&self, options: &StopOptions) -> Result<()> {
         let restart = async {
-            self.shared.stop(timeout).await?;
+            self.shared.stop(options).await?;
             self.shared.start().await
         };
         restart.await.map_err(|e: Error| self.shared.about(e, "container.restart"))

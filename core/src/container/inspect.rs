@@ -104,7 +104,7 @@ fn config(record: &Record, spec: Option<&Spec>) -> Value {
         "Annotations": o.annotations,
         "StopSignal": o.stop_signal.clone().unwrap_or_else(|| image.stop_signal.clone()),
         "StopTimeout": o.stop_timeout.unwrap_or(10.0),
-        "Healthcheck": o.healthcheck,
+        "Healthcheck": spec::health_check(o, image).map(health),
     })
 }
 
@@ -165,6 +165,18 @@ fn mounts(record: &Record) -> Vec<Value> {
         })
     };
     points.into_iter().map(one).collect()
+}
+
+/// docker's form, times being nanoseconds.
+fn health(check: crate::HealthCheck) -> Value {
+    let nanos = |seconds: Option<f64>| (seconds.unwrap_or(0.0) * 1e9) as i64;
+    json!({
+        "Test": check.test,
+        "Interval": nanos(check.interval),
+        "Timeout": nanos(check.timeout),
+        "StartPeriod": nanos(check.start_period),
+        "Retries": check.retries.unwrap_or(0),
+    })
 }
 
 /// RFC 3339; docker's zero time for 0.

@@ -29,7 +29,7 @@ pub use handle::{Container, ContainerSummary, Containers, MountPoint, Status};
 pub use logs::{LogLine, LogStream};
 pub use options::{
     CreateOptions, ExecOptions, HealthCheck, ListOptions, LogOptions, MountSpec, PortBinding, RemoveOptions,
-    RunOptions, SizeSpec, UlimitSpec,
+    RunOptions, SizeSpec, StopOptions, UlimitSpec,
 };
 pub use output::{Output, StdioStream};
 pub use process::Process;

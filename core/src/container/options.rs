@@ -173,7 +173,7 @@ pub struct CreateOptions {
     /// `no`, `on-failure[:n]`, `always`, `unless-stopped`; only for detached containers.
     #[serde(deserialize_with = "flexible::restart_policy")]
     pub restart_policy: Option<String>,
-    /// Health check; only for detached containers.
+    /// Health check; only for detached containers. What it leaves out is the image's; `["NONE"]`: not even that.
     pub healthcheck: Option<HealthCheck>,
     /// Signal of `stop`: `SIGTERM`, `TERM`, `15`.
     #[serde(deserialize_with = "flexible::scalar")]
@@ -298,6 +298,25 @@ pub struct LogOptions {
     pub no_stdout: bool,
     /// Leave standard error out.
     pub no_stderr: bool,
+}
+
+/// How to stop a container.
+#[derive(Clone, Debug, Default, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+#[non_exhaustive]
+pub struct StopOptions {
+    /// Seconds until it is killed; default the container's.
+    pub timeout: Option<f64>,
+    /// The signal to send first: `SIGTERM`, `TERM`, `15`; default the container's.
+    #[serde(deserialize_with = "flexible::scalar")]
+    pub stop_signal: Option<String>,
+}
+
+impl StopOptions {
+    /// With the container's own signal.
+    pub(crate) fn after(timeout: Option<std::time::Duration>) -> StopOptions {
+        StopOptions { timeout: timeout.map(|t| t.as_secs_f64()), ..StopOptions::default() }
+    }
 }
 
 /// How to remove a container.

@@ -4,7 +4,7 @@ use super::create::no_restart;
 use super::record::Record;
 use super::shared::{Shared, is_running, not_running};
 use super::spec::parse;
-use super::{names, spec};
+use super::{StopOptions, names, spec};
 use crate::db::{WriteError, is_taken};
 use crate::executor::timeout_at;
 use crate::{Error, ErrorKind, Result};
@@ -14,7 +14,10 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 impl Shared {
-    pub(super) async fn stop(&self, timeout: Option<Duration>) -> Result<()> {
+    pub(super) async fn stop(&self, options: &StopOptions) -> Result<()> {
+        let signal =
+            options.stop_signal.as_deref().map(|text| parse::signal(text, "stop_signal")).transpose()?;
+        let timeout = options.timeout.map(|t| parse::seconds(t, "timeout")).transpose()?;
         let state = self.state().await?;
         if state.status == "restarting" {
             return self.kill_and_wait().await;
@@ -31,7 +34,7 @@ impl Shared {
             // Frozen processes see no signal.
             client.ask(&Request::Unpause, &[]).await?;
         }
-        match client.ask(&Request::Kill { signal: spec.0 }, &[]).await {
+        match client.ask(&Request::Kill { signal: signal.unwrap_or(spec.0) }, &[]).await {
             Err(e) if e.kind() != ErrorKind::NotRunning => return Err(e),
             _ => {}
         }

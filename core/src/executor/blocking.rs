@@ -1,6 +1,6 @@
 //! An executor for one future on the caller's thread.
 
-use super::wait::Interest;
+use super::wait::{FALLBACK, Interest};
 use crate::sys::poll::{PollEntry, poll_until};
 use nix::sys::eventfd::{EfdFlags, EventFd};
 use std::cell::RefCell;
@@ -68,7 +68,8 @@ impl Reactor {
 
 struct Signal {
     woken: AtomicBool,
-    event: EventFd,
+    /// `None`: descriptors have run out, so the waiting thread looks again and again.
+    event: Option<EventFd>,
 }
 
 impl Wake for Signal {
@@ -77,8 +78,10 @@ impl Wake for Signal {
     }
 
     fn wake_by_ref(self: &Arc<Self>) {
-        if !self.woken.swap(true, Ordering::AcqRel) {
-            let _ = self.event.write(1);
+        if !self.woken.swap(true, Ordering::AcqRel)
+            && let Some(event) = &self.event
+        {
+            let _ = event.write(1);
         }
     }
 }
@@ -99,8 +102,7 @@ pub fn block_on_interruptible<F: Future, E>(
     every: Duration,
     mut check: impl FnMut() -> Result<(), E>,
 ) -> Result<F::Output, Interrupted<E>> {
-    let event = EventFd::from_value_and_flags(0, EfdFlags::EFD_CLOEXEC | EfdFlags::EFD_NONBLOCK)
-        .expect("an eventfd can be made unless descriptors have run out");
+    let event = EventFd::from_value_and_flags(0, EfdFlags::EFD_CLOEXEC | EfdFlags::EFD_NONBLOCK).ok();
     let signal = Arc::new(Signal { woken: AtomicBool::new(false), event });
     let waker = Waker::from(signal.clone());
     let mut context = Context::from_waker(&waker);
@@ -125,7 +127,7 @@ pub fn block_on_interruptible<F: Future, E>(
             check().map_err(Interrupted)?;
             checked = Instant::now();
         }
-        let _ = signal.event.read();
+        let _ = signal.event.as_ref().map(EventFd::read);
     }
 }
 
@@ -148,8 +150,10 @@ impl Drop for Scope {
 /// Waits for the next event and wakes who waits for it; true: a signal or the interval ended the wait.
 fn wait_once(signal: &Signal, every: Duration) -> bool {
     let now = Instant::now();
-    let mut entries = vec![PollEntry::new(signal.event.as_raw_fd(), true, false)];
-    let mut deadline = now + every;
+    let mut entries: Vec<PollEntry> =
+        signal.event.iter().map(|event| PollEntry::new(event.as_raw_fd(), true, false)).collect();
+    let before = entries.len();
+    let mut deadline = now + if signal.event.is_some() { every } else { every.min(FALLBACK) };
     REACTOR.with_borrow(|r| {
         let r = r.as_ref().expect("set by block_on");
         entries.extend(r.fds.iter().map(|(_, fd, interest, _)| {
@@ -164,10 +168,9 @@ fn wait_once(signal: &Signal, every: Duration) -> bool {
     let mut wake = Vec::new();
     REACTOR.with_borrow_mut(|r| {
         let r = r.as_mut().expect("set by block_on");
-        let mut index = 0;
+        let mut waited = entries[before..].iter();
         r.fds.retain(|(_, _, _, waker)| {
-            index += 1;
-            let fired = entries[index].is_ready();
+            let fired = waited.next().is_some_and(PollEntry::is_ready);
             if fired {
                 wake.push(waker.clone());
             }

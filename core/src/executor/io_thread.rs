@@ -1,6 +1,7 @@
 //! The thread that watches descriptors and timers for foreign executors and runs network code.
 
 use super::fork::PerProcess;
+use crate::{Error, ErrorKind, Result};
 use std::future::Future;
 use std::pin::Pin;
 use std::sync::{Arc, Mutex, Weak};
@@ -79,29 +80,38 @@ impl IoGuard {
     }
 }
 
+/// Descriptors, or threads, have run out.
+pub fn no_thread(e: std::io::Error) -> Error {
+    let text = "can't start the thread that waits; allow this process more open files or threads";
+    match e.raw_os_error() {
+        Some(libc::EAGAIN) => Error::new(ErrorKind::LimitExceeded, text).with_source(e),
+        _ => Error::io(text, e),
+    }
+}
+
 /// Runs a future on the I/O thread. Dropping the returned future cancels it.
-pub fn spawn<F>(future: F) -> JoinFuture<F::Output>
+pub fn spawn<F>(future: F) -> Result<JoinFuture<F::Output>>
 where
     F: Future + Send + 'static,
     F::Output: Send + 'static,
 {
-    let guard = IoGuard::acquire().expect("a thread can be started unless they have run out");
+    let guard = IoGuard::acquire().map_err(no_thread)?;
     let (tx, rx) = oneshot::channel();
     let task = guard.handle().spawn(async move {
         let _ = tx.send(future.await);
     });
-    JoinFuture { rx, task, _guard: guard, detached: false }
+    Ok(JoinFuture { rx, task, _guard: guard, detached: false })
 }
 
 /// Runs what blocks (a record read from disk, a lock awaited) beside the I/O thread, one at a time. Once it
 /// has begun it can't be cancelled.
-pub fn spawn_blocking<T: Send + 'static>(work: impl FnOnce() -> T + Send + 'static) -> JoinFuture<T> {
-    let guard = IoGuard::acquire().expect("a thread can be started unless they have run out");
+pub fn spawn_blocking<T: Send + 'static>(work: impl FnOnce() -> T + Send + 'static) -> Result<JoinFuture<T>> {
+    let guard = IoGuard::acquire().map_err(no_thread)?;
     let (tx, rx) = oneshot::channel();
     let task = guard.handle().spawn_blocking(move || {
         let _ = tx.send(work());
     });
-    JoinFuture { rx, task, _guard: guard, detached: false }
+    Ok(JoinFuture { rx, task, _guard: guard, detached: false })
 }
 
 /// The result of [`spawn`].

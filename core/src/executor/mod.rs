@@ -11,7 +11,7 @@ mod io_thread;
 mod wait;
 
 pub use blocking::{Interrupted, block_on, block_on_interruptible};
-pub use io_thread::{IoGuard, JoinFuture, spawn, spawn_blocking};
+pub use io_thread::{IoGuard, JoinFuture, no_thread, spawn, spawn_blocking};
 pub use wait::{Timeout, readable, sleep, sleep_until, timeout_at, writable};
 
 #[cfg(test)]

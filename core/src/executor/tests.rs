@@ -50,6 +50,7 @@ fn spawned_work_reaches_a_blocking_caller() {
             tokio::time::sleep(Duration::from_millis(10)).await;
             7
         })
+        .unwrap()
         .await
     });
     assert_eq!(n, 7);
@@ -90,9 +91,12 @@ fn a_future_that_never_rests_can_be_interrupted_too() {
 #[test]
 fn blocking_work_does_not_stop_the_io_thread() {
     let (tx, rx) = std::sync::mpsc::channel();
-    let slow = spawn_blocking(move || rx.recv());
-    block_on(spawn(async move {
-        tx.send(3).unwrap();
-    }));
+    let slow = spawn_blocking(move || rx.recv()).unwrap();
+    block_on(
+        spawn(async move {
+            tx.send(3).unwrap();
+        })
+        .unwrap(),
+    );
     assert_eq!(block_on(slow), Ok(3));
 }

@@ -12,6 +12,9 @@ use std::time::{Duration, Instant};
 use tokio::io::Interest as TokioInterest;
 use tokio::io::unix::AsyncFd;
 
+/// How often those look who can't be woken.
+pub(super) const FALLBACK: Duration = Duration::from_millis(1);
+
 /// What a descriptor is awaited for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Interest {
@@ -161,7 +164,12 @@ impl Future for Sleep {
         let at = self.at;
         let this = &mut *self;
         if this.remote.is_none() {
-            let guard = IoGuard::acquire().expect("a thread can be started unless they have run out");
+            let Ok(guard) = IoGuard::acquire() else {
+                // Descriptors or threads have run out: there is nobody to wake us, so look again.
+                std::thread::sleep(FALLBACK);
+                cx.waker().wake_by_ref();
+                return Poll::Pending;
+            };
             let timer = {
                 let _context = guard.handle().enter();
                 Box::pin(tokio::time::sleep_until(at.into()))

@@ -34,6 +34,9 @@ pub struct ImageConfig {
     pub volumes: Vec<String>,
     /// Signal of `stop`; empty: SIGTERM.
     pub stop_signal: String,
+    /// How the health of detached containers is checked.
+    #[serde(default)]
+    pub healthcheck: Option<crate::HealthCheck>,
 }
 
 /// One entry of an image's history, newest first.

@@ -1,6 +1,7 @@
 //! Images made from a root file system archive.
 
 mod changes;
+mod health;
 
 use super::load::{compression, make_manifest, yield_now};
 use super::store::{CommitLayer, LayerSlot, LayerSpec, NewImage, Store};

@@ -191,7 +191,7 @@ fn spawn_failed(e: io::Error) -> Error {
             "the helper program may not be executed; set the sysctl vm.memfd_noexec to 0 or 1, or put the root \
              folder on a file system mounted without noexec",
         ),
-        _ => Error::new(ErrorKind::Io, "the helper program can't be started"),
+        _ => return Error::io("the helper program can't be started", e),
     }
     .with_source(e)
 }

@@ -5,6 +5,7 @@ use containers::blocking::block_on;
 use containers::{
     Container, CreateOptions, Error, ExecOptions, ImportOptions, ListOptions, LoadOptions, LogOptions,
     Output, Platform, Process, PullOptions, PullPolicy, RemoveOptions, RunOptions, Runtime, StdioStream,
+    StopOptions,
 };
 use serde::de::DeserializeOwned;
 use serde_json::{Value, json};
@@ -243,6 +244,13 @@ fn seconds(step: &Value) -> Option<Duration> {
     step["timeout"].as_f64().map(Duration::from_secs_f64)
 }
 
+fn stop_options(step: &Value) -> StopOptions {
+    let mut options = StopOptions::default();
+    options.timeout = step["timeout"].as_f64();
+    options.stop_signal = step["stop_signal"].as_str().map(str::to_owned);
+    options
+}
+
 fn text<'s>(step: &'s Value, key: &str) -> Result<&'s str, Failed> {
     step[key].as_str().ok_or_else(|| Failed::Runner(format!("the step lacks {key}")))
 }
@@ -328,8 +336,8 @@ impl Replay {
         let c = self.container(step)?;
         match verb {
             "start" => block_on(c.start())?,
-            "stop" => block_on(c.stop(seconds(step)))?,
-            "restart" => block_on(c.restart(seconds(step)))?,
+            "stop" => block_on(c.stop_with(&stop_options(step)))?,
+            "restart" => block_on(c.restart_with(&stop_options(step)))?,
             "pause" => block_on(c.pause())?,
             "unpause" => block_on(c.unpause())?,
             "kill" => block_on(c.kill(text(step, "signal")?))?,

@@ -1,6 +1,7 @@
 //! From options to what a container is: everything checked, nothing of the machine touched yet except that
 //! sources of mounts and devices must exist.
 
+mod health;
 mod mounts;
 pub(crate) mod parse;
 mod points;
@@ -12,6 +13,7 @@ use super::CreateOptions;
 use crate::cgroup::Limits;
 use crate::{ImageConfig, Result};
 use containers_protocol::plan::{CapSets, Health, Restart};
+pub(crate) use health::merged as health_check;
 pub(crate) use mounts::{DeviceSpec, UserMount};
 use parse::bad;
 pub(crate) use points::points;
@@ -122,7 +124,7 @@ impl Spec {
             extra_hosts: settings::extra_hosts(options)?,
             mounts: mounts::mounts(options, image)?,
             restart: settings::restart(options)?,
-            health: settings::health(options)?,
+            health: health::health(options, image)?,
         })
     }
 

@@ -5,8 +5,7 @@ use super::{DEFAULT_CAPABILITIES, Network, Seccomp};
 use crate::cgroup::Limits;
 use crate::container::CreateOptions;
 use crate::{Error, ErrorKind, ImageConfig, Result};
-use containers_protocol::Bytes;
-use containers_protocol::plan::{Health, Restart};
+use containers_protocol::plan::Restart;
 use std::net::IpAddr;
 
 /// Less memory than this starts nothing; docker has the same bound.
@@ -300,46 +299,6 @@ pub(super) fn restart(options: &CreateOptions) -> Result<Restart> {
         return Err(bad(FIELD, "a container that removes itself can't be restarted (auto_remove)"));
     }
     Ok(policy)
-}
-
-pub(super) fn health(options: &CreateOptions) -> Result<Option<Health>> {
-    const FIELD: &str = "healthcheck";
-    let Some(check) = &options.healthcheck else { return Ok(None) };
-    let args: Vec<Bytes> = match check.test.first().map(String::as_str) {
-        None | Some("NONE") => return Ok(None),
-        Some("CMD") if check.test.len() > 1 => check.test[1..].iter().map(|a| a.as_str().into()).collect(),
-        Some("CMD-SHELL") if check.test.len() == 2 => {
-            vec!["/bin/sh".into(), "-c".into(), check.test[1].as_str().into()]
-        }
-        _ => {
-            let text = "a health check's test is [\"CMD\", …], [\"CMD-SHELL\", \"…\"] or [\"NONE\"]";
-            return Err(bad(FIELD, text));
-        }
-    };
-    if check.test.iter().any(|t| t.contains('\0')) {
-        return Err(bad(FIELD, "a health check's test contains a NUL character"));
-    }
-    if !options.detach {
-        return Err(bad(FIELD, "only a detached container has its health checked (detach=True)"));
-    }
-    let millis = |value: Option<f64>, default: f64| -> Result<u64> {
-        Ok(parse::seconds(value.unwrap_or(default), FIELD)?.as_millis() as u64)
-    };
-    let (interval_ms, timeout_ms) = (millis(check.interval, 30.0)?, millis(check.timeout, 30.0)?);
-    if interval_ms == 0 || timeout_ms == 0 {
-        return Err(bad(FIELD, "interval and timeout must be more than 0"));
-    }
-    let retries = check.retries.unwrap_or(3);
-    if retries == 0 {
-        return Err(bad(FIELD, "retries must be more than 0"));
-    }
-    Ok(Some(Health {
-        args,
-        interval_ms,
-        timeout_ms,
-        start_period_ms: millis(check.start_period, 0.0)?,
-        retries,
-    }))
 }
 
 pub(super) fn stop_signal(options: &CreateOptions, image: &ImageConfig) -> Result<i32> {

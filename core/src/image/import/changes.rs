@@ -1,5 +1,6 @@
 //! Dockerfile instructions that change a configuration: `--change` of `docker import` and `docker commit`.
 
+use super::health::healthcheck;
 use crate::{Error, ErrorKind, Result};
 use serde_json::{Value, json};
 
@@ -35,6 +36,7 @@ fn one(config: &mut Value, change: &str) -> std::result::Result<(), String> {
         "USER" => config["User"] = json!(single(rest, "USER")?),
         "WORKDIR" => config["WorkingDir"] = json!(workdir(config, &unquote(rest)?)?),
         "STOPSIGNAL" => config["StopSignal"] = json!(single(rest, "STOPSIGNAL")?),
+        "HEALTHCHECK" => config["Healthcheck"] = healthcheck(rest)?,
         "EXPOSE" => {
             for port in words(rest)? {
                 for port in ports(&port)? {
@@ -53,7 +55,8 @@ fn one(config: &mut Value, change: &str) -> std::result::Result<(), String> {
         }
         other => {
             return Err(format!(
-                "{other:?} is none of CMD, ENTRYPOINT, ENV, EXPOSE, LABEL, STOPSIGNAL, USER, VOLUME, WORKDIR"
+                "{other:?} is none of CMD, ENTRYPOINT, ENV, EXPOSE, HEALTHCHECK, LABEL, STOPSIGNAL, USER, VOLUME, \
+                 WORKDIR"
             ));
         }
     }
@@ -61,7 +64,7 @@ fn one(config: &mut Value, change: &str) -> std::result::Result<(), String> {
 }
 
 /// `["a", "b"]`, or a line for the shell.
-fn command(rest: &str) -> std::result::Result<Vec<String>, String> {
+pub(super) fn command(rest: &str) -> std::result::Result<Vec<String>, String> {
     if rest.starts_with('[') {
         return list(rest);
     }
@@ -201,6 +204,7 @@ mod tests {
                 r#"VOLUME ["/data"]"#,
                 "VOLUME /v /w",
                 "STOPSIGNAL SIGINT",
+                "HEALTHCHECK --retries=2 CMD true",
             ]),
             json!({
                 "Cmd": ["sh", "-c"],
@@ -212,6 +216,7 @@ mod tests {
                 "Labels": {"x": "1", "y z": "2"},
                 "Volumes": {"/data": {}, "/v": {}, "/w": {}},
                 "StopSignal": "SIGINT",
+                "Healthcheck": {"Retries": 2, "Test": ["CMD-SHELL", "true"]},
             })
         );
     }
@@ -231,6 +236,7 @@ mod tests {
             "EXPOSE 9-8",
             "EXPOSE 80/icmp",
             "LABEL x",
+            "HEALTHCHECK true",
             "USER a b",
             "ENV A=\"b",
             "ONBUILD RUN ls",

@@ -1,5 +1,6 @@
 //! The configuration of an image.
 
+use super::health::HealthRecord;
 use super::{MAX_DOCUMENT, ManifestError, PlatformSpec, Result};
 use crate::image::digest::{Digest, quoted};
 use serde::{Deserialize, Deserializer};
@@ -76,6 +77,9 @@ pub(crate) struct ContainerConfig {
     /// Signal of `stop`.
     #[serde(deserialize_with = "or_default")]
     pub(crate) stop_signal: String,
+    /// Health check.
+    #[serde(deserialize_with = "or_default")]
+    pub(crate) healthcheck: HealthRecord,
 }
 
 /// One step of an image's making.
@@ -140,7 +144,7 @@ impl ConfigFile {
 }
 
 /// `null` is the same as nothing, as for Go.
-fn or_default<'de, D: Deserializer<'de>, T: Deserialize<'de> + Default>(
+pub(super) fn or_default<'de, D: Deserializer<'de>, T: Deserialize<'de> + Default>(
     d: D,
 ) -> std::result::Result<T, D::Error> {
     Ok(Option::deserialize(d)?.unwrap_or_default())

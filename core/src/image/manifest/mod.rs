@@ -4,6 +4,7 @@
 //! (CVE-2021-41190), and what is not an image of ours says so by name.
 
 mod config;
+mod health;
 mod platform;
 #[cfg(test)]
 mod tests;

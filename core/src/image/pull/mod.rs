@@ -81,7 +81,7 @@ async fn pull_with(
     }
     let surroundings = surroundings(&options).map_err(in_reference)?;
     let work = Pull { store: store.clone(), reference: parsed, options, surroundings };
-    executor::spawn(work.run()).await.map(Arc::new).map_err(in_reference)
+    executor::spawn(work.run()).map_err(&in_reference)?.await.map(Arc::new).map_err(in_reference)
 }
 
 /// The image of a reference when it is in the store and for a fitting platform.

@@ -159,9 +159,8 @@ mod tests {
     fn names_of_refused_addresses_are_refused() {
         let resolve = |guard: &Guard, name: &str| {
             let resolving = guard.resolve(name.parse().unwrap());
-            crate::executor::block_on(crate::executor::spawn(
-                async move { resolving.await.map(|a| a.count()) },
-            ))
+            let count = crate::executor::spawn(async move { resolving.await.map(|a| a.count()) });
+            crate::executor::block_on(count.unwrap())
         };
         let public = Guard::new(&Url::parse("https://registry.example/").unwrap());
         assert!(resolve(&public, "localhost").is_err());

@@ -35,7 +35,7 @@ pub(super) fn client_with(host: &str, sources: Sources) -> Client {
 
 /// Runs on the I/O thread, as the library does.
 pub(super) fn run<T: Send + 'static>(work: impl Future<Output = T> + Send + 'static) -> T {
-    block_on(spawn(work))
+    block_on(spawn(work).unwrap())
 }
 
 fn manifest(fake: &Fake, sources: Sources) -> Result<Fetched> {
@@ -434,7 +434,8 @@ fn dropping_the_future_cancels_at_once() {
     let work = spawn(async move {
         let mut reader = client.blob(&descriptor(&content()));
         read_all(&mut reader).await
-    });
+    })
+    .unwrap();
     let before = Instant::now();
     let deadline = Some(before + Duration::from_millis(300));
     assert!(block_on(crate::executor::timeout_at(deadline, work)).is_err());

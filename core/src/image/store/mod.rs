@@ -148,7 +148,7 @@ impl Store {
         let done = crate::executor::spawn_blocking(move || {
             let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::CLOEXEC;
             rustix::fs::syncfs(rustix::fs::open(&root, flags, Mode::empty())?)
-        });
+        })?;
         done.await.map_err(|e| {
             Error::io("can't write the image to disk", e.into()).with_context("path", text(&self.root))
         })

@@ -279,6 +279,7 @@ fn take_over(file: &ConfigFile) -> ImageConfig {
         exposed_ports: c.exposed_ports,
         volumes: c.volumes,
         stop_signal: c.stop_signal,
+        healthcheck: c.healthcheck.check(),
     }
 }
 
