@@ -14,6 +14,7 @@ use std::path::PathBuf;
 
 fn entry(what: MountWhat, target: &str) -> MountEntry {
     MountEntry {
+        unasked: 0,
         what,
         target: target.into(),
         set: 0,

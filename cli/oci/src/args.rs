@@ -143,6 +143,9 @@ pub struct Create {
     /// Socket that the terminal is sent over
     #[arg(long)]
     pub console_socket: Option<PathBuf>,
+    /// Socket that a descriptor of the process is sent over
+    #[arg(long)]
+    pub pidfd_socket: Option<PathBuf>,
     /// File for the process id
     #[arg(long)]
     pub pid_file: Option<PathBuf>,
@@ -181,6 +184,9 @@ pub struct Exec {
     /// Socket that the terminal is sent over
     #[arg(long)]
     pub console_socket: Option<PathBuf>,
+    /// Socket that a descriptor of the process is sent over
+    #[arg(long)]
+    pub pidfd_socket: Option<PathBuf>,
     /// Working directory
     #[arg(long)]
     pub cwd: Option<String>,

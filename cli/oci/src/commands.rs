@@ -58,6 +58,10 @@ pub fn dispatch(cli: Cli, log: &Log) -> Result<u8, Failure> {
     let Some(command) = cli.command else {
         return Err("no command: see containers-oci --help".to_owned().into());
     };
+    if let (Command::List { .. }, Some(root)) = (&command, &cli.root) {
+        // A root that was named is expected to be there.
+        std::fs::metadata(root).map_err(|e| format!("can't list {}: {e}", root.display()))?;
+    }
     let rootless = cli.rootless.parse().ok();
     let warnings = log.clone();
     let engine = Engine::new(cli.root, cli.systemd_cgroup, rootless)?;
@@ -114,6 +118,7 @@ fn create_options(create: Create) -> (String, CreateOptions) {
     let options = CreateOptions {
         bundle: create.bundle.unwrap_or_default(),
         console_socket: create.console_socket,
+        pidfd_socket: create.pidfd_socket,
         pid_file: create.pid_file,
         no_pivot: create.no_pivot,
         no_new_keyring: create.no_new_keyring,
@@ -151,6 +156,7 @@ fn run_exec(engine: &Engine, exec: Exec) -> Result<u8, Failure> {
         detach: exec.detach,
         pid_file: exec.pid_file,
         console_socket: exec.console_socket,
+        pidfd_socket: exec.pidfd_socket,
         preserve_fds: exec.preserve_fds,
         cgroup: exec.cgroup,
     };

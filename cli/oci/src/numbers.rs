@@ -9,7 +9,7 @@ const LAST_SIGNAL: i32 = 64;
 pub fn signal(text: &str) -> Result<i32, String> {
     let unknown = || format!("unknown signal {text:?}");
     if let Ok(number) = text.parse::<i32>() {
-        return if (1..=LAST_SIGNAL).contains(&number) { Ok(number) } else { Err(unknown()) };
+        return if (0..=LAST_SIGNAL).contains(&number) { Ok(number) } else { Err(unknown()) };
     }
     let name = text.to_ascii_uppercase();
     let name = name.strip_prefix("SIG").unwrap_or(&name);
@@ -68,7 +68,8 @@ mod tests {
             assert_eq!(signal(text), Ok(9));
         }
         assert_eq!(signal("RTMIN+2"), Ok(nix::libc::SIGRTMIN() + 2));
-        assert!(signal("0").is_err() && signal("NOPE").is_err() && signal("65").is_err());
+        assert_eq!(signal("0"), Ok(0));
+        assert!(signal("NOPE").is_err() && signal("65").is_err());
         assert_eq!(size("64m"), Ok(64 << 20));
         assert_eq!(size("1GiB"), Ok(1 << 30));
         assert_eq!(size("-1"), Ok(-1));

@@ -24,6 +24,8 @@ pub struct CreateOptions {
     pub bundle: PathBuf,
     /// Where the master of the terminal is sent.
     pub console_socket: Option<PathBuf>,
+    /// Where a descriptor of the process is sent.
+    pub pidfd_socket: Option<PathBuf>,
     /// Where the process id is written.
     pub pid_file: Option<PathBuf>,
     /// Leave the old root without `pivot_root`.
@@ -305,6 +307,7 @@ impl Making<'_> {
         self.record.cgroup.finish()?;
         self.record.made = true;
         self.record.save(&self.dir)?;
+        handover::send_process(self.options.pidfd_socket.as_deref(), &session.born)?;
         if let (Some(path), Some(init)) = (&self.options.pid_file, &self.record.init) {
             write_pid(path, init.pid)?;
         }

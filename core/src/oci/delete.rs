@@ -18,7 +18,8 @@ impl Engine {
             Some(init) => init.open()?,
             None => None,
         };
-        if all {
+        // In the pid namespace of others, its further processes don't end with the first.
+        if all || signal == libc::SIGKILL && !found.record.own_pids && running.is_some() {
             return match found.record.cgroup.kill(signal) {
                 Err(e) if running.is_some() => Err(e),
                 // Nothing is left to be signalled.

@@ -44,6 +44,8 @@ pub struct ExecOptions {
     pub pid_file: Option<PathBuf>,
     /// Where the master of the terminal is sent.
     pub console_socket: Option<PathBuf>,
+    /// Where a descriptor of the process is sent.
+    pub pidfd_socket: Option<PathBuf>,
     /// So many descriptors from 3 on are the command's.
     pub preserve_fds: u32,
     /// A cgroup below the container's.
@@ -150,6 +152,7 @@ impl Engine {
                     News::Hook(_) | News::Ready => {}
                 }
             }
+            handover::send_process(options.pidfd_socket.as_deref(), &session.born)?;
             match (&options.pid_file, &session.born) {
                 (Some(path), Some((pid, _))) => write_pid(path, *pid),
                 _ => Ok(()),

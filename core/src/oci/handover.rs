@@ -24,6 +24,15 @@ pub(crate) fn send_master(path: &Path, master: &OwnedFd) -> Result<()> {
     })
 }
 
+/// Sends the descriptor of a process over the socket at a path, if there is one.
+pub(crate) fn send_process(path: Option<&Path>, born: &Option<(i32, OwnedFd)>) -> Result<()> {
+    let (Some(path), Some((_, pidfd))) = (path, born) else { return Ok(()) };
+    send(path, b"pidfd", pidfd).map_err(|e| {
+        Error::io("the descriptor of the process can't be sent over the pidfd socket", e.into())
+            .with_context("path", path.display().to_string())
+    })
+}
+
 /// Sends the listener of a container's filter to who decides about its calls. `pid` is the process with the
 /// filter, `status` that of the container.
 pub(crate) fn send_listener(
@@ -46,7 +55,7 @@ pub(crate) fn send_listener(
         state["metadata"] = serde_json::json!(metadata);
     }
     send(path, state.to_string().as_bytes(), listener).map_err(|e| {
-        Error::io("the listener of the seccomp filter can't be sent", e.into())
+        Error::io("failed to connect with seccomp agent: the listener of the filter can't be sent", e.into())
             .with_context("field", "linux.seccomp.listenerPath")
             .with_context("path", path.display().to_string())
     })

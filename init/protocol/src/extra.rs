@@ -30,6 +30,8 @@ pub struct MountEntry {
     pub set: u64,
     /// `MOUNT_ATTR_*` flags to clear.
     pub clear: u64,
+    /// Further ones to clear, where the kernel lets us: those of a bind's source that its options don't name.
+    pub unasked: u64,
     /// The same for the whole tree, afterwards.
     pub set_recursive: u64,
     /// The same for the whole tree, afterwards.

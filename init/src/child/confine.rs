@@ -70,6 +70,15 @@ pub fn late_filter(process: &ProcessPlan, reporter: &Reporter) -> Result<(), Fai
     if is_early(process) { Ok(()) } else { seccomp(process, reporter) }
 }
 
+/// A hook just before the command has the command's filter, unless somebody answers for its calls.
+pub fn hook_filter(process: &ProcessPlan) -> Result<(), Errno> {
+    if is_early(process) || process.seccomp.0.is_empty() {
+        return Ok(());
+    }
+    let flags = process.extra.as_deref().map_or(0, |extra| extra.seccomp_flags);
+    security::seccomp(&process.seccomp.0, flags).map(drop)
+}
+
 fn seccomp(process: &ProcessPlan, reporter: &Reporter) -> Result<(), Failure> {
     if process.seccomp.0.is_empty() {
         return Ok(());

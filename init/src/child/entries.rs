@@ -10,11 +10,13 @@ use crate::sys::mount::{ATTR_RDONLY, RECURSIVE, idmap, setattr};
 use containers_protocol::Bytes;
 use containers_protocol::control::Failure;
 use containers_protocol::extra::{IdMapping, MountEntry, MountWhat};
-use containers_protocol::plan::{Plan, Step};
+use containers_protocol::plan::{Plan, Rootfs, Step};
 use rustix::fd::OwnedFd;
 use rustix::fs::{CWD, FileType, Mode, OFlags, fstat, fstatfs, openat};
 use rustix::io::Errno;
 use std::ffi::CString;
+use std::os::unix::ffi::OsStrExt;
+use std::path::Path;
 
 /// `PROC_SUPER_MAGIC`.
 const PROC_MAGIC: u64 = 0x9fa0;
@@ -30,7 +32,7 @@ pub fn prepare(plan: &Plan) -> Result<Vec<(usize, OwnedFd)>, Failure> {
     for (index, step) in plan.steps.iter().enumerate() {
         let Step::MountEntry(entry) = step else { continue };
         let MountWhat::Bind { source, recursive } = &entry.what else { continue };
-        if !apart && entry.idmap.is_none() {
+        if !apart && entry.idmap.is_none() || entry.idmap.is_none() && inside(plan, source).is_some() {
             continue;
         }
         match open_entry(plan, entry, source, *recursive) {
@@ -52,16 +54,35 @@ fn open_entry(plan: &Plan, entry: &MountEntry, source: &Bytes, recursive: bool) 
     Ok(tree)
 }
 
+/// The path from the root file system to a source that lies in it.
+fn inside<'a>(plan: &Plan, source: &'a Bytes) -> Option<&'a Path> {
+    let Rootfs::Dir { path } = &plan.rootfs else { return None };
+    source.as_path().strip_prefix(path.as_path()).ok()
+}
+
+/// The same of a source in the root file system: what earlier entries mounted there belongs to it.
+fn open_inside(plan: &Plan, root: &Root, source: &Bytes, recursive: bool) -> Result<OwnedFd, Failure> {
+    let Some(path) = inside(plan, source) else { return open_bind(plan, source, recursive) };
+    let there =
+        root.open(path.as_os_str().as_bytes(), OFlags::PATH | OFlags::CLOEXEC).at("bind", &source.0)?;
+    let tree = clone_tree(&there, b"", recursive).at("bind", &source.0)?;
+    slave(plan, &tree, source).map(|()| tree)
+}
+
 /// A detached copy of what a bind shows. It gets nothing back from the container's side unless the
 /// configuration keeps the machine's mounts shared.
 fn open_bind(plan: &Plan, source: &Bytes, recursive: bool) -> Result<OwnedFd, Failure> {
     let tree = clone_tree(CWD, &source.0, recursive).at("bind", &source.0)?;
+    slave(plan, &tree, source).map(|()| tree)
+}
+
+fn slave(plan: &Plan, tree: &OwnedFd, source: &Bytes) -> Result<(), Failure> {
     let wanted = plan.extra.as_ref().map_or(0, |e| e.propagation) & !libc::MS_REC;
     let propagation = if wanted == libc::MS_PRIVATE { libc::MS_PRIVATE } else { libc::MS_SLAVE };
     if wanted & (libc::MS_SHARED | libc::MS_UNBINDABLE) == 0 {
-        setattr(&tree, c"", RECURSIVE, 0, 0, propagation).at("bind", &source.0)?;
+        setattr(tree, c"", RECURSIVE, 0, 0, propagation).at("bind", &source.0)?;
     }
-    Ok(tree)
+    Ok(())
 }
 
 fn show_through(
@@ -105,7 +126,7 @@ pub fn mount(child: &Child<'_>, root: &Root, index: usize, entry: &MountEntry) -
                         let detail = "only who may mount on the machine can have id-mapped mounts";
                         return Err(coded("unsupported", "idmap", target, detail));
                     }
-                    made = open_bind(child.plan, source, *recursive)?;
+                    made = open_inside(child.plan, root, source, *recursive)?;
                     &made
                 }
             };
@@ -127,6 +148,16 @@ fn new(
     (fstype, source, options): (&str, &Bytes, &[(String, Option<String>)]),
 ) -> Result<(), Failure> {
     let at = &entry.target.0;
+    let inherited = if fstype == "tmpfs" { covered_mode(root, at, options) } else { None };
+    let mut with_mode;
+    let options = match inherited {
+        None => options,
+        Some(mode) => {
+            with_mode = options.to_vec();
+            with_mode.push(("mode".to_owned(), Some(format!("{mode:o}"))));
+            &with_mode
+        }
+    };
     let target = mount_point(root, at, fstype).at("mount", at)?;
     if options.iter().any(|(_, value)| value.as_ref().is_some_and(|v| v.len() >= 256)) {
         classic(&target, fstype, source, options, at)?;
@@ -148,6 +179,15 @@ fn new(
     }
     set_flags(&made, entry, 0, 0)?;
     attach(&made, &target).at("mount", at)
+}
+
+/// The mode of the folder that a tmpfs covers, which it takes over unless its options say another one.
+fn covered_mode(root: &Root, at: &[u8], options: &[(String, Option<String>)]) -> Option<u32> {
+    if options.iter().any(|(key, _)| key == "mode") {
+        return None;
+    }
+    let folder = root.open(at, OFlags::PATH | OFlags::DIRECTORY | OFlags::CLOEXEC).ok()?;
+    Some(fstat(&folder).ok()?.st_mode & 0o7777)
 }
 
 /// `mount(2)`, for options that are too long for the other way.
@@ -198,7 +238,15 @@ fn bind(root: &Root, entry: &MountEntry, tree: &OwnedFd, source: &Bytes) -> Resu
         root.file(at)
     };
     let target = target.at("bind", at)?;
-    set_flags(tree, entry, entry.set, entry.clear)?;
+    let (set, clear) = (entry.set, entry.clear);
+    match setattr(tree, c"", 0, set, clear | entry.unasked, 0) {
+        // Some are locked; those that were named say so themselves.
+        Err(Errno::PERM) if entry.unasked != 0 => set_flags(tree, entry, set, clear)?,
+        done => {
+            done.at("mount", at)?;
+            set_flags(tree, entry, 0, 0)?;
+        }
+    }
     attach(tree, target).at("bind", at)
 }
 

@@ -54,7 +54,7 @@ impl Child<'_> {
         }
         for step in &self.plan.steps[at + 1..] {
             match step {
-                Step::Hook(hook) => hook::run(hook, Some(&scratch.env))?,
+                Step::Hook(hook) => hook::run(hook, Some((&scratch.env, self.process)))?,
                 other => {
                     return Err(coded("internal", other.name(), b"", "this step can't come after the gate"));
                 }

@@ -16,6 +16,7 @@ use rustix::fs::{AtFlags, CWD, Mode, OFlags, StatxFlags, openat, statx};
 use rustix::io::Errno;
 use rustix::mount::{UnmountFlags, unmount};
 use rustix::process::{chdir, chroot, fchdir, pivot_root};
+use std::ffi::CString;
 use std::os::fd::AsFd;
 
 const DIR: OFlags = OFlags::PATH.union(OFlags::DIRECTORY).union(OFlags::CLOEXEC);
@@ -78,7 +79,7 @@ pub fn close_off(path: &[u8]) -> Result<(), Errno> {
         let mut fields = line.split(' ');
         (fields.next() == Some(id.as_str())).then(|| fields.nth(3)).flatten()
     });
-    let point = std::ffi::CString::new(unescape(point.ok_or(Errno::NOENT)?)).map_err(|_| Errno::INVAL)?;
+    let point = CString::new(unescape(point.ok_or(Errno::NOENT)?)).map_err(|_| Errno::INVAL)?;
     setattr(CWD, &point, 0, 0, 0, libc::MS_PRIVATE)
 }
 
@@ -128,12 +129,16 @@ pub fn leave(root: &Root, readonly: bool, how: Leave, propagation: u64) -> Resul
     setattr(root.fd(), c"", deep, 0, 0, propagation & !libc::MS_REC).during("propagation")
 }
 
-/// Moves the root over the old one. Whoever gets out of a `chroot` finds neither procfs nor sysfs of the host.
+/// Moves the root over the old one. Whoever gets out of a `chroot` finds neither procfs nor sysfs of the host, and
+/// a namespace below can't have whole ones of its own because the host's are there.
 fn move_over(root: &Root) -> Result<(), Errno> {
-    for path in [c"/proc", c"/sys"] {
-        if hide(path).is_err() {
+    let own = rustix::process::getcwd(Vec::new())?;
+    let mounts = read_proc(host_proc()?, "self/mountinfo")?;
+    for path in kernel_mounts(&mounts, own.as_bytes()) {
+        let path = CString::new(path).map_err(|_| Errno::INVAL)?;
+        if hide(&path).is_err() {
             let how = DIR | OFlags::NOFOLLOW;
-            let Ok(point) = openat(CWD, path, how, Mode::empty()) else { continue };
+            let Ok(point) = openat(CWD, &path, how, Mode::empty()) else { continue };
             let empty: OwnedFd = fs::tmpfs("0", "0", ATTR_NOSUID | ATTR_NODEV | ATTR_NOEXEC | ATTR_RDONLY)?;
             attach(empty, point)?;
         }
@@ -143,6 +148,20 @@ fn move_over(root: &Root) -> Result<(), Errno> {
     chroot(c".")
 }
 
+/// Where procfs and sysfs are mounted outside of a folder, the latest first.
+fn kernel_mounts(mountinfo: &str, own: &[u8]) -> Vec<Vec<u8>> {
+    let place = |line: &str| {
+        let (place, source) = line.split_once(" - ")?;
+        let kind = source.split(' ').next()?;
+        let place = unescape(place.split(' ').nth(4)?);
+        let inside = place.strip_prefix(own).is_some_and(|rest| rest.is_empty() || rest[0] == b'/');
+        (matches!(kind, "proc" | "sysfs") && !inside).then_some(place)
+    };
+    let mut all: Vec<_> = mountinfo.lines().filter_map(place).collect();
+    all.reverse();
+    all
+}
+
 fn hide(path: &std::ffi::CStr) -> Result<(), Errno> {
     unmount(path, UnmountFlags::DETACH | UnmountFlags::NOFOLLOW)
 }
@@ -150,6 +169,13 @@ fn hide(path: &std::ffi::CStr) -> Result<(), Errno> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn file_systems_of_the_kernel_outside_of_the_root_are_found() {
+        let line = |place: &str, kind: &str| format!("1 2 0:3 / {place} rw shared:1 - {kind} x rw\n");
+        let all = [line("/proc", "proc"), line("/a/proc", "proc"), line("/ab", "sysfs"), line("/t", "tmpfs")];
+        assert_eq!(kernel_mounts(&all.concat(), b"/a"), [b"/ab".to_vec(), b"/proc".to_vec()]);
+    }
 
     #[test]
     fn escapes_are_undone() {

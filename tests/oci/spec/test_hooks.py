@@ -148,3 +148,11 @@ def test_start_container_hooks_have_the_environment_of_the_command(bundle: Bundl
     bundle.config["hooks"] = {"startContainer": [{"path": "/bin/hook"}, {"path": "/bin/hook", "env": ["ONE=own"]}]}
     bundle.sh("true")
     assert log.read_text().splitlines() == ["two /root", "own"]
+
+
+def test_a_hook_before_the_command_has_the_filter_of_the_command(bundle: Bundle) -> None:
+    rule = {"names": ["mkdir", "mkdirat"], "action": "SCMP_ACT_ERRNO", "errnoRet": 95}
+    bundle.linux["seccomp"] = {"defaultAction": "SCMP_ACT_ALLOW", "syscalls": [rule]}
+    bundle.process["noNewPrivileges"] = True
+    hook(bundle, "startContainer", "mkdir /tmp/made")
+    bundle.fails("startContainer hook #0", "not supported")

@@ -239,3 +239,86 @@ while True:
     finally:
         racer.kill()
         racer.wait()
+
+
+def test_a_relative_destination_begins_at_the_root(bundle: Bundle) -> None:
+    bundle.mount("plain", "tmpfs")
+    bundle.process["args"] = ["grep", "-c", " /plain ", "/proc/self/mountinfo"]
+    done = bundle.run()
+    assert (done.code, done.out) == (0, "1\n") and "mounts[" in done.err, done
+
+
+def test_a_tmpfs_has_the_mode_of_the_folder_that_it_covers(bundle: Bundle) -> None:
+    for name in ("covered", "said"):
+        (bundle.rootfs / name).mkdir()
+        (bundle.rootfs / name).chmod(0o3710)
+    bundle.mount("/covered", "tmpfs", options=["nosuid"])
+    bundle.mount("/said", "tmpfs", options=["mode=0701"])
+    bundle.mount("/fresh", "tmpfs")
+    assert bundle.sh("stat -c %a /covered /said /fresh").split() == ["3710", "701", "1777"]
+
+
+def test_a_read_only_tmpfs_takes_what_is_mounted_in_it(bundle: Bundle) -> None:
+    bundle.config["mounts"] = [m for m in bundle.config["mounts"] if m["destination"] != "/dev"]
+    bundle.mount("/dev", "tmpfs", options=["ro", "mode=755"])
+    bundle.mount("/dev/pts", "devpts", options=["newinstance"])
+    bundle.mount("/outer", "tmpfs", options=["ro"])
+    bundle.mount("/outer/inner", "tmpfs")
+    bundle.mount("/twice", "tmpfs", options=["ro"])
+    bundle.mount("/twice", "tmpfs")
+    out = bundle.sh("cat /proc/self/mountinfo; echo x > /outer/inner/file; echo x > /twice/file; : < /dev/null")
+    assert line_of(out, "/dev").startswith("ro") and line_of(out, "/outer").startswith("ro")
+    assert line_of(out, "/outer/inner").startswith("rw")
+
+
+@pytest.mark.parametrize(
+    ("options", "shown"),
+    [
+        ([], "ro,nosuid,nodev,noexec,noatime"),
+        (["noexec"], "rw,noexec,noatime"),
+        (["ro", "dev"], "ro,noatime"),
+        (["rw", "atime"], "rw,noatime"),
+        (["nosuid", "relatime"], "rw,nosuid,relatime"),
+    ],
+)
+def test_a_bind_keeps_the_attributes_of_its_source_until_it_has_own_ones(
+    bundle: Bundle, options: list[str], shown: str
+) -> None:
+    source = bundle.path / "source"
+    source.mkdir()
+    subprocess.run(["mount", "-t", "tmpfs", "tmpfs", source], check=True)
+    try:
+        flags = "remount,bind,ro,nosuid,nodev,noexec,noatime"
+        subprocess.run(["mount", "-o", flags, source], check=True)
+        bundle.mount("/bound", "bind", source, options=["bind", *options])
+        assert mountinfo(bundle, "/bound").split()[0] == shown
+    finally:
+        subprocess.run(["umount", source], check=True)
+
+
+def test_a_bind_shows_what_was_mounted_on_its_source_in_the_root(bundle: Bundle) -> None:
+    (bundle.path / "source").mkdir()
+    (bundle.path / "source/file").write_text("found\n")
+    bundle.mount("/middle", "bind", bundle.path / "source", options=["bind"])
+    bundle.mount("/end", "bind", bundle.rootfs / "middle", options=["rbind"])
+    assert bundle.sh("cat /end/file") == "found\n"
+
+
+def test_a_path_may_be_masked_twice(bundle: Bundle) -> None:
+    (bundle.rootfs / "secret").mkdir()
+    bundle.linux["maskedPaths"] = ["/secret", "/secret"]
+    assert bundle.sh("grep -c ' /secret ' /proc/self/mountinfo") == "1\n"
+
+
+def test_no_pivot_hides_every_procfs_of_the_machine(bundle: Bundle) -> None:
+    other = bundle.path / "other"
+    other.mkdir()
+    subprocess.run(["mount", "-t", "proc", "proc", other], check=True)
+    try:
+        bundle.linux["maskedPaths"] = ["/proc/timer_list"]
+        bundle.process["capabilities"] = {k: ["CAP_SETFCAP"] for k in ("bounding", "permitted", "effective")}
+        bundle.process["args"] = ["unshare", "-mrpf", "mount", "-t", "proc", "none", "/proc"]
+        done = bundle.run("--no-pivot")
+        assert done.code != 0 and "denied" in done.err, done
+    finally:
+        subprocess.run(["umount", other], check=True)

@@ -119,6 +119,12 @@ def test_scheduler_and_priorities(bundle: Bundle) -> None:
     assert bundle.sh("cut -d' ' -f19,41 /proc/self/stat; ionice -p 1") == "5 3\nidle\n"
 
 
+def test_flags_of_the_scheduler_have_the_names_of_the_specification(bundle: Bundle) -> None:
+    flags = ["SCHED_FLAG_RESET_ON_FORK"]
+    bundle.process["scheduler"] = {"policy": "SCHED_BATCH", "flags": flags, "nice": 3}
+    assert bundle.sh("cut -d' ' -f19 /proc/1/stat") == "3\n"
+
+
 def test_personality(bundle: Bundle) -> None:
     bundle.linux["personality"] = {"domain": "LINUX32"}
     assert bundle.sh("cat /proc/self/personality") == "00000008\n"

@@ -8,6 +8,7 @@ import os
 import pty
 import shutil
 import signal
+import socket
 import struct
 import subprocess
 import termios
@@ -199,3 +200,43 @@ def test_without_criu_there_is_a_clear_answer(oci: Oci, tmp_path: Path) -> None:
     (tmp_path / "image").mkdir()
     assert b"install the package criu" in oci("restore", "--image-path", image, "d", code=1, env=bare).stderr
     assert b"can't be found" in oci("restore", "--image-path", image + "2", "d", code=1, env=bare).stderr
+
+
+@pytest.mark.parametrize("verb", ["create", "run", "exec"])
+def test_a_descriptor_of_the_process_is_sent(oci: Oci, tmp_path: Path, verb: str) -> None:
+    path = tmp_path / "socket"
+    with socket.socket(socket.AF_UNIX) as listener:
+        listener.bind(str(path))
+        listener.listen()
+        if verb == "exec":
+            oci.detached("c")
+        told = ["--pidfd-socket", str(path), "--pid-file", str(tmp_path / "pid")]
+        how = {"create": ["create", *told, "c"], "run": ["run", "-d", *told, "c"]}
+        quiet = {"stdout": subprocess.DEVNULL, "stderr": subprocess.DEVNULL, "stdin": subprocess.DEVNULL}
+        command = how.get(verb, ["exec", "-d", *told, "c", "sleep", "1000"])
+        subprocess.run([PROGRAM, "--root", oci.root, *command], cwd=oci.bundle, check=True, timeout=60, **quiet)
+        with listener.accept()[0] as peer:
+            name, fds, _, _ = socket.recv_fds(peer, 16, 1)
+    assert name == b"pidfd"
+    with open(fds[0], "rb"):
+        info = Path(f"/proc/self/fdinfo/{fds[0]}").read_text()
+    assert f"Pid:\t{(tmp_path / 'pid').read_text()}\n" in info
+
+
+def test_signals_of_number_0_and_to_containers_in_our_pid_namespace(oci: Oci) -> None:
+    oci.change(lambda c: c["linux"].update(namespaces=[n for n in c["linux"]["namespaces"] if n["type"] != "pid"]))
+    oci.command("sh", "-c", "sleep 1000 & sleep 1000")
+    oci.detached("c")
+    oci("kill", "c", "0")
+    pids = [json.loads(oci("ps", "-f", "json", "c").stdout)]
+    oci("kill", "c", "KILL")
+    oci.until("c", "stopped")
+    for _ in range(500):
+        if not any(Path(f"/proc/{pid}").exists() for pid in pids[0][1:]):
+            break
+        time.sleep(0.01)
+    assert b"not running" in oci("kill", "c", "0", code=1).stderr
+
+
+def test_a_root_that_is_named_and_not_there_is_no_empty_list(oci: Oci) -> None:
+    assert b"No such file" in oci("list", code=1).stderr

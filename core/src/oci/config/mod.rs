@@ -87,12 +87,17 @@ pub(crate) fn typed<T: serde::de::DeserializeOwned>(mut document: Value) -> Resu
     })
 }
 
-/// `oci-spec` spells one flag of the scheduler differently from the specification.
+/// `oci-spec` spells two flags of the scheduler differently from the specification.
 fn rename_flags(document: &mut Value) {
-    let flags = document.pointer_mut("/process/scheduler/flags").and_then(Value::as_array_mut);
-    for flag in flags.into_iter().flatten() {
-        if flag.as_str() == Some("SCHED_FLAG_DL_OVERRUN") {
-            *flag = Value::from("SCHED_FLAG_D_L_OVERRUN");
+    // Of a configuration, and of a process alone.
+    for place in ["/process/scheduler/flags", "/scheduler/flags"] {
+        let flags = document.pointer_mut(place).and_then(Value::as_array_mut);
+        for flag in flags.into_iter().flatten() {
+            match flag.as_str() {
+                Some("SCHED_FLAG_DL_OVERRUN") => *flag = Value::from("SCHED_FLAG_D_L_OVERRUN"),
+                Some("SCHED_FLAG_RESET_ON_FORK") => *flag = Value::from("SCHED_RESET_ON_FORK"),
+                _ => {}
+            }
         }
     }
 }

@@ -106,7 +106,9 @@ fn steps(
     for (index, mount) in spec.mounts().iter().flatten().enumerate() {
         steps.push(mounts::entry(index, mount, linux, setting)?);
     }
+    let read_only_later = mounts::read_only_later(&mut steps);
     devices::steps(spec, linux, &mut steps)?;
+    steps.extend(read_only_later);
     let hooks = spec.hooks().as_ref();
     if let Some(hooks) = hooks {
         #[allow(deprecated, reason = "the specification still has them")]
@@ -122,7 +124,9 @@ fn steps(
         (true, false) => Leave::Pivot,
     };
     let paths = |all: &Option<Vec<String>>| -> Vec<Bytes> {
-        all.iter().flatten().map(|p| Bytes::from(p.as_str())).collect()
+        let mut seen = std::collections::HashSet::new();
+        let once = all.iter().flatten().filter(|path| seen.insert(*path));
+        once.map(|p| Bytes::from(p.as_str())).collect()
     };
     let (masked, read_only) = (paths(linux.masked_paths()), paths(linux.readonly_paths()));
     let mut sysctls: Vec<_> = linux.sysctl().iter().flatten().collect();

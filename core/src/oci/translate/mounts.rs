@@ -5,8 +5,12 @@ use crate::{Error, ErrorKind, Result};
 use containers_protocol::Bytes;
 use containers_protocol::extra::{IdMapping, MountEntry, MountWhat};
 use containers_protocol::plan::{IdMaps, Step};
-use libc::MOUNT_ATTR_RDONLY;
-use oci_spec::runtime::{Linux, Mount};
+use libc::{
+    MOUNT_ATTR_NODEV, MOUNT_ATTR_NODIRATIME, MOUNT_ATTR_NOEXEC, MOUNT_ATTR_NOSUID, MOUNT_ATTR_NOSYMFOLLOW,
+    MOUNT_ATTR_RDONLY,
+};
+use oci_spec::runtime::{Linux, LinuxNamespaceType, Mount};
+use std::path::Path;
 
 /// Types whose instances are made by the kernel from nothing; others may be on a read-only device.
 const PSEUDO: &[&str] = &["proc", "sysfs", "tmpfs", "devpts", "mqueue", "cgroup", "cgroup2", "ramfs"];
@@ -17,6 +21,9 @@ pub(super) fn entry(index: usize, mount: &Mount, linux: &Linux, setting: &Settin
     let kind = mount.typ().as_deref().unwrap_or("");
     let field = |name: &str| format!("mounts[{index}].{name}");
     let bind = opts.bind.is_some() || kind == "bind";
+    if !mount.destination().is_absolute() {
+        (setting.warn)(&format!("{}: it is relative, and taken from the root", field("destination")));
+    }
     let what = if opts.remount {
         MountWhat::Remount
     } else if bind {
@@ -39,15 +46,69 @@ pub(super) fn entry(index: usize, mount: &Mount, linux: &Linux, setting: &Settin
     }
     Ok(Step::MountEntry(Box::new(MountEntry {
         what,
-        target: Bytes::from(mount.destination().as_path()),
+        target: Bytes::from(Path::new("/").join(mount.destination())),
         set: opts.attr.0,
         clear: opts.attr.1,
+        unasked: if bind && !opts.remount { unasked(&opts, linux) } else { 0 },
         set_recursive: opts.attr_recursive.0,
         clear_recursive: opts.attr_recursive.1,
         propagation: opts.propagation.clone(),
         idmap: idmap_of(mount, &opts),
         copy_up: opts.copy_up,
     })))
+}
+
+/// What a bind clears of its source's attributes, as for other runtimes: all that its options don't name, once
+/// they name one; without any, the source's stay. In a user namespace those stay that the kernel locks there.
+fn unasked(opts: &options::Options, linux: &Linux) -> u64 {
+    const LOCKED: u64 = MOUNT_ATTR_RDONLY | MOUNT_ATTR_NOSUID | MOUNT_ATTR_NODEV | MOUNT_ATTR_NOEXEC;
+    const TIMES: u64 = options::ATIME | MOUNT_ATTR_NODIRATIME;
+    let (set, clear) = opts.attr;
+    if set | clear == 0 {
+        return 0;
+    }
+    if linux.namespaces().iter().flatten().any(|space| space.typ() == LinuxNamespaceType::User) {
+        return MOUNT_ATTR_NOSYMFOLLOW & !set;
+    }
+    let times = if (set | clear) & TIMES != 0 { TIMES } else { 0 };
+    (LOCKED | MOUNT_ATTR_NOSYMFOLLOW | times) & !set
+}
+
+/// A tmpfs that is read-only still has to take what is mounted or made in it: it gets so at the end. The steps
+/// that do this; of several mounts at one place, only the first waits.
+pub(super) fn read_only_later(steps: &mut [Step]) -> Vec<Step> {
+    let mut later = Vec::new();
+    for at in 0..steps.len() {
+        let (before, rest) = steps.split_at_mut(at + 1);
+        let Step::MountEntry(entry) = &mut before[at] else { continue };
+        let is_tmpfs = matches!(&entry.what, MountWhat::New { fstype, .. } if fstype == "tmpfs");
+        if !is_tmpfs || entry.set & MOUNT_ATTR_RDONLY == 0 {
+            continue;
+        }
+        let place = entry.target.as_path();
+        let target = |step: &'_ Step| match step {
+            Step::MountEntry(later) => Some(later.target.as_path().to_owned()),
+            _ => None,
+        };
+        let mut after = rest.iter().filter_map(target);
+        let needed = place == Path::new("/dev") || after.clone().any(|p| p.starts_with(place));
+        if needed && !after.any(|p| p == place) {
+            entry.set &= !MOUNT_ATTR_RDONLY;
+            later.push(Step::MountEntry(Box::new(MountEntry {
+                what: MountWhat::Remount,
+                target: entry.target.clone(),
+                set: MOUNT_ATTR_RDONLY,
+                clear: 0,
+                unasked: 0,
+                set_recursive: 0,
+                clear_recursive: 0,
+                propagation: Vec::new(),
+                idmap: None,
+                copy_up: false,
+            })));
+        }
+    }
+    later
 }
 
 fn bind_of(mount: &Mount, recursive: bool, setting: &Setting<'_>) -> Option<MountWhat> {

@@ -48,9 +48,14 @@ fn attribute(name: &str) -> Option<(u64, u64)> {
         "noatime" => (MOUNT_ATTR_NOATIME, ATIME),
         "strictatime" => (MOUNT_ATTR_STRICTATIME, ATIME),
         // The kernel's default, whose bits are zero.
-        "relatime" | "atime" | "norelatime" | "nostrictatime" => (0, ATIME),
+        "relatime" => (0, ATIME),
         _ => return None,
     })
+}
+
+/// The same for a whole tree, where the times of access have one state and taking one back is the default.
+fn recursive(name: &str) -> Option<(u64, u64)> {
+    attribute(name).or_else(|| taken_back(name).map(|_| (0, ATIME)))
 }
 
 /// A propagation by its option name.
@@ -93,12 +98,24 @@ pub(super) fn parse(options: &[String]) -> Options {
     all
 }
 
+/// An option that takes another one back, by its bits: the source of a bind keeps its own.
+fn taken_back(name: &str) -> Option<u64> {
+    match name {
+        "atime" => Some(MOUNT_ATTR_NOATIME),
+        "nostrictatime" => Some(MOUNT_ATTR_STRICTATIME),
+        "norelatime" => Some(0),
+        _ => None,
+    }
+}
+
 fn other(name: &str, all: &mut Options) {
     if let Some(bits) = attribute(name) {
         apply(&mut all.attr, bits);
+    } else if let Some(bits) = taken_back(name) {
+        all.attr.0 &= !bits;
     } else if let Some(flag) = propagation(name) {
         all.propagation.push(flag);
-    } else if let Some(bits) = name.strip_prefix('r').and_then(attribute) {
+    } else if let Some(bits) = name.strip_prefix('r').and_then(recursive) {
         apply(&mut all.attr_recursive, bits);
     } else {
         all.data.push(match name.split_once('=') {
@@ -134,10 +151,12 @@ mod tests {
             ("noatime", MOUNT_ATTR_NOATIME, ATIME),
             ("strictatime", MOUNT_ATTR_STRICTATIME, ATIME),
             ("relatime", 0, ATIME),
-            ("atime", 0, ATIME),
-            ("norelatime", 0, ATIME),
-            ("nostrictatime", 0, ATIME),
         ];
+        for name in ["atime", "norelatime", "nostrictatime"] {
+            assert_eq!(of(&[name]), Options::default(), "{name}");
+            assert_eq!(of(&[&format!("r{name}")]).attr_recursive, (0, ATIME), "r{name}");
+        }
+        assert_eq!(of(&["noatime", "atime"]).attr, (0, ATIME));
         for &(name, set, clear) in cases {
             assert_eq!(of(&[name]), Options { attr: (set, clear), ..Options::default() }, "{name}");
             let recursive = format!("r{name}");

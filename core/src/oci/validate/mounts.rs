@@ -34,8 +34,8 @@ pub(super) fn check(spec: &Spec, linux: &Linux, spaces: &Spaces) -> Result<()> {
 
 fn one(index: usize, mount: &Mount, options: &Options) -> Result<()> {
     let field = |name: &str| format!("mounts[{index}].{name}");
-    let destination = mount.destination();
-    ensure(destination.is_absolute(), field("destination"), "the destination is not absolute")?;
+    // A relative one begins at the root (config.md, `mounts`).
+    let destination = &Path::new("/").join(mount.destination());
     let climbs = destination.components().any(|c| c == Component::ParentDir);
     ensure(!climbs, field("destination"), "the destination contains `..`")?;
     let destination = clean(destination);
@@ -71,7 +71,7 @@ fn id_maps(index: usize, mount: &Mount, options: &Options, linux: &Linux, spaces
         [false, false] => {
             let asked = options.idmap.is_some();
             ensure(!asked || bind, field("options"), "only a bind can be id-mapped")?;
-            let maps = user && linux.uid_mappings().is_some();
+            let maps = user && (linux.uid_mappings().is_some() || !spaces.fresh(libc::CLONE_NEWUSER));
             return ensure(
                 !asked || maps,
                 field("options"),
