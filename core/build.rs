@@ -1,11 +1,17 @@
-//! Builds the helper program as one static executable that the library embeds: with the engine the whole, else
-//! the small one that makes a single process.
+//! Builds the helper program as one static executable that the library embeds. Without the engine there is none: the OCI
+//! runtime is its own.
 
 use std::env;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
+/// The program.
+const NAME: &str = "containers-init";
+
 fn main() {
+    if env::var_os("CARGO_FEATURE_ENGINE").is_none() {
+        return;
+    }
     let manifest = PathBuf::from(env::var_os("CARGO_MANIFEST_DIR").expect("set by cargo"));
     let workspace = manifest.parent().expect("core lies in the workspace").to_path_buf();
     let out = PathBuf::from(env::var_os("OUT_DIR").expect("set by cargo"));
@@ -14,10 +20,8 @@ fn main() {
     }
     let target = env::var("TARGET").expect("set by cargo");
     let folder = target_dir(&out).join("helper");
-    let whole = env::var_os("CARGO_FEATURE_ENGINE").is_some();
-    let (name, profile) = if whole { ("containers-init", "helper") } else { ("containers-oneshot", "small") };
-    let built = build_helper(&workspace, &target, &folder, (name, profile));
-    let embedded = out.join(name);
+    let built = build_helper(&workspace, &target, &folder);
+    let embedded = out.join(NAME);
     std::fs::copy(&built, &embedded).expect("the helper was built");
     println!("cargo:rustc-env=CONTAINERS_HELPER={}", embedded.display());
 }
@@ -32,11 +36,12 @@ fn target_dir(out: &Path) -> PathBuf {
         .to_path_buf()
 }
 
-fn build_helper(workspace: &Path, target: &str, folder: &Path, (name, profile): (&str, &str)) -> PathBuf {
+fn build_helper(workspace: &Path, target: &str, folder: &Path) -> PathBuf {
+    const PROFILE: &str = "helper";
     let mut cargo = Command::new(env::var_os("CARGO").expect("set by cargo"));
     cargo
         .current_dir(workspace)
-        .args(["build", "--quiet", "--package", "containers-init", "--bin", name, "--profile", profile])
+        .args(["build", "--quiet", "--package", "containers-init", "--profile", PROFILE])
         .args(["--target", target, "--target-dir"])
         .arg(folder)
         // Static and not position-independent: nothing to relocate at its start.
@@ -45,5 +50,5 @@ fn build_helper(workspace: &Path, target: &str, folder: &Path, (name, profile): 
         .env_remove("RUSTC_WRAPPER");
     let status = cargo.status().expect("cargo can be started");
     assert!(status.success(), "building the helper program failed");
-    folder.join(target).join(profile).join(name)
+    folder.join(target).join(PROFILE).join(NAME)
 }

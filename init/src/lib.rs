@@ -2,8 +2,8 @@
 //!
 //! The library starts it with one socket, as descriptor 3. It becomes a launcher: a small process of one
 //! thread that starts containers for one open runtime and is their parent. Monitors, which are the parents
-//! of detached containers, and the processes that unpack layers are forked from it. For `containers-oci` it
-//! makes one process and ends.
+//! of detached containers, and the processes that unpack layers are forked from it. `containers-oci` has the part that
+//! becomes, or makes, one process.
 
 #![deny(unsafe_code)]
 
@@ -23,15 +23,12 @@ mod remove;
 mod sys;
 mod unpack;
 
-/// The program: a launcher, or with the argument for it a one-shot helper.
+/// The program: a launcher.
 pub fn main() {
-    match std::env::args_os().nth(1) {
-        Some(arg) if arg == containers_protocol::oneshot::ARGUMENT => oneshot::main(),
-        _ => launcher::main(),
-    }
+    launcher::main();
 }
 
-/// The program that is a one-shot helper and nothing else, so that it is small: `containers-oci` has it.
+/// The helper of `containers-oci`, which is that program itself.
 pub fn oneshot() -> ! {
     oneshot::main()
 }

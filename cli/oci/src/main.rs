@@ -1,4 +1,4 @@
-//! `containers-oci`: runc's command line.
+//! `containers-oci`: runc's command line, and its own helper program.
 
 mod args;
 mod commands;
@@ -12,6 +12,9 @@ use std::process::ExitCode;
 const USAGE: u8 = 1;
 
 fn main() -> ExitCode {
+    if containers::oci::is_helper() {
+        containers_init::oneshot()
+    }
     let cli = match args::Cli::try_parse() {
         Ok(cli) => cli,
         Err(e) => {

@@ -252,19 +252,44 @@ impl Making<'_> {
             (engine.warn)(warning);
         }
         let cgroup = &self.record.cgroup;
-        let running = session.insert(Session::start(&self.dir, |pid| cgroup.start_unit(pid))?);
+        let born = may_be_born(&plan) && !cgroup.has_unit();
+        let (started, entrances, unified) = if born {
+            let (started, entrances) = self.bear(&plan)?;
+            (started, entrances, None)
+        } else {
+            let started = Session::start(&self.dir, |pid| cgroup.start_unit(pid))?;
+            match cgroup.unified() {
+                Some(dir) => (started, Vec::new(), Some(Bytes::from(dir))),
+                None => (started, cgroup.entrances(), None),
+            }
+        };
+        let running = session.insert(started);
         let stdio = standard_streams()?;
         let extra: Vec<OwnedFd> = preserved(self.options.preserve_fds)?;
         let mut fds: Vec<BorrowedFd<'_>> = stdio.iter().map(AsFd::as_fd).collect();
         fds.push(self.gate.as_fd());
         fds.extend(extra.iter().map(AsFd::as_fd));
         let corner = self.dir.as_path().into();
-        let unified = cgroup.unified().map(Bytes::from);
-        let entrances = if unified.is_some() { Vec::new() } else { paths(cgroup.entrances()) };
-        let preserved = self.options.preserve_fds;
-        let create = Create { plan, corner, preserved, entrances, unified, mapped: self.engine.mapped };
+        let entrances = paths(entrances);
+        let (preserved, mapped) = (self.options.preserve_fds, self.engine.mapped);
+        let create = Create { plan, corner, preserved, born, entrances, unified, mapped };
         running.send(&Request::Create(Box::new(create)), &fds)?;
         self.follow(running, &hooks)
+    }
+
+    /// Starts the process in its namespaces; what it has still to enter its cgroup through.
+    fn bear(&self, plan: &Plan) -> Result<(Session, Vec<PathBuf>)> {
+        let (cgroup, namespaces) = (&self.record.cgroup, plan.namespaces & !(libc::CLONE_NEWCGROUP as u64));
+        let dir = match cgroup.unified() {
+            Some(dir) => {
+                let how = OFlags::PATH | OFlags::DIRECTORY | OFlags::CLOEXEC;
+                let dir = open(dir, how, Mode::empty());
+                Some(dir.map_err(|e| Error::io("the cgroup can't be entered", e.into()))?)
+            }
+            None => None,
+        };
+        let (session, inside) = Session::bear(&self.dir, namespaces, dir.as_ref().map(AsFd::as_fd))?;
+        Ok((session, if inside { Vec::new() } else { cgroup.entrances() }))
     }
 
     /// Follows the process to its gate.
@@ -340,6 +365,15 @@ impl Making<'_> {
 
 fn internal() -> Error {
     Error::new(ErrorKind::Internal, format!("the helper program answered nonsense ({VERSION})"))
+}
+
+/// Whether the process can be made in its namespaces at once: nothing has to be prepared outside of them, nor to be joined
+/// before.
+fn may_be_born(plan: &Plan) -> bool {
+    const PREPARED: u64 = (libc::CLONE_NEWUSER | libc::CLONE_NEWTIME) as u64;
+    let mapped = |step: &Step| matches!(step, Step::MountEntry(entry) if entry.idmap.is_some());
+    let apart = plan.extra.iter().any(|e| !e.join.is_empty() || !e.net_devices.is_empty());
+    plan.namespaces & PREPARED == 0 && !apart && !plan.steps.iter().any(mapped)
 }
 
 /// Namespaces that a further process enters.

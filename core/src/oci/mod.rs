@@ -1,8 +1,9 @@
 //! An OCI runtime: what `containers-oci` does, without its command line.
 //!
-//! No launcher, no database and no executor: one folder for each container below a root, a one-shot helper that
-//! makes the container's first process, and the kernel. Everything here may be called by a program of our own
-//! only: it waits for its children, and handles its signals while a container is in the foreground.
+//! No launcher, no database and no executor: one folder for each container below a root, a helper that becomes the
+//! container's process, and the kernel. Everything here may be called by a program of our own only: it waits for its
+//! children, handles its signals while a container is in the foreground, and is executed again as the helper: the first
+//! that it does is to ask [`is_helper`].
 
 pub(crate) mod cgroup;
 mod checkpoint;
@@ -19,6 +20,7 @@ mod handover;
 mod hooks;
 mod identity;
 mod inspect;
+mod program;
 mod record;
 pub(crate) mod seccomp;
 mod session;
@@ -31,6 +33,7 @@ pub use control::UpdateOptions;
 pub use create::CreateOptions;
 pub use exec::ExecOptions;
 pub use features::features;
+pub use program::is_helper;
 pub use record::State;
 pub use template::template;
 

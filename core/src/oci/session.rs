@@ -1,6 +1,7 @@
 //! One use of the one-shot helper.
 
-use crate::sandbox::helper;
+use super::program;
+use crate::sys::born::Birth;
 use crate::{Error, ErrorKind, Result};
 use containers_protocol::control::Failure;
 use containers_protocol::launch::SOCKET;
@@ -38,17 +39,22 @@ pub(crate) enum News {
 }
 
 impl Session {
-    /// Starts a helper; `begin` is told its process id before it does anything.
+    /// Starts a helper that makes the process; `begin` is told its process id before it does anything.
     pub(crate) fn start(private: &Path, begin: impl FnOnce(i32) -> Result<()>) -> Result<Session> {
-        let exe = helper::executable(private)?;
-        let pair = socketpair(AddressFamily::UNIX, SocketType::SEQPACKET, SocketFlags::CLOEXEC, None);
-        let (ours, theirs) = pair.map_err(|e| Error::io("can't make a socket", e.into()))?;
-        let spawned =
-            crate::sys::spawn::spawn(exe.as_fd(), &["containers-init", ARGUMENT], theirs.as_fd(), SOCKET);
-        let pid = spawned.map_err(|e| Error::io("the helper program can't be started", e))?;
-        let session = Session { sock: ours, helper: Some(pid), born: None, early: VecDeque::new() };
+        let (sock, (pid, _), _) = born(private, 0, None)?;
+        let session = Session { sock, helper: Some(pid), born: None, early: VecDeque::new() };
         begin(pid)?;
         Ok(session)
+    }
+
+    /// Starts the process itself, in new namespaces, and on v2 in a cgroup; whether it is in that, or has still to move.
+    pub(crate) fn bear(
+        private: &Path,
+        namespaces: u64,
+        cgroup: Option<BorrowedFd<'_>>,
+    ) -> Result<(Session, bool)> {
+        let (sock, born, inside) = born(private, namespaces, cgroup)?;
+        Ok((Session { sock, helper: None, born: Some(born), early: VecDeque::new() }, inside))
     }
 
     /// Tells the helper what to do.
@@ -162,6 +168,32 @@ impl Drop for Session {
         let _ = rustix::net::shutdown(&self.sock, rustix::net::Shutdown::Both);
         self.reap();
     }
+}
+
+/// The other end of its socket, a process that waits there for its request, and whether it is in the cgroup.
+fn born(
+    private: &Path,
+    namespaces: u64,
+    cgroup: Option<BorrowedFd<'_>>,
+) -> Result<(OwnedFd, (i32, OwnedFd), bool)> {
+    let exe = program::executable(private)?;
+    let pair = socketpair(AddressFamily::UNIX, SocketType::SEQPACKET, SocketFlags::CLOEXEC, None);
+    let (ours, theirs) = pair.map_err(|e| Error::io("can't make a socket", e.into()))?;
+    let args = [program::NAME, ARGUMENT];
+    let mut birth = Birth { exe: exe.as_fd(), args, socket: (theirs.as_fd(), SOCKET), namespaces, cgroup };
+    let given = match birth.give() {
+        // What can't be born there may still move there, and if not, that says why.
+        Err(e) if cgroup.is_some() && !matches!(e.raw_os_error(), Some(libc::EAGAIN | libc::ENOMEM)) => {
+            birth.cgroup = None;
+            birth.give()
+        }
+        given => given,
+    };
+    let born = given.map_err(|e| {
+        let errno = e.raw_os_error().unwrap_or(0);
+        crate::sandbox::failure::describe(Failure { step: "clone".into(), errno, ..Failure::default() })
+    })?;
+    Ok((ours, born, birth.cgroup.is_some()))
 }
 
 /// Whether a descriptor answers the notifications of a filter.

@@ -1,5 +1,6 @@
 //! Raw system calls; the only module with `unsafe`.
 
+pub(crate) mod born;
 pub(crate) mod bpf;
 #[cfg(feature = "engine")]
 pub(crate) mod poll;
@@ -28,11 +29,37 @@ pub(crate) fn duplicate(fd: RawFd) -> io::Result<OwnedFd> {
     fd.try_clone_to_owned()
 }
 
+/// Makes a detached mount read-only, and deaf for set-user-id bits.
+pub(crate) fn make_read_only(mount: BorrowedFd<'_>) -> io::Result<()> {
+    use std::os::fd::AsRawFd;
+    let attr = libc::mount_attr {
+        attr_set: libc::MOUNT_ATTR_RDONLY | libc::MOUNT_ATTR_NOSUID,
+        attr_clr: 0,
+        propagation: libc::MS_PRIVATE,
+        userns_fd: 0,
+    };
+    // SAFETY: the path is a constant string with an end, and `attr` a `struct mount_attr` of the size that is passed;
+    // the call only reads them.
+    let done = unsafe {
+        libc::syscall(
+            libc::SYS_mount_setattr,
+            mount.as_raw_fd(),
+            c"".as_ptr(),
+            libc::AT_EMPTY_PATH,
+            &attr as *const libc::mount_attr,
+            size_of::<libc::mount_attr>(),
+        )
+    };
+    if done == 0 { Ok(()) } else { Err(io::Error::last_os_error()) }
+}
+
 /// The helper program.
+#[cfg(feature = "engine")]
 pub(crate) static HELPER: &[u8] = include_bytes!(env!("CONTAINERS_HELPER"));
 
 /// Lets go of the memory that the first bytes of [`HELPER`] take; when they are read again, they come from the
 /// program's file.
+#[cfg(feature = "engine")]
 pub(crate) fn forget_helper(bytes: usize) {
     /// No machine has greater pages.
     const PAGE: usize = 64 << 10;

@@ -1,7 +1,8 @@
-//! `containers-oci` to a helper that makes one process and ends, both from the same build.
+//! `containers-oci` to a helper from the same build: the program itself, executed again. It becomes the process, or
+//! makes it and ends.
 //!
 //! The helper is executed with the argument [`ARGUMENT`], an empty environment, `/dev/null` as descriptors 0 to
-//! 2 and its end of the socket pair as descriptor [`crate::launch::SOCKET`]. It gets one [`Request`]. The
+//! 2 and its end of the socket pair as descriptor [`crate::launch::SOCKET`]. It gets one [`Request`]. A
 //! process that it makes is its sibling, a child of whoever spawned it, and reports on the same socket.
 
 use crate::Bytes;
@@ -10,7 +11,7 @@ use crate::plan::{Plan, ProcessPlan};
 use serde::{Deserialize, Serialize};
 
 /// The argument that makes the helper a one-shot one.
-pub const ARGUMENT: &str = "oneshot";
+pub const ARGUMENT: &std::ffi::CStr = c"oneshot";
 
 /// What a one-shot helper is asked for.
 #[derive(Clone, Debug, Serialize, Deserialize)]
@@ -32,9 +33,11 @@ pub struct Create {
     pub corner: Bytes,
     /// How many descriptors the command gets from 3 on.
     pub preserved: u32,
-    /// Files of v1 cgroups to enter through: the helper does, before it makes the process.
+    /// The helper is the process already: it was born in the new namespaces, and nothing had to be prepared outside.
+    pub born: bool,
+    /// Files of cgroups to enter through: the helper does, before it makes the process.
     pub entrances: Vec<Bytes>,
-    /// The cgroup on v2 that the process is born into.
+    /// The cgroup on v2 that the helper lets the process be born into.
     pub unified: Option<Bytes>,
     /// The caller is root of a user namespace: it may make no device nodes.
     pub mapped: bool,

@@ -13,6 +13,12 @@ use rustix::fd::OwnedFd;
 use rustix::fs::{CWD, Mode, OFlags, mkdirat, openat, symlinkat};
 use rustix::io::Errno;
 
+/// `CGROUP_SUPER_MAGIC`.
+const CGROUP: i64 = 0x27_e0eb;
+
+/// `CGROUP2_SUPER_MAGIC`.
+const CGROUP2: i64 = 0x6367_7270;
+
 /// A v1 hierarchy: where the machine has it, what it is called there, its controllers, and where in it this
 /// process is.
 struct Hierarchy {
@@ -60,13 +66,18 @@ fn v1(memberships: &str, mounts: &str) -> Vec<Hierarchy> {
             let mine = |c: &str| options.split(',').any(|o| o == c);
             (!controllers.is_empty() && controllers.split(',').all(mine)).then_some((controllers, path))
         });
-        let Some((controllers, path)) = member else { continue };
+        let Some((controllers, path)) = member.filter(|_| shows(point, CGROUP)) else { continue };
         let controllers: Vec<String> = controllers.split(',').map(str::to_owned).collect();
         if all.iter().all(|h| h.controllers != controllers) {
             all.push(Hierarchy { point: point.to_owned(), controllers, path: path.to_owned() });
         }
     }
     all
+}
+
+/// Whether a file system of a kind is what one finds at its mount point: something else may be mounted over it.
+fn shows(point: &str, magic: i64) -> bool {
+    rustix::fs::statfs(point).is_ok_and(|found| found.f_type as i64 == magic)
 }
 
 /// One v1 hierarchy in its folder, and links for each of several controllers.
@@ -113,7 +124,7 @@ fn unified(child: &Child<'_>, memberships: &str, mounts: &str, attr: u64) -> Res
     let path = memberships.lines().find_map(|l| l.strip_prefix("0::")).ok_or(Errno::NODEV)?;
     let point = mounts.lines().find_map(|line| {
         let (left, right) = line.split_once(" - ")?;
-        right.starts_with("cgroup2 ").then(|| left.split(' ').nth(4))?
+        right.starts_with("cgroup2 ").then(|| left.split(' ').nth(4))?.filter(|point| shows(point, CGROUP2))
     });
     clone_tree(CWD, [point.ok_or(Errno::NODEV)?.as_bytes(), path.as_bytes()].concat().as_slice(), false)
 }

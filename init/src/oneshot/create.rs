@@ -23,10 +23,16 @@ const NEWNS: u64 = libc::CLONE_NEWNS as u64;
 const NEWCGROUP: u64 = libc::CLONE_NEWCGROUP as u64;
 const NEWTIME: u64 = libc::CLONE_NEWTIME as u64;
 
-/// Makes the process.
+/// Becomes the process, or makes it.
 pub fn create(create: &Create, reporter: &mut Reporter, fds: &[OwnedFd]) -> Result<(), Failure> {
     let plan = &create.plan;
     let (args, env) = child::strings(&plan.process)?;
+    if create.born {
+        enter_cgroup(create)?;
+        let opened = Opened { entries: Vec::new(), root: None };
+        let mut scratch = Scratch { env, failure: None, executing: false };
+        return Err(become_container(create, reporter, fds, None, &args, &opened, &mut scratch));
+    }
     let opened = Opened { entries: entries::prepare(plan)?, root: root_of(plan)? };
     if let Some(score) = plan.process.oom_score_adj.filter(|_| in_userns(plan)) {
         extra::set_oom_score(score)?;

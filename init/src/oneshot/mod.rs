@@ -1,4 +1,4 @@
-//! The helper for one process: it makes the process as its sibling, and ends.
+//! The helper for one process: it becomes the process, or makes it as its sibling and ends.
 
 mod create;
 mod join;

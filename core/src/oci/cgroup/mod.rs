@@ -88,6 +88,11 @@ impl Cgroup {
         self.dirs().first().is_some_and(|dir| dir.is_dir())
     }
 
+    /// Whether systemd makes it, once there is a process for it.
+    pub(crate) fn has_unit(&self) -> bool {
+        self.unit.is_some()
+    }
+
     /// Warnings of its creation: options of the configuration that the kernel no longer knows.
     pub(crate) fn warnings(&self) -> &[String] {
         &self.warnings

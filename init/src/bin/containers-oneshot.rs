@@ -1,5 +1,0 @@
-//! The helper program of `containers-oci`.
-
-fn main() {
-    containers_init::oneshot()
-}
