@@ -2,7 +2,8 @@
 """Compares containers-oci with the other OCI runtimes: a run, a create with start and delete, and the peak memory.
 
 All of them get the same bundle: a busybox that runs `true`, with the configuration of `runc spec` where there is a
-runc. Where cgroups are hybrid, those who refuse that are compared in a view of v2 alone. See README.md.
+runc. Where cgroups are hybrid, those who refuse that are compared in a view of v2 alone. The state lies on a tmpfs, as
+it does below /run. See README.md.
 """
 
 import argparse
@@ -26,11 +27,20 @@ SHARES = {"containers-oci": 1.0, "crun": 0.5, "runc": 0.2, "youki": 0.2}
 OPERATIONS = {"run": "run, from start to exit code", "lifecycle": "create, start and delete, one after the other"}
 
 
-class OciBench:
-    """The bundle, and a folder of state for each program."""
+CAP_SYS_RESOURCE = 24
 
-    def __init__(self, bench: Bench, target: Path) -> None:
-        self.bench, self.target = bench, target
+
+def may_raise_limits() -> bool:
+    """Whether crun can load a program for device rules on v2, for which it raises a limit."""
+    status = dict(line.split(":", 1) for line in Path("/proc/self/status").read_text().splitlines())
+    return bool(int(status["CapEff"], 16) >> CAP_SYS_RESOURCE & 1)
+
+
+class OciBench:
+    """The bundles, and a folder of state for each program."""
+
+    def __init__(self, bench: Bench, target: Path, state: Path) -> None:
+        self.bench, self.target, self.state = bench, target, state
         self.bundle = bench.work / "busybox"
         binaries = self.bundle / "rootfs/bin"
         binaries.mkdir(parents=True)
@@ -40,7 +50,13 @@ class OciBench:
         contenders.run([maker, "spec"], cwd=self.bundle)
         config = json.loads((self.bundle / "config.json").read_text())
         config["process"].update(terminal=False, args=["true"])
+        config["root"]["path"] = str(self.bundle / "rootfs")
         (self.bundle / "config.json").write_text(json.dumps(config))
+        # The same without device rules.
+        self.plain = bench.work / "plain"
+        self.plain.mkdir()
+        config["linux"]["resources"] = {}
+        (self.plain / "config.json").write_text(json.dumps(config))
 
     def program(self, name: str) -> str:
         if name != "containers-oci":
@@ -51,23 +67,39 @@ class OciBench:
         return str(ours)
 
     def contender(self, name: str, operation: str, wrap: Sequence[str]) -> Contender:
-        program = [self.program(name), "--root", str(self.bench.work / f"state-{name}")]
+        program = [self.program(name), "--root", str(self.state / name)]
         identity = f"bench-{operation}-{name}-{{}}"
-        bundle = ["--bundle", str(self.bundle)]
+        what, folder = OPERATIONS[operation], self.bundle
+        if wrap and not may_raise_limits():
+            what, folder = what + "; no device rules, for which crun needs CAP_SYS_RESOURCE", self.plain
+        bundle = ["--bundle", str(folder)]
         if operation == "run":
             command = [*program, "run", *bundle, identity]
         else:
             create, start = [*program, "create", *bundle, identity], [*program, "start", identity]
             command = [*create, ";", *start, ";", *program, "delete", "--force", identity]
         view = ", v2" if wrap else ""
-        return self.bench.each(f"{name}{view}", OPERATIONS[operation], command, SHARES[name], wrap)
+        return self.bench.each(f"{name}{view}", what, command, SHARES[name], wrap)
+
+
+def floor(bench: Bench) -> Contender:
+    """The floor, with the priority that the others can have."""
+    contender = contenders.floor(bench)
+    contender.realtime = False
+    return contender
+
+
+def kernel_cgroups(bench: Bench) -> Contender:
+    """What the cgroups of v1 cost by themselves."""
+    command: contenders.Command = [bench.out / "cgroups", "--runs", "{runs}", "--json"]
+    return Contender("cgroups alone", "mkdir, entering and rmdir in each hierarchy", command, realtime=False)
 
 
 def gather(bench: OciBench, operation: str, args: argparse.Namespace) -> tuple[list[Row], dict[str, str]]:
     """One operation of all programs, in all views that the machine has."""
     hybrid = Path("/sys/fs/cgroup/unified").exists()
     wanted = [(name, wrap) for wrap in ([(), V2_VIEW] if hybrid else [()]) for name in SHARES]
-    present: dict[str, Contender] = {"floor": contenders.floor(bench.bench)}
+    present = {"floor": floor(bench.bench), "cgroups alone": kernel_cgroups(bench.bench)}
     missing: dict[str, str] = {}
     for name, wrap in wanted:
         view = ", v2" if wrap else ""
@@ -94,7 +126,8 @@ def gather(bench: OciBench, operation: str, args: argparse.Namespace) -> tuple[l
 def rows(present: dict[str, Contender], said: dict[str, list[dict[str, Any]]]) -> list[Row]:
     """Lines of the table."""
     samples = {name: [s for one in rounds for s in one["samples"]] for name, rounds in said.items()}
-    floor = percentile(samples["floor"], 50)
+    base = percentile(samples["floor"], 50)
+    cpu = {name: sum(one["cpu_us"] for one in rounds) / len(rounds) for name, rounds in said.items()}
     result: list[Row] = []
     for name, contender in present.items():
         p50 = percentile(samples[name], 50)
@@ -106,7 +139,9 @@ def rows(present: dict[str, Contender], said: dict[str, list[dict[str, Any]]]) -
                 "runs": len(samples[name]),
                 "p50_us": round(p50),
                 "p99_us": round(percentile(samples[name], 99)),
-                "to_floor": round(p50 / floor, 2),
+                "to_floor": round(p50 / base, 2),
+                "cpu_us": round(cpu[name]),
+                "cpu_to_floor": round(cpu[name] / cpu["floor"], 2),
                 "to_ours": round(p50 / percentile(samples[ours], 50), 2) if ours in samples else None,
                 "peak_kib": max((one.get("peak_kib", 0) for one in said[name]), default=0) or None,
             }
@@ -116,14 +151,15 @@ def rows(present: dict[str, Contender], said: dict[str, list[dict[str, Any]]]) -
 
 def table(lines: Sequence[Row], missing: dict[str, str]) -> str:
     text = [
-        "| | runs | p50 | p99 | to the floor | to ours | peak memory | what it does |",
-        "|---|---|---|---|---|---|---|---|",
+        "| | runs | p50 | p99 | to the floor | to ours | processor | to the floor | peak memory | what it does |",
+        "|---|---|---|---|---|---|---|---|---|---|",
     ]
     for r in lines:
         ms = " | ".join(f"{r[key] / 1000:.2f} ms" for key in ("p50_us", "p99_us"))
-        ours = "" if r["to_ours"] is None or r["name"] == "floor" else r["to_ours"]
+        ours = "" if r["to_ours"] is None or not r["peak_kib"] else r["to_ours"]
+        cpu = f"{r['cpu_us'] / 1000:.2f} ms | {r['cpu_to_floor']}"
         peak = f"{r['peak_kib'] / 1024:.1f} MB" if r["peak_kib"] else ""
-        text.append(f"| {r['name']} | {r['runs']} | {ms} | {r['to_floor']} | {ours} | {peak} | {r['what']} |")
+        text.append(f"| {r['name']} | {r['runs']} | {ms} | {r['to_floor']} | {ours} | {cpu} | {peak} | {r['what']} |")
     text += [f"\nNot measured: {name}: {why}" for name, why in missing.items()]
     return "\n".join(text)
 
@@ -137,8 +173,12 @@ def main() -> None:
     parser.add_argument("--realtime", action="store_true", help="above other work of the machine (nice)")
     args = parser.parse_args()
     record: dict[str, Any] = {"time": time.strftime("%Y-%m-%d"), "machine": machine()}
-    with tempfile.TemporaryDirectory(prefix="containers-bench-") as work:
-        bench = OciBench(Bench(work, args.target), args.target)
+    memory = "/dev/shm" if Path("/dev/shm").is_dir() else None
+    with (
+        tempfile.TemporaryDirectory(prefix="containers-bench-") as work,
+        tempfile.TemporaryDirectory(prefix="containers-bench-", dir=memory) as state,
+    ):
+        bench = OciBench(Bench(work, args.target), args.target, Path(state))
         for operation, what in OPERATIONS.items():
             lines, missing = gather(bench, operation, args)
             print(f"{what}:\n\n{table(lines, missing)}\n")

@@ -6,6 +6,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/resource.h>
 #include <time.h>
 
 static inline double now_us(void)
@@ -26,6 +27,20 @@ static inline double bench_pct(const double *v, size_t n, double p)
 {
     size_t i = (size_t)(p / 100.0 * (double)n);
     return n == 0 ? 0 : v[i < n ? i : n - 1];
+}
+
+/* Processor time of this process and of those it has waited for, in microseconds. */
+static inline double cpu_us(void)
+{
+    double sum = 0;
+    int who[] = {RUSAGE_SELF, RUSAGE_CHILDREN};
+    for (int i = 0; i < 2; i++) {
+        struct rusage u;
+        if (getrusage(who[i], &u))
+            exit(1);
+        sum += (double)(u.ru_utime.tv_sec + u.ru_stime.tv_sec) * 1e6 + (double)(u.ru_utime.tv_usec + u.ru_stime.tv_usec);
+    }
+    return sum;
 }
 
 /* One line for people on stderr, or one JSON line with every sample on stdout; `more` are further members of it. */

@@ -55,13 +55,14 @@ static int run_all(char **argv, int count, int run, char **args)
     return code;
 }
 
-/* The greatest resident size of a process that was waited for, as a member of the report. */
-static void peak(char *text, size_t size)
+/* The greatest resident size of a process that was waited for, and the processor time of a run, as members of the
+ * report. */
+static void used(char *text, size_t size, double cpu)
 {
     struct rusage usage;
     if (getrusage(RUSAGE_CHILDREN, &usage))
         usage.ru_maxrss = 0;
-    snprintf(text, size, ",\"peak_kib\":%ld", usage.ru_maxrss);
+    snprintf(text, size, ",\"peak_kib\":%ld,\"cpu_us\":%.0f", usage.ru_maxrss, cpu);
 }
 
 int main(int argc, char **argv)
@@ -73,7 +74,10 @@ int main(int argc, char **argv)
     char **args = calloc((size_t)count + 1, sizeof *args);
     int out = dup(1); /* the commands' own output is not ours */
     dup2(2, 1);
+    double cpu = 0;
     for (int i = -warm; i < runs; i++) {
+        if (i == 0)
+            cpu = cpu_us();
         double start = now_us();
         int code = run_all(argv + 4, count, i + warm, args);
         if (i >= 0)
@@ -82,8 +86,8 @@ int main(int argc, char **argv)
             return fprintf(stderr, "each: %s ended with %d\n", argv[4], code), 1;
     }
     dup2(out, 1);
-    char more[64];
-    peak(more, sizeof more);
+    char more[100];
+    used(more, sizeof more, (cpu_us() - cpu) / runs);
     bench_report_with(argv[1], us, (size_t)runs, 1, more);
     free(args);
     free(us);

@@ -114,16 +114,22 @@ int main(int argc, char **argv)
     make_root(program, root);
     double *us = malloc(sizeof *us * (size_t)runs);
     int code = 0;
+    double cpu = 0;
     for (int i = -10; i < runs && !code; i++) {
+        if (i == 0)
+            cpu = cpu_us();
         double t = now_us();
         code = run_once(root);
         if (i >= 0)
             us[i] = now_us() - t;
     }
+    cpu = (cpu_us() - cpu) / runs;
     remove_root(root);
     if (code)
         return fprintf(stderr, "floor: a run failed with %d\n", code), 1;
-    bench_report("floor", us, (size_t)runs, json);
+    char more[50];
+    snprintf(more, sizeof more, ",\"cpu_us\":%.0f", cpu);
+    bench_report_with("floor", us, (size_t)runs, json, more);
     free(us);
     return 0;
 }

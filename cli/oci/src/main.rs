@@ -1,17 +1,22 @@
 //! `containers-oci`: runc's command line, and its own helper program.
 
+#![cfg_attr(not(test), no_main)]
+#![cfg_attr(test, allow(dead_code, reason = "tests have a beginning of their own"))]
+
 mod args;
 mod commands;
+#[cfg(not(test))]
+mod entry;
 mod log;
 mod numbers;
 
 use clap::Parser;
-use std::process::ExitCode;
 
 /// A command line that can't be understood.
 const USAGE: u8 = 1;
 
-fn main() -> ExitCode {
+/// The program; its exit code.
+fn run() -> u8 {
     if containers::oci::is_helper() {
         containers_init::oneshot()
     }
@@ -19,21 +24,21 @@ fn main() -> ExitCode {
         Ok(cli) => cli,
         Err(e) => {
             let _ = e.print();
-            return ExitCode::from(if e.use_stderr() { USAGE } else { 0 });
+            return if e.use_stderr() { USAGE } else { 0 };
         }
     };
     let log = match log::Log::open(cli.log.as_deref(), cli.log_format == "json") {
         Ok(log) => log,
         Err(text) => {
             eprintln!("{text}");
-            return ExitCode::from(USAGE);
+            return USAGE;
         }
     };
     match commands::dispatch(cli, &log) {
-        Ok(code) => ExitCode::from(code),
+        Ok(code) => code,
         Err(failure) => {
             log.error(&failure.message);
-            ExitCode::from(failure.code)
+            failure.code
         }
     }
 }

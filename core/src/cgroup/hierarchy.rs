@@ -23,6 +23,17 @@ pub(crate) fn visible() -> Vec<Hierarchy> {
     parse_mounts(&mounts).into_iter().filter(is_visible).collect()
 }
 
+/// The whole of v2 where v1 would be, which OCI runtimes take as the sign that there is no v1: it costs less than a look at
+/// all mounts.
+pub(crate) fn unified_alone() -> Option<Hierarchy> {
+    const USUAL: &str = "/sys/fs/cgroup";
+    /// Of the root of the hierarchy.
+    const FIRST: u64 = 1;
+    let h = Hierarchy { mount: USUAL.into(), root: "/".into(), v2: true, controllers: Vec::new() };
+    let is_root = || rustix::fs::stat(USUAL).is_ok_and(|found| found.st_ino == FIRST);
+    (is_visible(&h) && is_root()).then_some(h)
+}
+
 /// The cgroups of this process: controller (empty on v2) to path.
 pub(crate) fn own() -> BTreeMap<String, String> {
     parse_own(&read_kernel_file("/proc/self/cgroup").unwrap_or_default())

@@ -1,6 +1,6 @@
 //! `create`, `start` and `run`.
 
-use super::cgroup::Cgroup;
+use super::cgroup::{Cgroup, Driver, Machine};
 use super::folder::{make_dir, make_fifo, pipe, write_pid};
 use super::handover::{paths, preserved, standard_streams};
 use super::hooks::Hook;
@@ -247,23 +247,36 @@ impl Making<'_> {
             })
             .collect();
         let (engine, id) = (self.engine, self.record.id.clone());
-        self.record.cgroup = Cgroup::create(&self.spec, &id, engine.driver(), engine.rootless)?;
+        let machine = Machine::look();
+        let born = may_be_born(&plan) && engine.driver() == Driver::Cgroupfs;
+        if born && machine.is_v1() {
+            // It gets ready while its cgroups are made: it can be born in none of them anyway.
+            *session = Some(Session::bear(&self.dir, namespaces(&plan), None)?.0);
+        }
+        self.record.cgroup = Cgroup::create(&self.spec, &id, (engine.driver(), &machine), engine.rootless)?;
         for warning in self.record.cgroup.warnings() {
             (engine.warn)(warning);
         }
         let cgroup = &self.record.cgroup;
-        let born = may_be_born(&plan) && !cgroup.has_unit();
-        let (started, entrances, unified) = if born {
-            let (started, entrances) = self.bear(&plan)?;
-            (started, entrances, None)
-        } else {
-            let started = Session::start(&self.dir, |pid| cgroup.start_unit(pid))?;
-            match cgroup.unified() {
-                Some(dir) => (started, Vec::new(), Some(Bytes::from(dir))),
-                None => (started, cgroup.entrances(), None),
+        let (mut entrances, mut unified) = (Vec::new(), None);
+        let running = match session {
+            Some(running) => {
+                entrances = cgroup.entrances();
+                running
+            }
+            None if born => {
+                let (started, inside) = self.bear(&plan)?;
+                entrances = if inside { Vec::new() } else { cgroup.entrances() };
+                session.insert(started)
+            }
+            None => {
+                match cgroup.unified() {
+                    Some(dir) => unified = Some(Bytes::from(dir)),
+                    None => entrances = cgroup.entrances(),
+                }
+                session.insert(Session::start(&self.dir, |pid| cgroup.start_unit(pid))?)
             }
         };
-        let running = session.insert(started);
         let stdio = standard_streams()?;
         let extra: Vec<OwnedFd> = preserved(self.options.preserve_fds)?;
         let mut fds: Vec<BorrowedFd<'_>> = stdio.iter().map(AsFd::as_fd).collect();
@@ -277,10 +290,9 @@ impl Making<'_> {
         self.follow(running, &hooks)
     }
 
-    /// Starts the process in its namespaces; what it has still to enter its cgroup through.
-    fn bear(&self, plan: &Plan) -> Result<(Session, Vec<PathBuf>)> {
-        let (cgroup, namespaces) = (&self.record.cgroup, plan.namespaces & !(libc::CLONE_NEWCGROUP as u64));
-        let dir = match cgroup.unified() {
+    /// Starts the process in its namespaces and its cgroup; whether it is in that, or has still to enter.
+    fn bear(&self, plan: &Plan) -> Result<(Session, bool)> {
+        let dir = match self.record.cgroup.unified() {
             Some(dir) => {
                 let how = OFlags::PATH | OFlags::DIRECTORY | OFlags::CLOEXEC;
                 let dir = open(dir, how, Mode::empty());
@@ -288,8 +300,7 @@ impl Making<'_> {
             }
             None => None,
         };
-        let (session, inside) = Session::bear(&self.dir, namespaces, dir.as_ref().map(AsFd::as_fd))?;
-        Ok((session, if inside { Vec::new() } else { cgroup.entrances() }))
+        Session::bear(&self.dir, namespaces(plan), dir.as_ref().map(AsFd::as_fd))
     }
 
     /// Follows the process to its gate.
@@ -365,6 +376,11 @@ impl Making<'_> {
 
 fn internal() -> Error {
     Error::new(ErrorKind::Internal, format!("the helper program answered nonsense ({VERSION})"))
+}
+
+/// The namespaces that a process can be born in.
+fn namespaces(plan: &Plan) -> u64 {
+    plan.namespaces & !(libc::CLONE_NEWCGROUP as u64)
 }
 
 /// Whether the process can be made in its namespaces at once: nothing has to be prepared outside of them, nor to be joined

@@ -80,7 +80,10 @@ pub fn recv(sock: impl AsFd) -> io::Result<Option<Message>> {
         static BUFFER: std::cell::RefCell<Vec<u8>> = const { std::cell::RefCell::new(Vec::new()) };
     }
     BUFFER.with_borrow_mut(|buf| {
-        buf.resize(INLINE + 1, 0);
+        if buf.is_empty() {
+            // Fresh memory, of which only what is filled is touched.
+            *buf = vec![0; INLINE + 1];
+        }
         recv_into(sock.as_fd(), buf)
     })
 }

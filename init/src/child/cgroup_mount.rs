@@ -19,6 +19,12 @@ const CGROUP: i64 = 0x27_e0eb;
 /// `CGROUP2_SUPER_MAGIC`.
 const CGROUP2: i64 = 0x6367_7270;
 
+/// Where cgroups usually are.
+const USUAL: &str = "/sys/fs/cgroup";
+
+/// The inode of the root of a hierarchy.
+const FIRST: u64 = 1;
+
 /// A v1 hierarchy: where the machine has it, what it is called there, its controllers, and where in it this
 /// process is.
 struct Hierarchy {
@@ -31,10 +37,14 @@ struct Hierarchy {
 pub fn mount(child: &Child<'_>, root: &Root, entry: &MountEntry) -> Result<(), Failure> {
     let at = &entry.target.0;
     let target = mount_point(root, at, "cgroup").at("cgroup", at)?;
-    let (memberships, mounts) = (proc_file("self/cgroup")?, proc_file("self/mountinfo")?);
+    // The whole of v2 is where v1 would be: the list of all mounts, which is dear, need not be read.
+    let alone = shows(USUAL, CGROUP2) && rustix::fs::stat(USUAL).is_ok_and(|found| found.st_ino == FIRST);
+    let mounts = if alone { String::new() } else { proc_file("self/mountinfo")? };
+    let memberships = proc_file("self/cgroup")?;
     let hierarchies = v1(&memberships, &mounts);
     if hierarchies.is_empty() {
-        let made = unified(child, &memberships, &mounts, entry.set).at("cgroup", at)?;
+        let point = if alone { Some(USUAL) } else { unified_point(&mounts) };
+        let made = unified(child, &memberships, point, entry.set).at("cgroup", at)?;
         set_flags(&made, entry, entry.set, entry.clear)?;
         return attach(&made, target).at("cgroup", at);
     }
@@ -116,15 +126,20 @@ fn one(child: &Child<'_>, folder: &OwnedFd, h: &Hierarchy, entry: &MountEntry) -
     Ok(())
 }
 
+/// Where cgroup2 is mounted.
+fn unified_point(mounts: &str) -> Option<&str> {
+    mounts.lines().find_map(|line| {
+        let (left, right) = line.split_once(" - ")?;
+        let point = left.split(' ').nth(4).filter(|_| right.starts_with("cgroup2 "))?;
+        shows(point, CGROUP2).then_some(point)
+    })
+}
+
 /// cgroup2: a mount of its own in a namespace of its own, else the machine's from here down.
-fn unified(child: &Child<'_>, memberships: &str, mounts: &str, attr: u64) -> Result<OwnedFd, Errno> {
+fn unified(child: &Child<'_>, memberships: &str, point: Option<&str>, attr: u64) -> Result<OwnedFd, Errno> {
     if child.cgroup_namespace {
         return fs::new_mount_from(b"cgroup", "cgroup2", &[], attr).map_err(|(e, _)| e);
     }
     let path = memberships.lines().find_map(|l| l.strip_prefix("0::")).ok_or(Errno::NODEV)?;
-    let point = mounts.lines().find_map(|line| {
-        let (left, right) = line.split_once(" - ")?;
-        right.starts_with("cgroup2 ").then(|| left.split(' ').nth(4))?.filter(|point| shows(point, CGROUP2))
-    });
     clone_tree(CWD, [point.ok_or(Errno::NODEV)?.as_bytes(), path.as_bytes()].concat().as_slice(), false)
 }

@@ -11,11 +11,11 @@ use std::path::{Path, PathBuf};
 impl Cgroup {
     /// Makes it, with the limits of the configuration, but for one that is for [`finish`](Cgroup::finish). What was
     /// made is removed when something fails.
-    pub(crate) fn create(spec: &Spec, id: &str, driver: Driver, rootless: bool) -> Result<Cgroup> {
+    pub(crate) fn create(spec: &Spec, id: &str, by: (Driver, &Machine), rootless: bool) -> Result<Cgroup> {
         match without_few_pids(spec) {
-            None => Cgroup::make(spec, id, driver, rootless),
+            None => Cgroup::make(spec, id, by, rootless),
             Some((rest, late)) => {
-                let cgroup = Cgroup::make(&rest, id, driver, rootless)?;
+                let cgroup = Cgroup::make(&rest, id, by, rootless)?;
                 Ok(Cgroup { late: Some(Box::new(late)), ..cgroup })
             }
         }
@@ -26,7 +26,7 @@ impl Cgroup {
         self.late.as_ref().map_or(Ok(()), |late| self.apply(late).map(drop))
     }
 
-    fn make(spec: &Spec, id: &str, driver: Driver, rootless: bool) -> Result<Cgroup> {
+    fn make(spec: &Spec, id: &str, (driver, machine): (Driver, &Machine), rootless: bool) -> Result<Cgroup> {
         let linux = spec.linux().as_ref();
         let wanted = linux.and_then(|l| l.cgroups_path().as_deref()).filter(|p| !p.as_os_str().is_empty());
         let none = LinuxResources::default();
@@ -34,11 +34,10 @@ impl Cgroup {
         if driver == Driver::Systemd {
             return super::systemd::create(spec, id, wanted, rootless);
         }
-        let machine = Machine::look();
         let path = CgroupPath::parse(wanted, id)?;
         let mut cgroup = Cgroup { rootless, ..Cgroup::default() };
         let mut made = Made::default();
-        let filled = cgroup.fill(&machine, &path, wanted.is_none(), resources, &mut made);
+        let filled = cgroup.fill(machine, &path, wanted.is_none(), resources, &mut made);
         let done = filled.and_then(|()| {
             let warnings = cgroup.apply(resources)?;
             if resources.devices().is_none() {

@@ -24,6 +24,7 @@ mod values;
 #[allow(unused_imports, reason = "the verbs that name them come next")]
 pub(crate) use {
     oom::{OomEvents, OomNews},
+    place::Machine,
     stats::Stats,
 };
 
@@ -86,11 +87,6 @@ impl Cgroup {
     /// Whether it has a cgroup at all: without one its processes can be found only through its namespaces.
     pub(crate) fn exists(&self) -> bool {
         self.dirs().first().is_some_and(|dir| dir.is_dir())
-    }
-
-    /// Whether systemd makes it, once there is a process for it.
-    pub(crate) fn has_unit(&self) -> bool {
-        self.unit.is_some()
     }
 
     /// Warnings of its creation: options of the configuration that the kernel no longer knows.

@@ -12,7 +12,7 @@ pub(super) const FIELD: &str = "linux.cgroupsPath";
 const NO_CONTROLLER: &[&str] = &["rw", "ro", "xattr", "noprefix", "none", "clone_children", "cpuset_v2_mode"];
 
 /// The hierarchies of the machine as this process sees them.
-pub(super) struct Machine {
+pub(crate) struct Machine {
     pub(super) hierarchies: Vec<Hierarchy>,
     pub(super) own: BTreeMap<String, String>,
 }
@@ -34,11 +34,12 @@ pub(super) struct UnitName {
 
 impl Machine {
     /// This one.
-    pub(super) fn look() -> Machine {
-        Machine { hierarchies: hierarchy::visible(), own: hierarchy::own() }
+    pub(crate) fn look() -> Machine {
+        let hierarchies = hierarchy::unified_alone().map_or_else(hierarchy::visible, |unified| vec![unified]);
+        Machine { hierarchies, own: hierarchy::own() }
     }
 
-    pub(super) fn is_v1(&self) -> bool {
+    pub(crate) fn is_v1(&self) -> bool {
         hierarchy::uses_v1(&self.hierarchies)
     }
 

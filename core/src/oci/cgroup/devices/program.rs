@@ -1,7 +1,7 @@
 //! Device rules as a program of type `BPF_PROG_TYPE_CGROUP_DEVICE`: the kernel runs it for each `mknod` and `open`
 //! of a device in the cgroup, and 0 forbids.
 
-use super::rules::{Access, Kind, State};
+use super::rules::{Access, Devices, Kind, State};
 
 /// One instruction as the kernel reads it.
 fn instruction(code: u8, dst: u8, src: u8, offset: i16, value: i32) -> [u8; 8] {
@@ -22,6 +22,7 @@ const MOVE_REGISTER: u8 = 0xbc;
 const JUMP_NOT_EQUAL: u8 = 0x56;
 const JUMP_EQUAL: u8 = 0x16;
 const JUMP_NOT_EQUAL_REGISTER: u8 = 0x5e;
+const JUMP: u8 = 0x05;
 const EXIT: u8 = 0x95;
 
 /// Registers: the result, the context and then a scratch, and what is asked for.
@@ -33,8 +34,14 @@ const ACCESS: u8 = 3;
 const MAJOR: u8 = 4;
 const MINOR: u8 = 5;
 
-/// The program for a state.
-pub(super) fn compile(state: &State) -> Vec<[u8; 8]> {
+/// So many exceptions at once are reached by jumps, which have 16 bits.
+const PIECE: usize = 1000;
+
+type Code = Vec<[u8; 8]>;
+
+/// The program for a state. Kinds and major numbers are compared once for all devices that share them: whatever is known
+/// already when it is compared again, the kernel's verifier follows on a way of its own.
+pub(super) fn compile(state: &State) -> Code {
     // struct bpf_cgroup_dev_ctx: access << 16 | kind, major, minor.
     let mut program = vec![
         instruction(LOAD, KIND, CONTEXT, 0, 0),
@@ -44,16 +51,50 @@ pub(super) fn compile(state: &State) -> Vec<[u8; 8]> {
         instruction(LOAD, MAJOR, CONTEXT, 4, 0),
         instruction(LOAD, MINOR, CONTEXT, 8, 0),
     ];
-    for (devices, access) in &state.exceptions {
-        let kind = if devices.kind == Kind::Block { 1 } else { 2 };
-        let mut tests = vec![(JUMP_NOT_EQUAL, KIND, 0, kind)];
-        tests.extend(devices.major.map(|n| (JUMP_NOT_EQUAL, MAJOR, 0, n.cast_signed())));
+    let exceptions: Vec<Exception<'_>> = state.exceptions.iter().collect();
+    for piece in exceptions.chunks(PIECE) {
+        // In the order of the map, what belongs together stands together, any number first.
+        let kinds = piece.chunk_by(|a, b| a.0.kind == b.0.kind).map(|kind| {
+            let any = kind.partition_point(|(devices, _)| devices.major.is_none());
+            let mut code = devices(&kind[..any], state.allows);
+            let majors = kind[any..].chunk_by(|a, b| a.0.major == b.0.major);
+            code.extend(either(majors.map(|all| {
+                let major = all[0].0.major.unwrap_or_default();
+                (MAJOR, major, devices(all, state.allows))
+            })));
+            (KIND, if kind[0].0.kind == Kind::Block { 1 } else { 2 }, code)
+        });
+        program.extend(either(kinds));
+    }
+    program.extend(end(state.allows));
+    program
+}
+
+type Exception<'a> = (&'a Devices, &'a Access);
+
+/// Code for each of several values of a register, of which one at most is there; goes on behind all of it.
+fn either(cases: impl DoubleEndedIterator<Item = (u8, u32, Code)>) -> Code {
+    cases.rev().fold(Code::new(), |rest, (register, value, mut code)| {
+        if !rest.is_empty() {
+            code.push(instruction(JUMP, 0, 0, rest.len() as i16, 0));
+        }
+        code.insert(0, instruction(JUMP_NOT_EQUAL, register, 0, code.len() as i16, value.cast_signed()));
+        code.extend(rest);
+        code
+    })
+}
+
+/// The end of the program for those that are left to be told by their minor numbers and by the access.
+fn devices(all: &[Exception<'_>], allows: bool) -> Code {
+    let mut program = Code::new();
+    for (devices, access) in all {
+        let mut tests = Vec::new();
         tests.extend(devices.minor.map(|n| (JUMP_NOT_EQUAL, MINOR, 0, n.cast_signed())));
-        if *access != Access::ALL {
+        if **access != Access::ALL {
             tests.push((MOVE_REGISTER, SCRATCH, ACCESS, 0));
             tests.push((AND, SCRATCH, 0, access.0.cast_signed()));
             // Allowed must be everything that is asked for; of what is denied, anything is enough.
-            tests.push(match state.allows {
+            tests.push(match allows {
                 true => (JUMP_EQUAL, SCRATCH, 0, 0),
                 false => (JUMP_NOT_EQUAL_REGISTER, SCRATCH, ACCESS, 0),
             });
@@ -65,9 +106,8 @@ pub(super) fn compile(state: &State) -> Vec<[u8; 8]> {
             let skip = if is_jump { (count - i + 1) as i16 } else { 0 };
             program.push(instruction(code, dst, src, skip, value));
         }
-        program.extend(end(!state.allows));
+        program.extend(end(!allows));
     }
-    program.extend(end(state.allows));
     program
 }
 
@@ -78,7 +118,6 @@ fn end(allow: bool) -> [[u8; 8]; 2] {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::oci::cgroup::devices::rules::Devices;
     use proptest::prelude::*;
 
     /// What the kernel would return.
@@ -99,6 +138,7 @@ mod tests {
                 SHIFT_RIGHT => registers[dst] = u64::from(word(registers[dst]) >> value),
                 MOVE => registers[dst] = u64::from(value),
                 MOVE_REGISTER => registers[dst] = u64::from(word(registers[src])),
+                JUMP => at += offset as usize,
                 JUMP_NOT_EQUAL if word(registers[dst]) != value => at += offset as usize,
                 JUMP_EQUAL if word(registers[dst]) == value => at += offset as usize,
                 JUMP_NOT_EQUAL_REGISTER if word(registers[dst]) != word(registers[src]) => {
