@@ -66,6 +66,13 @@ pub fn dispatch(cli: Cli, log: &Log) -> Result<u8, Failure> {
     let warnings = log.clone();
     let engine = Engine::new(cli.root, cli.systemd_cgroup, rootless)?;
     let engine = engine.on_warning(move |text| warnings.warning(text));
+    let engine = match cli.debug {
+        false => engine,
+        true => {
+            let steps = log.clone();
+            engine.on_step(move |text| steps.debug(text))
+        }
+    };
     match command {
         Command::Create(create) => {
             let (id, mut options) = create_options(create);

@@ -36,12 +36,22 @@ impl Log {
         self.write("warning", text);
     }
 
+    /// Writes of a step.
+    pub fn debug(&self, text: &str) {
+        self.write("debug", text);
+    }
+
     fn write(&self, level: &str, text: &str) {
         let time = jiff::Timestamp::now().strftime("%Y-%m-%dT%H:%M:%SZ").to_string();
         let line = if self.json {
             serde_json::json!({"level": level, "msg": text, "time": time}).to_string()
         } else if self.file.is_none() && std::io::stderr().is_terminal() {
-            format!("{}[0000] {text}", if level == "error" { "ERRO" } else { "WARN" })
+            let short = match level {
+                "error" => "ERRO",
+                "warning" => "WARN",
+                _ => "DEBU",
+            };
+            format!("{short}[0000] {text}")
         } else {
             format!("time={time:?} level={level} msg={text:?}")
         };

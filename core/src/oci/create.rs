@@ -119,6 +119,7 @@ impl Engine {
             _ => return Err(Error::new(ErrorKind::Conflict, "cannot start an already running container")),
         }
         let path = fifo(&found.dir);
+        self.step(|| format!("{id}: lets its process go on"));
         let gone =
             |e: rustix::io::Errno| Error::io("the container's process does not wait for its start", e.into());
         let how = OFlags::WRONLY | OFlags::NONBLOCK | OFlags::CLOEXEC | OFlags::NOFOLLOW;
@@ -257,6 +258,7 @@ impl Making<'_> {
         for warning in self.record.cgroup.warnings() {
             (engine.warn)(warning);
         }
+        engine.step(|| format!("{id}: its cgroups are {:?}", self.record.cgroup.paths()));
         let cgroup = &self.record.cgroup;
         let (mut entrances, mut unified) = (Vec::new(), None);
         let running = match session {
@@ -316,6 +318,7 @@ impl Making<'_> {
             let pid = *pid;
             if self.record.init.is_none() {
                 self.record.init = Some(Identity::of(pid)?);
+                self.engine.step(|| format!("process {pid} sets the container up"));
             }
             match news {
                 News::Master(fd) => match &self.options.console_socket {
@@ -325,6 +328,7 @@ impl Making<'_> {
                 News::Hook(step) => {
                     self.record.save(&self.dir)?;
                     let hook = hooks.get(step as usize).and_then(Option::as_ref).ok_or_else(internal)?;
+                    self.engine.step(|| format!("running {}", hook.name));
                     let done = run_planned(hook, &self.record.hook_state("creating", pid));
                     session.answer("hook", done)?;
                 }
@@ -341,6 +345,7 @@ impl Making<'_> {
             }
         }
         self.record.cgroup.finish()?;
+        self.engine.step(|| "the container waits for its start".to_owned());
         self.record.made = true;
         self.record.save(&self.dir)?;
         handover::send_process(self.options.pidfd_socket.as_deref(), &session.born)?;

@@ -152,6 +152,9 @@ impl Engine {
                     News::Hook(_) | News::Ready => {}
                 }
             }
+            self.step(|| {
+                format!("process {:?} is in the container", session.born.as_ref().map(|(pid, _)| *pid))
+            });
             handover::send_process(options.pidfd_socket.as_deref(), &session.born)?;
             match (&options.pid_file, &session.born) {
                 (Some(path), Some((pid, _))) => write_pid(path, *pid),

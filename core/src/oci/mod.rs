@@ -50,6 +50,7 @@ pub struct Engine {
     /// The caller is in a user namespace.
     mapped: bool,
     warn: Arc<dyn Fn(&str) + Send + Sync>,
+    debug: Option<Arc<dyn Fn(&str) + Send + Sync>>,
 }
 
 impl std::fmt::Debug for Engine {
@@ -75,7 +76,7 @@ impl Engine {
                 usual_root(user, user || mapped && std::env::var_os("USER").is_none_or(|name| name != "root"))
             }
         };
-        Ok(Engine { root, systemd, rootless, mapped, warn: Arc::new(|_| {}) })
+        Ok(Engine { root, systemd, rootless, mapped, warn: Arc::new(|_| {}), debug: None })
     }
 
     /// Tells of what goes on without being an error: hooks that failed late, options that the kernel no longer has.
@@ -83,6 +84,19 @@ impl Engine {
     pub fn on_warning(mut self, tell: impl Fn(&str) + Send + Sync + 'static) -> Engine {
         self.warn = Arc::new(tell);
         self
+    }
+
+    /// Tells of every step.
+    #[must_use]
+    pub fn on_step(mut self, tell: impl Fn(&str) + Send + Sync + 'static) -> Engine {
+        self.debug = Some(Arc::new(tell));
+        self
+    }
+
+    fn step(&self, text: impl FnOnce() -> String) {
+        if let Some(tell) = &self.debug {
+            tell(&text());
+        }
     }
 
     fn driver(&self) -> cgroup::Driver {

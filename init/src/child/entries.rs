@@ -158,7 +158,13 @@ fn new(
             &with_mode
         }
     };
-    let target = mount_point(root, at, fstype).at("mount", at)?;
+    let target = match mount_point(root, at, fstype) {
+        Err(Errno::LOOP) if matches!(fstype, "proc" | "sysfs") => {
+            let text = format!("{fstype} must be mounted on ordinary directory, not over a link");
+            return Err(coded("invalid_argument", "mount", at, &text));
+        }
+        found => found.at("mount", at)?,
+    };
     if options.iter().any(|(_, value)| value.as_ref().is_some_and(|v| v.len() >= 256)) {
         classic(&target, fstype, source, options, at)?;
         let made = root.open(at, OFlags::PATH | OFlags::DIRECTORY).at("mount", at)?;

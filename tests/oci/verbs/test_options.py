@@ -240,3 +240,18 @@ def test_signals_of_number_0_and_to_containers_in_our_pid_namespace(oci: Oci) ->
 
 def test_a_root_that_is_named_and_not_there_is_no_empty_list(oci: Oci) -> None:
     assert b"No such file" in oci("list", code=1).stderr
+
+
+def test_a_terminal_in_a_read_only_dev(oci: Oci) -> None:
+    def edit(config: dict[str, Any]) -> None:
+        next(m for m in config["mounts"] if m["destination"] == "/dev")["options"].append("ro")
+        config["process"].update(terminal=True, args=["sh", "-c", "echo seen > /dev/console; : > /dev/new"])
+
+    oci.change(edit)
+    master, slave = pty.openpty()
+    done = subprocess.run(
+        [PROGRAM, "--root", oci.root, "run", "c"], cwd=oci.bundle, stdin=slave, stdout=subprocess.PIPE, timeout=60
+    )
+    os.close(master)
+    os.close(slave)
+    assert done.returncode != 0 and b"seen" in done.stdout and b"Read-only" in done.stdout, done

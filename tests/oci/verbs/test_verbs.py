@@ -159,3 +159,15 @@ def test_hooks_see_the_container(oci: Oci, tmp_path: Path) -> None:
     states = {name: json.loads((tmp_path / name).read_text()) for name in names}
     assert states["createRuntime"]["pid"] > 0 and states["createRuntime"]["id"] == "c"
     assert states["poststop"]["status"] == "stopped"
+
+
+def test_debug_tells_of_every_step(oci: Oci, tmp_path: Path) -> None:
+    log = tmp_path / "log"
+    oci.detached("other")
+    assert b"level=debug" in oci("exec", "other", "true", globals_=("--debug",)).stderr
+    oci.change(lambda c: c.update(hooks={"createRuntime": [{"path": "/bin/true"}]}))
+    oci.command("true")
+    oci("run", "c", globals_=("--debug", "--log", str(log), "--log-format", "json"))
+    steps = [json.loads(line) for line in log.read_text().splitlines()]
+    assert {step["level"] for step in steps} == {"debug"}
+    assert any("running createRuntime hook #0" in step["msg"] for step in steps)

@@ -82,7 +82,16 @@ pub(crate) fn typed<T: serde::de::DeserializeOwned>(mut document: Value) -> Resu
     serde_path_to_error::deserialize(document).map_err(|e| {
         let field = e.path().to_string();
         let message = e.into_inner().to_string();
-        Error::new(ErrorKind::InvalidArgument, format!("the configuration is not valid: {message}"))
+        let what = match field.as_str() {
+            "linux.memoryPolicy" | "linux.memoryPolicy.mode" => {
+                "the configuration has an invalid memory policy mode"
+            }
+            at if at.starts_with("linux.memoryPolicy.flags") => {
+                "the configuration has an invalid memory policy flag"
+            }
+            _ => "the configuration is not valid",
+        };
+        Error::new(ErrorKind::InvalidArgument, format!("{what}: {message}"))
             .with_context("field", if field == "." { "(document)".to_owned() } else { field })
     })
 }

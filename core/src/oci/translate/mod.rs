@@ -106,7 +106,7 @@ fn steps(
     for (index, mount) in spec.mounts().iter().flatten().enumerate() {
         steps.push(mounts::entry(index, mount, linux, setting)?);
     }
-    let read_only_later = mounts::read_only_later(&mut steps);
+    let read_only_later = mounts::read_only_later(&mut steps, setting.tty.is_some());
     devices::steps(spec, linux, &mut steps)?;
     steps.extend(read_only_later);
     let hooks = spec.hooks().as_ref();

@@ -76,7 +76,7 @@ fn unasked(opts: &options::Options, linux: &Linux) -> u64 {
 
 /// A tmpfs that is read-only still has to take what is mounted or made in it: it gets so at the end. The steps
 /// that do this; of several mounts at one place, only the first waits.
-pub(super) fn read_only_later(steps: &mut [Step]) -> Vec<Step> {
+pub(super) fn read_only_later(steps: &mut [Step], terminal: bool) -> Vec<Step> {
     let mut later = Vec::new();
     for at in 0..steps.len() {
         let (before, rest) = steps.split_at_mut(at + 1);
@@ -94,21 +94,30 @@ pub(super) fn read_only_later(steps: &mut [Step]) -> Vec<Step> {
         let needed = place == Path::new("/dev") || after.clone().any(|p| p.starts_with(place));
         if needed && !after.any(|p| p == place) {
             entry.set &= !MOUNT_ATTR_RDONLY;
-            later.push(Step::MountEntry(Box::new(MountEntry {
-                what: MountWhat::Remount,
-                target: entry.target.clone(),
-                set: MOUNT_ATTR_RDONLY,
-                clear: 0,
-                unasked: 0,
-                set_recursive: 0,
-                clear_recursive: 0,
-                propagation: Vec::new(),
-                idmap: None,
-                copy_up: false,
-            })));
+            if place == Path::new("/dev") && terminal {
+                // A file for the terminal that is mounted there last.
+                let what = MountWhat::Bind { source: Bytes::from("/dev/null"), recursive: false };
+                later.push(plain(what, Bytes::from("/dev/console"), 0));
+            }
+            later.push(plain(MountWhat::Remount, entry.target.clone(), MOUNT_ATTR_RDONLY));
         }
     }
     later
+}
+
+fn plain(what: MountWhat, target: Bytes, set: u64) -> Step {
+    Step::MountEntry(Box::new(MountEntry {
+        what,
+        target,
+        set,
+        clear: 0,
+        unasked: 0,
+        set_recursive: 0,
+        clear_recursive: 0,
+        propagation: Vec::new(),
+        idmap: None,
+        copy_up: false,
+    }))
 }
 
 fn bind_of(mount: &Mount, recursive: bool, setting: &Setting<'_>) -> Option<MountWhat> {

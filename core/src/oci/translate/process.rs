@@ -96,7 +96,9 @@ fn caps(process: &Process, linux: &Linux, setting: &Setting<'_>) -> Result<CapSe
     let wanted = bits(sets.ambient())?;
     let ambient = wanted & permitted & inheritable;
     for name in capabilities::names(wanted & !ambient) {
-        (setting.warn)(&format!("process.capabilities.ambient: can't raise {name}: it is left out"));
+        (setting.warn)(&format!(
+            "process.capabilities.ambient: can't raise ambient capability {name}: it is left out"
+        ));
     }
     let caps = CapSets {
         bounding: bits(sets.bounding())?,

@@ -70,18 +70,21 @@ fn paths(linux: &Linux, spaces: &Spaces) -> Result<()> {
     Ok(())
 }
 
+const NODES: &str = "linux.memoryPolicy.nodes";
+
 fn memory_policy(linux: &Linux) -> Result<()> {
     let Some(policy) = linux.memory_policy() else { return Ok(()) };
     let nodes = policy.nodes().as_deref().filter(|n| !n.is_empty());
-    if let Some(nodes) = nodes {
-        mask(nodes, "linux.memoryPolicy.nodes")?;
-    }
+    let bits = nodes.map(|nodes| {
+        mask(nodes, NODES).map_err(|_| wrong(NODES, format!("invalid memory policy node in {nodes:?}")))
+    });
+    let count: u32 = bits.transpose()?.iter().flatten().map(|word| word.count_ones()).sum();
     match policy.mode() {
         Mode::MpolDefault | Mode::MpolLocal => {
-            ensure(nodes.is_none(), "linux.memoryPolicy.nodes", "the mode takes no nodes")
+            ensure(nodes.is_none(), NODES, format!("the mode requires 0 nodes but got {count}"))
         }
         Mode::MpolPreferred => Ok(()),
-        _ => ensure(nodes.is_some(), "linux.memoryPolicy.nodes", "the mode needs nodes"),
+        _ => ensure(nodes.is_some(), NODES, "the mode needs nodes"),
     }
 }
 
