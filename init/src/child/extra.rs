@@ -111,7 +111,15 @@ pub fn schedule(extra: &ProcessExtra) -> Result<(), Failure> {
         sched::set_affinity(cpus).during("cpu_affinity")?;
     }
     if let Some(scheduler) = &extra.scheduler {
-        sched::set_scheduler(scheduler).during("scheduler")?;
+        sched::set_scheduler(scheduler).map_err(|e| match e {
+            // Its deadlines are promised on all processors.
+            Errno::PERM if scheduler.policy == libc::SCHED_DEADLINE as u32 => {
+                let text =
+                    "process scheduler can't be used together with AllowedCPUs, or without CAP_SYS_NICE";
+                Failure { detail: text.into(), ..failure("scheduler", b"", e) }
+            }
+            e => failure("scheduler", b"", e),
+        })?;
     }
     if let Some(value) = extra.io_priority {
         sched::set_io_priority(value).during("io_priority")?;

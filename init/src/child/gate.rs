@@ -3,7 +3,7 @@
 use super::report::Reporter;
 use super::{Child, Scratch, confine, exec, hook};
 use crate::failure::{Context, coded, failure};
-use crate::sys::security;
+use crate::sys::{process, security};
 use containers_protocol::control::Failure;
 use containers_protocol::plan::Step;
 use rustix::fd::{AsRawFd, OwnedFd, RawFd};
@@ -43,6 +43,7 @@ impl Child<'_> {
         exec::look_up(self.args, &scratch.env)?;
         confine::listened_filter(self.process, reporter)?;
         security::parent_death_signal(0).during("gate")?;
+        process::end_on_signals();
         reporter.send_ready();
         loop {
             match rustix::io::read(gate, &mut [0u8; 1]) {

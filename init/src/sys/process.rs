@@ -412,6 +412,23 @@ pub fn reap_any(nonblocking: bool) -> Result<Option<(i32, Ended)>, Errno> {
     }
 }
 
+/// Makes the signals that ask a process to end do so to the first one of a process namespace too, which the kernel
+/// spares otherwise. The next program has their defaults again; what is ignored stays ignored.
+pub fn end_on_signals() {
+    extern "C" fn end(signal: libc::c_int) {
+        // SAFETY: `_exit` may be called in a handler.
+        unsafe { libc::_exit(128 + signal) }
+    }
+    for signal in [libc::SIGHUP, libc::SIGINT, libc::SIGQUIT, libc::SIGTERM] {
+        // SAFETY: the handler calls what is allowed in one alone; SIG_IGN is a valid disposition.
+        unsafe {
+            if libc::signal(signal, end as *const () as libc::sighandler_t) == libc::SIG_IGN {
+                libc::signal(signal, libc::SIG_IGN);
+            }
+        }
+    }
+}
+
 /// Resets every signal to its default and unblocks all.
 pub fn reset_signals() {
     for signal in 1..=64 {

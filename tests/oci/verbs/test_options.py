@@ -255,3 +255,10 @@ def test_a_terminal_in_a_read_only_dev(oci: Oci) -> None:
     os.close(master)
     os.close(slave)
     assert done.returncode != 0 and b"seen" in done.stdout and b"Read-only" in done.stdout, done
+
+
+def test_a_created_container_can_be_asked_to_end(oci: Oci) -> None:
+    quiet = {"stdout": subprocess.DEVNULL, "stderr": subprocess.DEVNULL, "stdin": subprocess.DEVNULL}
+    subprocess.run([PROGRAM, "--root", oci.root, "create", "c"], cwd=oci.bundle, check=True, timeout=60, **quiet)
+    oci("kill", "c", "TERM")
+    oci.until("c", "stopped")

@@ -29,8 +29,6 @@ fn scheduler(s: &oci_spec::runtime::Scheduler) -> Result<()> {
     let field = |name: &str| format!("process.scheduler.{name}");
     if let Some(nice) = *s.nice() {
         ensure((-20..=19).contains(&nice), field("nice"), format!("{nice} is not from -20 to 19"))?;
-        let fair = matches!(*s.policy(), Policy::SchedOther | Policy::SchedBatch);
-        ensure(fair || nice == 0, field("nice"), "only SCHED_OTHER and SCHED_BATCH have a nice value")?;
     }
     let real_time = matches!(*s.policy(), Policy::SchedFifo | Policy::SchedRr);
     if let Some(priority) = *s.priority() {

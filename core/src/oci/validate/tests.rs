@@ -119,10 +119,6 @@ fn wrong_values_name_their_place() {
             "process.scheduler.nice",
         ),
         (
-            vec![("/process/scheduler", json!({"policy": "SCHED_FIFO", "priority": 1, "nice": 1}))],
-            "process.scheduler.nice",
-        ),
-        (
             vec![("/process/scheduler", json!({"policy": "SCHED_OTHER", "priority": 1}))],
             "process.scheduler.priority",
         ),
