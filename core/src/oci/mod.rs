@@ -41,6 +41,9 @@ use crate::{Error, ErrorKind, Result};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
+/// Who is told of something.
+type Tell = Arc<dyn Fn(&str) + Send + Sync>;
+
 /// A folder with containers.
 #[derive(Clone)]
 pub struct Engine {
@@ -49,8 +52,8 @@ pub struct Engine {
     rootless: bool,
     /// The caller is in a user namespace.
     mapped: bool,
-    warn: Arc<dyn Fn(&str) + Send + Sync>,
-    debug: Option<Arc<dyn Fn(&str) + Send + Sync>>,
+    warn: Tell,
+    debug: Option<Tell>,
 }
 
 impl std::fmt::Debug for Engine {

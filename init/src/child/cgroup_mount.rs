@@ -9,9 +9,11 @@ use crate::fs;
 use crate::sys::mount::{ATTR_NODEV, ATTR_NOEXEC, ATTR_NOSUID, ATTR_RDONLY, RECURSIVE, setattr};
 use containers_protocol::control::Failure;
 use containers_protocol::extra::MountEntry;
+use containers_protocol::plan::Rootfs;
 use rustix::fd::OwnedFd;
 use rustix::fs::{CWD, Mode, OFlags, mkdirat, openat, symlinkat};
 use rustix::io::Errno;
+use std::path::Path;
 
 /// `CGROUP_SUPER_MAGIC`.
 const CGROUP: i64 = 0x27_e0eb;
@@ -41,7 +43,12 @@ pub fn mount(child: &Child<'_>, root: &Root, entry: &MountEntry) -> Result<(), F
     let alone = shows(USUAL, CGROUP2) && rustix::fs::stat(USUAL).is_ok_and(|found| found.st_ino == FIRST);
     let mounts = if alone { String::new() } else { proc_file("self/mountinfo")? };
     let memberships = proc_file("self/cgroup")?;
-    let hierarchies = v1(&memberships, &mounts);
+    // What an entry brought into the root, this one covers.
+    let own = match &child.plan.rootfs {
+        Rootfs::Dir { path } => path.as_path(),
+        Rootfs::Overlay(_) => Path::new("/nonexistent"),
+    };
+    let hierarchies = v1(&memberships, &mounts, own);
     if hierarchies.is_empty() {
         let point = if alone { Some(USUAL) } else { unified_point(&mounts) };
         let made = unified(child, &memberships, point, entry.set).at("cgroup", at)?;
@@ -61,8 +68,8 @@ fn proc_file(path: &str) -> Result<String, Failure> {
     extra::host_proc().and_then(|proc| extra::read_proc(proc, path)).at("cgroup", path.as_bytes())
 }
 
-/// The v1 hierarchies that are mounted and that this process is in.
-fn v1(memberships: &str, mounts: &str) -> Vec<Hierarchy> {
+/// The v1 hierarchies that are mounted outside of the new root and that this process is in.
+fn v1(memberships: &str, mounts: &str, own: &Path) -> Vec<Hierarchy> {
     let mut all: Vec<Hierarchy> = Vec::new();
     for line in mounts.lines() {
         let Some((left, right)) = line.split_once(" - ") else { continue };
@@ -70,6 +77,9 @@ fn v1(memberships: &str, mounts: &str) -> Vec<Hierarchy> {
         let (&[_, _, _, _, point, ..], &["cgroup", _, options]) = (left.as_slice(), right.as_slice()) else {
             continue;
         };
+        if Path::new(point).starts_with(own) {
+            continue;
+        }
         let member = memberships.lines().find_map(|line| {
             let mut parts = line.splitn(3, ':').skip(1);
             let (controllers, path) = (parts.next()?, parts.next()?);

@@ -322,3 +322,11 @@ def test_no_pivot_hides_every_procfs_of_the_machine(bundle: Bundle) -> None:
         assert done.code != 0 and "denied" in done.err, done
     finally:
         subprocess.run(["umount", other], check=True)
+
+
+def test_cgroups_over_those_of_a_bound_sys(bundle: Bundle) -> None:
+    bundle.mount("/sys", "bind", "/sys", options=["rbind"])
+    bundle.mount("/sys/fs/cgroup", "cgroup", options=["nosuid", "noexec", "nodev", "ro"])
+    bundle.without("cgroup")
+    line = line_of(bundle.sh("tac /proc/self/mountinfo; ls /sys/fs/cgroup"), "/sys/fs/cgroup")
+    assert line.startswith("ro")
