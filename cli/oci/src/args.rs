@@ -325,6 +325,18 @@ pub struct Checkpoint {
     /// With file locks
     #[arg(long)]
     pub file_locks: bool,
+    /// Without TCP connections that are being made
+    #[arg(long)]
+    pub tcp_skip_in_flight: bool,
+    /// Link unlinked files again
+    #[arg(long)]
+    pub link_remap: bool,
+    /// Throw pages of earlier images away
+    #[arg(long)]
+    pub auto_dedup: bool,
+    /// How criu treats cgroups: soft, full, strict or ignore (default: ignore)
+    #[arg(long)]
+    pub manage_cgroups_mode: Option<String>,
     /// Container id
     pub id: String,
 }

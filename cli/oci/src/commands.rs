@@ -210,6 +210,10 @@ fn checkpoint_options(checkpoint: Checkpoint) -> (String, CheckpointOptions) {
         ext_unix_sk: checkpoint.ext_unix_sk,
         shell_job: checkpoint.shell_job,
         file_locks: checkpoint.file_locks,
+        tcp_skip_in_flight: checkpoint.tcp_skip_in_flight,
+        link_remap: checkpoint.link_remap,
+        auto_dedup: checkpoint.auto_dedup,
+        manage_cgroups: checkpoint.manage_cgroups_mode,
     };
     (checkpoint.id, options)
 }

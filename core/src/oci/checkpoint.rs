@@ -22,6 +22,14 @@ pub struct CheckpointOptions {
     pub shell_job: bool,
     /// With file locks.
     pub file_locks: bool,
+    /// Without TCP connections that are being made.
+    pub tcp_skip_in_flight: bool,
+    /// Unlinked files are linked again.
+    pub link_remap: bool,
+    /// Pages of earlier images are thrown away when newer ones are there.
+    pub auto_dedup: bool,
+    /// How CRIU treats cgroups: `soft`, `full`, `strict`, `ignore` (the default).
+    pub manage_cgroups: Option<String>,
 }
 
 /// How a container is restored.
@@ -29,6 +37,20 @@ pub struct CheckpointOptions {
 pub struct RestoreOptions {
     /// Where the image is.
     pub image_path: PathBuf,
+}
+
+/// A mode of CRIU's for cgroups.
+fn manage_cgroups(options: &CheckpointOptions) -> Result<&str> {
+    match options.manage_cgroups.as_deref() {
+        None => Ok("ignore"),
+        Some(mode @ ("soft" | "full" | "strict" | "ignore")) => Ok(mode),
+        Some(other) => {
+            let text = format!(
+                "Invalid manage-cgroups-mode value {other:?}: soft, full, strict and ignore are known"
+            );
+            Err(Error::new(ErrorKind::InvalidArgument, text).with_context("field", "--manage-cgroups-mode"))
+        }
+    }
 }
 
 /// Finds CRIU, and asks it whether it can work with this kernel.
@@ -60,6 +82,7 @@ impl Engine {
             ("running" | "paused", Some(init)) => init,
             _ => return Err(Error::new(ErrorKind::NotRunning, "container not running")),
         };
+        manage_cgroups(options)?;
         let criu = criu()?;
         let work =
             if options.work_path.as_os_str().is_empty() { &options.image_path } else { &options.work_path };
@@ -72,17 +95,17 @@ impl Engine {
         let mut command = Command::new(criu);
         command.arg("dump").arg("--tree").arg(init.pid.to_string());
         command.arg("--images-dir").arg(&options.image_path).arg("--work-dir").arg(work);
-        command.arg("--root").arg(&found.record.rootfs).args([
-            "--log-file",
-            "dump.log",
-            "--manage-cgroups=ignore",
-        ]);
+        command.arg("--root").arg(&found.record.rootfs).args(["--log-file", "dump.log"]);
+        command.arg(format!("--manage-cgroups={}", manage_cgroups(options)?));
         let flags = [
             (options.leave_running, "--leave-running"),
             (options.tcp_established, "--tcp-established"),
             (options.ext_unix_sk, "--ext-unix-sk"),
             (options.shell_job, "--shell-job"),
             (options.file_locks, "--file-locks"),
+            (options.tcp_skip_in_flight, "--skip-in-flight"),
+            (options.link_remap, "--link-remap"),
+            (options.auto_dedup, "--auto-dedup"),
         ];
         command.args(flags.iter().filter(|(on, _)| *on).map(|(_, flag)| flag));
         for mount in found.spec()?.mounts().iter().flatten() {
