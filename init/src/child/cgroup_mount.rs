@@ -16,10 +16,10 @@ use rustix::io::Errno;
 use std::path::Path;
 
 /// `CGROUP_SUPER_MAGIC`.
-const CGROUP: i64 = 0x27_e0eb;
+const CGROUP: u64 = 0x27_e0eb;
 
 /// `CGROUP2_SUPER_MAGIC`.
-const CGROUP2: i64 = 0x6367_7270;
+const CGROUP2: u64 = 0x6367_7270;
 
 /// Where cgroups usually are.
 const USUAL: &str = "/sys/fs/cgroup";
@@ -96,8 +96,8 @@ fn v1(memberships: &str, mounts: &str, own: &Path) -> Vec<Hierarchy> {
 }
 
 /// Whether a file system of a kind is what one finds at its mount point: something else may be mounted over it.
-fn shows(point: &str, magic: i64) -> bool {
-    rustix::fs::statfs(point).is_ok_and(|found| found.f_type as i64 == magic)
+fn shows(point: &str, magic: u64) -> bool {
+    rustix::fs::statfs(point).is_ok_and(|found| found.f_type as u64 == magic)
 }
 
 /// One v1 hierarchy in its folder, and links for each of several controllers.

@@ -58,9 +58,13 @@ class Oci:
         return dict(json.loads(self("state", name).stdout))
 
     def detached(self, name: str) -> None:
-        """Runs it detached; its streams lead nowhere, as an engine's would."""
+        """Runs it detached."""
+        self.silently("run", "-d", name)
+
+    def silently(self, *args: str) -> None:
+        """Its streams lead nowhere, as an engine's would: what stays running has them too."""
         subprocess.run(
-            [PROGRAM, "--root", str(self.root), "run", "-d", name],
+            [PROGRAM, "--root", str(self.root), *args],
             cwd=self.bundle, stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL,
             timeout=60, check=True,
         )  # fmt: skip

@@ -212,9 +212,8 @@ def test_a_descriptor_of_the_process_is_sent(oci: Oci, tmp_path: Path, verb: str
             oci.detached("c")
         told = ["--pidfd-socket", str(path), "--pid-file", str(tmp_path / "pid")]
         how = {"create": ["create", *told, "c"], "run": ["run", "-d", *told, "c"]}
-        quiet = {"stdout": subprocess.DEVNULL, "stderr": subprocess.DEVNULL, "stdin": subprocess.DEVNULL}
         command = how.get(verb, ["exec", "-d", *told, "c", "sleep", "1000"])
-        subprocess.run([PROGRAM, "--root", oci.root, *command], cwd=oci.bundle, check=True, timeout=60, **quiet)
+        oci.silently(*command)
         with listener.accept()[0] as peer:
             name, fds, _, _ = socket.recv_fds(peer, 16, 1)
     assert name == b"pidfd"
@@ -258,8 +257,7 @@ def test_a_terminal_in_a_read_only_dev(oci: Oci) -> None:
 
 
 def test_a_created_container_can_be_asked_to_end(oci: Oci) -> None:
-    quiet = {"stdout": subprocess.DEVNULL, "stderr": subprocess.DEVNULL, "stdin": subprocess.DEVNULL}
-    subprocess.run([PROGRAM, "--root", oci.root, "create", "c"], cwd=oci.bundle, check=True, timeout=60, **quiet)
+    oci.silently("create", "c")
     oci("kill", "c", "TERM")
     oci.until("c", "stopped")
 
