@@ -16,7 +16,7 @@ SUITE = "bookworm"
 MIRROR = "http://deb.debian.org/debian"
 PACKAGES = (
     "systemd systemd-sysv dbus dbus-user-session libpam-systemd python3 busybox-static iproute2 uidmap procps kmod "
-    "strace crun"
+    "strace crun criu iptables"
 ).split()
 KERNEL = "linux-image-cloud-amd64"
 # What finds the disk, the shared folder and the ports; everything else is loaded when it is used.

@@ -130,9 +130,9 @@ pub enum Command {
     /// Print what this runtime can do
     Features,
     /// Write a container's processes to an image
-    Checkpoint(Checkpoint),
+    Checkpoint(Box<Checkpoint>),
     /// Make a container from an image
-    Restore(Restore),
+    Restore(Box<Restore>),
 }
 
 /// `create`, and most of `run`.
@@ -301,52 +301,76 @@ pub struct Update {
     pub id: String,
 }
 
-/// `checkpoint`.
+/// What `checkpoint` and `restore` have in common.
 #[derive(Debug, Args)]
-pub struct Checkpoint {
-    /// Folder for the image
+pub struct Criu {
+    /// Folder of the image
     #[arg(long, default_value = "checkpoint")]
     pub image_path: PathBuf,
-    /// Folder for criu's work and logs
+    /// Folder for criu's work and logs (default: that of the image)
     #[arg(long)]
     pub work_path: Option<PathBuf>,
-    /// Let the container run on
-    #[arg(long)]
-    pub leave_running: bool,
     /// With open TCP connections
     #[arg(long)]
     pub tcp_established: bool,
     /// With external Unix sockets
     #[arg(long)]
     pub ext_unix_sk: bool,
-    /// Of a container with a terminal
+    /// Of a container with a terminal that is not its own
     #[arg(long)]
     pub shell_job: bool,
     /// With file locks
     #[arg(long)]
     pub file_locks: bool,
+    /// Remove from images what is there twice
+    #[arg(long)]
+    pub auto_dedup: bool,
+    /// What is done with cgroups: ignore, soft, full or strict
+    #[arg(long, default_value = "soft")]
+    pub manage_cgroups_mode: String,
+    /// Leave out what is in a namespace: network
+    #[arg(long, value_parser = ["network"])]
+    pub empty_ns: Vec<String>,
+    /// Pages when they are needed: not supported
+    #[arg(long)]
+    pub lazy_pages: bool,
+    /// Container id
+    pub id: String,
+}
+
+/// `checkpoint`.
+#[derive(Debug, Args)]
+pub struct Checkpoint {
+    #[command(flatten)]
+    pub criu: Criu,
+    /// Image of the checkpoint before, relative to this one
+    #[arg(long)]
+    pub parent_path: Option<String>,
+    /// Only memory, while the container runs on
+    #[arg(long)]
+    pub pre_dump: bool,
+    /// Let the container run on
+    #[arg(long)]
+    pub leave_running: bool,
     /// Without TCP connections that are being made
     #[arg(long)]
     pub tcp_skip_in_flight: bool,
-    /// Link unlinked files again
+    /// With files that are open and removed but have another name
     #[arg(long)]
     pub link_remap: bool,
-    /// Throw pages of earlier images away
+    /// ADDRESS:PORT of a criu page-server that memory is sent to
     #[arg(long)]
-    pub auto_dedup: bool,
-    /// How criu treats cgroups: soft, full, strict or ignore (default: ignore)
+    pub page_server: Option<String>,
+    /// For lazy pages, which are not supported
     #[arg(long)]
-    pub manage_cgroups_mode: Option<String>,
-    /// Container id
-    pub id: String,
+    pub status_fd: Option<i32>,
 }
 
 /// `restore`.
 #[derive(Debug, Args)]
 pub struct Restore {
-    /// Folder of the image
-    #[arg(long, default_value = "checkpoint")]
-    pub image_path: PathBuf,
+    #[command(flatten)]
+    pub criu: Criu,
     /// Bundle
     #[arg(short, long)]
     pub bundle: Option<PathBuf>,
@@ -359,6 +383,16 @@ pub struct Restore {
     /// Socket that the terminal is sent over
     #[arg(long)]
     pub console_socket: Option<PathBuf>,
-    /// Container id
-    pub id: String,
+    /// apparmor:PROFILE or selinux:LABEL instead of that of the image
+    #[arg(long)]
+    pub lsm_profile: Option<String>,
+    /// A label for mounts: not supported
+    #[arg(long)]
+    pub lsm_mount_context: Option<String>,
+    /// Accepted: nothing is ever adopted
+    #[arg(long)]
+    pub no_subreaper: bool,
+    /// Accepted: criu has its own way to a root
+    #[arg(long)]
+    pub no_pivot: bool,
 }

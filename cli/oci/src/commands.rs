@@ -1,12 +1,10 @@
 //! From the command line to the runtime, and back to print.
 
-use crate::args::{Checkpoint, Cli, Command, Create, Exec, Restore, Update};
+use crate::args::{Cli, Command, Create, Exec, Update};
+use crate::criu;
 use crate::log::Log;
 use crate::numbers;
-use containers::oci::{
-    CheckpointOptions, CreateOptions, Engine, ExecOptions, RestoreOptions, State, UpdateOptions, features,
-    template,
-};
+use containers::oci::{CreateOptions, Engine, ExecOptions, State, UpdateOptions, features, template};
 use containers::{Error, ErrorKind};
 use std::io::{Read, Write};
 use std::path::{Path, PathBuf};
@@ -104,14 +102,15 @@ pub fn dispatch(cli: Cli, log: &Log) -> Result<u8, Failure> {
         Command::Spec { bundle, rootless } => write_spec(bundle.as_deref(), rootless)?,
         Command::Features => print_json(&features())?,
         Command::Checkpoint(checkpoint) => {
-            let (id, options) = checkpoint_options(checkpoint);
+            let (id, options) = criu::checkpoint(*checkpoint)?;
             engine.checkpoint(&id, &options)?;
-            if !options.leave_running {
+            if !options.leave_running && !options.pre_dump {
                 engine.delete(&id, true)?;
             }
         }
-        Command::Restore(Restore { image_path, id, .. }) => {
-            engine.restore(&id, &RestoreOptions { image_path })?
+        Command::Restore(restore) => {
+            let (id, options) = criu::restore(*restore)?;
+            return Ok(engine.restore(&id, &options)? as u8);
         }
     }
     Ok(0)
@@ -199,23 +198,6 @@ fn update_options(update: Update) -> Result<(String, UpdateOptions), Failure> {
         pids_limit: update.pids_limit,
     };
     Ok((update.id, options))
-}
-
-fn checkpoint_options(checkpoint: Checkpoint) -> (String, CheckpointOptions) {
-    let options = CheckpointOptions {
-        image_path: checkpoint.image_path,
-        work_path: checkpoint.work_path.unwrap_or_default(),
-        leave_running: checkpoint.leave_running,
-        tcp_established: checkpoint.tcp_established,
-        ext_unix_sk: checkpoint.ext_unix_sk,
-        shell_job: checkpoint.shell_job,
-        file_locks: checkpoint.file_locks,
-        tcp_skip_in_flight: checkpoint.tcp_skip_in_flight,
-        link_remap: checkpoint.link_remap,
-        auto_dedup: checkpoint.auto_dedup,
-        manage_cgroups: checkpoint.manage_cgroups_mode,
-    };
-    (checkpoint.id, options)
 }
 
 fn say(text: &str) -> std::io::Result<()> {

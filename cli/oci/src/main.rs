@@ -5,6 +5,7 @@
 
 mod args;
 mod commands;
+mod criu;
 #[cfg(not(test))]
 mod entry;
 mod log;

@@ -1,13 +1,13 @@
 //! `create`, `start` and `run`.
 
 use super::cgroup::{Cgroup, Driver, Machine};
-use super::folder::{make_dir, make_fifo, pipe, write_pid};
+use super::folder::{Bundle, keep_config, make_dir, make_fifo, pipe, write_pid};
 use super::handover::{paths, preserved, standard_streams};
 use super::hooks::Hook;
 use super::identity::Identity;
 use super::record::{Found, Record, VERSION, fifo, lock_dir};
 use super::session::{News, Session};
-use super::{Engine, config, foreground, handover, translate, validate};
+use super::{Engine, foreground, handover, translate};
 use crate::{Error, ErrorKind, Result};
 use containers_protocol::Bytes;
 use containers_protocol::oneshot::{Create, Request};
@@ -15,7 +15,7 @@ use containers_protocol::plan::{Plan, Step};
 use oci_spec::runtime::Spec;
 use rustix::fd::{AsFd, BorrowedFd, OwnedFd};
 use rustix::fs::{Mode, OFlags, open};
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
 /// How a container is created.
 #[derive(Clone, Debug, Default)]
@@ -146,13 +146,7 @@ impl Engine {
     /// Everything before anything is made that has to be undone by [`Engine::destroy`].
     fn begin<'a>(&'a self, id: &str, options: &'a CreateOptions, run: bool) -> Result<Making<'a>> {
         let dir = self.dir(id)?;
-        let bundle = if options.bundle.as_os_str().is_empty() { Path::new(".") } else { &options.bundle };
-        let bundle = std::fs::canonicalize(bundle).map_err(|e| {
-            Error::io("the bundle can't be found", e).with_context("path", bundle.display().to_string())
-        })?;
-        let spec = config::load(&bundle, &*self.warn)?;
-        validate::check(&spec, &bundle)?;
-        let rootfs = validate::rootfs_path(&spec, &bundle)?;
+        let Bundle { path: bundle, spec, rootfs } = self.read_bundle(&options.bundle)?;
         for n in 0..options.preserve_fds {
             let fd = 3 + n as i32;
             crate::sys::duplicate(fd)
@@ -160,37 +154,15 @@ impl Engine {
         }
         make_dir(&self.root, &dir)?;
         let made: Result<(OwnedFd, Option<OwnedFd>)> = (|| {
-            std::fs::copy(bundle.join("config.json"), dir.join("config.json"))
-                .map_err(|e| Error::io("the configuration can't be kept", e))?;
+            keep_config(&bundle, &dir)?;
             let (gate, opener) = if run { pipe()? } else { (make_fifo(&dir)?, None) };
             Ok((gate, opener))
         })();
         let (gate, opener) = made.inspect_err(|_| drop(std::fs::remove_dir_all(&dir)))?;
-        let record = Record {
-            oci_version: spec.version().clone(),
-            id: id.to_owned(),
-            bundle,
-            rootfs,
-            created: now(),
-            owner: String::new(),
-            annotations: spec.annotations().iter().flatten().map(|(k, v)| (k.clone(), v.clone())).collect(),
-            init: None,
-            made: false,
-            cgroup: Cgroup::default(),
-            namespaces: 0,
-            own_pids: false,
-            no_new_keyring: options.no_new_keyring,
-            stop_hooks: spec
-                .hooks()
-                .as_ref()
-                .is_some_and(|h| h.poststop().as_ref().is_some_and(|h| !h.is_empty())),
-        };
+        let record =
+            Record { no_new_keyring: options.no_new_keyring, ..Record::new(id, &spec, bundle, rootfs) };
         Ok(Making { engine: self, options, spec, dir, record, gate, opener })
     }
-}
-
-fn now() -> String {
-    jiff::Timestamp::now().to_string()
 }
 
 impl Making<'_> {
@@ -398,7 +370,7 @@ fn may_be_born(plan: &Plan) -> bool {
 }
 
 /// Namespaces that a further process enters.
-fn entered(plan: &Plan) -> u64 {
+pub(super) fn entered(plan: &Plan) -> u64 {
     let joined = plan.extra.iter().flat_map(|e| &e.join).map(|(kind, _)| *kind);
     joined.fold(plan.namespaces, |all, kind| all | kind)
 }

@@ -1,11 +1,42 @@
-//! Files of a container that is made: its folder, its gate, its process id.
+//! Files of a container that is made: its bundle, its folder, its gate, its process id.
 
 use super::record::fifo;
+use super::{Engine, config, validate};
 use crate::{Error, ErrorKind, Result};
+use oci_spec::runtime::Spec;
 use rustix::fd::OwnedFd;
 use rustix::fs::{CWD, FileType, Mode, OFlags, mknodat, open};
 use std::os::unix::fs::DirBuilderExt;
-use std::path::Path;
+use std::path::{Path, PathBuf};
+
+/// A bundle whose configuration is valid.
+pub(crate) struct Bundle {
+    /// Where it is, absolute.
+    pub(crate) path: PathBuf,
+    pub(crate) spec: Spec,
+    /// Its root file system, absolute.
+    pub(crate) rootfs: PathBuf,
+}
+
+impl Engine {
+    /// Reads and checks the bundle at a path; empty: the current folder.
+    pub(crate) fn read_bundle(&self, path: &Path) -> Result<Bundle> {
+        let path = if path.as_os_str().is_empty() { Path::new(".") } else { path };
+        let path = std::fs::canonicalize(path).map_err(|e| {
+            Error::io("the bundle can't be found", e).with_context("path", path.display().to_string())
+        })?;
+        let spec = config::load(&path, &*self.warn)?;
+        validate::check(&spec, &path)?;
+        let rootfs = validate::rootfs_path(&spec, &path)?;
+        Ok(Bundle { path, spec, rootfs })
+    }
+}
+
+/// Keeps the configuration of a bundle in the container's folder.
+pub(crate) fn keep_config(bundle: &Path, dir: &Path) -> Result<()> {
+    let copied = std::fs::copy(bundle.join("config.json"), dir.join("config.json"));
+    copied.map(drop).map_err(|e| Error::io("the configuration can't be kept", e))
+}
 
 /// Makes the folder of a new container.
 pub(crate) fn make_dir(root: &Path, dir: &Path) -> Result<()> {

@@ -6,10 +6,10 @@
 //! that it does is to ask [`is_helper`].
 
 pub(crate) mod cgroup;
-mod checkpoint;
 pub(crate) mod config;
 mod control;
 mod create;
+mod criu;
 mod delete;
 mod events;
 mod exec;
@@ -28,9 +28,9 @@ mod template;
 pub(crate) mod translate;
 pub(crate) mod validate;
 
-pub use checkpoint::{CheckpointOptions, RestoreOptions};
 pub use control::UpdateOptions;
 pub use create::CreateOptions;
+pub use criu::{CgroupsMode, CheckpointOptions, RestoreOptions};
 pub use exec::ExecOptions;
 pub use features::features;
 pub use program::is_helper;

@@ -67,6 +67,27 @@ pub struct State {
 }
 
 impl Record {
+    /// That of a container of which nothing is made yet.
+    pub(crate) fn new(id: &str, spec: &Spec, bundle: PathBuf, rootfs: PathBuf) -> Record {
+        let stop_hooks = spec.hooks().as_ref().and_then(|h| h.poststop().as_ref());
+        Record {
+            oci_version: spec.version().clone(),
+            id: id.to_owned(),
+            bundle,
+            rootfs,
+            created: jiff::Timestamp::now().to_string(),
+            owner: String::new(),
+            annotations: spec.annotations().iter().flatten().map(|(k, v)| (k.clone(), v.clone())).collect(),
+            init: None,
+            made: false,
+            cgroup: Cgroup::default(),
+            namespaces: 0,
+            own_pids: false,
+            no_new_keyring: false,
+            stop_hooks: stop_hooks.is_some_and(|h| !h.is_empty()),
+        }
+    }
+
     /// Where the container is in its life. Only the kernel is asked.
     pub(crate) fn status(&self, dir: &Path) -> &'static str {
         let Some(init) = &self.init else { return "creating" };

@@ -260,19 +260,3 @@ def test_a_created_container_can_be_asked_to_end(oci: Oci) -> None:
     oci.silently("create", "c")
     oci("kill", "c", "TERM")
     oci.until("c", "stopped")
-
-
-def test_flags_of_checkpoint_are_those_of_criu(oci: Oci, tmp_path: Path) -> None:
-    criu = tmp_path / "criu"
-    criu.write_text(f'#!/bin/sh\necho "$@" >> {tmp_path}/calls\n')
-    criu.chmod(0o755)
-    with_it = {**os.environ, "PATH": f"{tmp_path}:{os.environ['PATH']}"}
-    oci.detached("c")
-    image = ["--image-path", str(tmp_path / "image"), "--leave-running"]
-    flags = ["--tcp-skip-in-flight", "--link-remap", "--auto-dedup", "--manage-cgroups-mode", "soft"]
-    oci("checkpoint", *image, *flags, "c", env=with_it)
-    call = (tmp_path / "calls").read_text().splitlines()[-1].split()
-    wanted = {"dump", "--leave-running", "--skip-in-flight", "--link-remap", "--auto-dedup", "--manage-cgroups=soft"}
-    assert wanted <= set(call)
-    done = oci("checkpoint", *image, "--manage-cgroups-mode", "all", "c", code=1, env=with_it)
-    assert b"manage-cgroups-mode" in done.stderr
