@@ -205,7 +205,7 @@ pub struct Image(Arc<Kind>);
 
 enum Kind {
     Stored { store: Arc<Store>, record: Arc<ImageRecord>, manifest: String, platform: Platform },
-    Host(host::HostImage),
+    Host(Box<host::HostImage>),
 }
 
 impl std::fmt::Debug for Image {
@@ -236,7 +236,7 @@ impl Image {
     }
 
     fn from_host(host: HostImage) -> Image {
-        Image(Arc::new(Kind::Host(host)))
+        Image(Arc::new(Kind::Host(Box::new(host))))
     }
 
     /// The record of an image of the store.
