@@ -41,7 +41,8 @@ def programs() -> dict[str, str]:
 
 def run() -> int:
     """Runs the suite; 0: all passed."""
-    settings = "".join(f"PROGRAM_{re.sub('[^a-z0-9]', '_', name)}={shlex.quote(path)}\n" for name, path in programs().items())
+    names = {re.sub("[^a-z0-9]", "_", name): path for name, path in programs().items()}
+    settings = "".join(f"PROGRAM_{name}={shlex.quote(path)}\n" for name, path in names.items())
     failed = []
     machines = []
     for kind in KINDS:
