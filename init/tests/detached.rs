@@ -2,13 +2,14 @@
 
 mod common;
 
-use common::{Connection, Launcher, eventually, is_alive, kill, listener, plans, root};
+use common::{Connection, Launcher, eventually, is_alive, kill, listener, pipe, plans, read_all, root};
 use containers_protocol::control::{Event, Exec, ExitRecord, Request, State};
 use containers_protocol::launch;
 use containers_protocol::plan::{Health, Plan, Restart, Stdio};
 use std::fs::File;
 use std::os::fd::{AsFd, OwnedFd};
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 /// A detached container.
 struct Detached {
@@ -147,6 +148,33 @@ fn exec_and_failures_work() {
     let request = launch::Request::StartDetached(Box::new(plan), false);
     let connection = launcher.request(&request, &[listener.as_fd(), lock.as_fd()]);
     assert_eq!(connection.failed().code, "command_not_found");
+}
+
+#[test]
+fn who_is_there_from_the_start_loses_nothing() {
+    if !root() {
+        return;
+    }
+    let launcher = Launcher::new();
+    let rootfs = plans::busybox(&launcher.scratch.0.join("rootfs"));
+    // More than any queue or pipe on the way holds.
+    let bytes = 5_000_000;
+    let script = format!("yes 0123456789 | head -c {bytes}");
+    let mut plan = plans::shell(&rootfs, &launcher.scratch.0, &script);
+    plan.stdio = Stdio::Parent { stdin: false, stdin_once: false, attached: vec![[None, Some(0), None]] };
+    let listener = listener(&launcher.scratch.0.join("ctl"));
+    let lock = OwnedFd::from(File::create(launcher.scratch.0.join("lock")).unwrap());
+    let (out, out_w) = pipe();
+    let request = launch::Request::StartDetached(Box::new(plan), false);
+    let connection = launcher.request(&request, &[listener.as_fd(), lock.as_fd(), out_w.as_fd()]);
+    drop(out_w);
+    let pid = connection.started().pid;
+    let monitor = common::parent_of(pid).unwrap();
+    std::thread::sleep(Duration::from_millis(300));
+    let got = read_all(out);
+    assert_eq!(got.len(), bytes);
+    assert!(got.chunks(11).all(|c| b"0123456789\n".starts_with(c)));
+    eventually("the monitor's end", || !is_alive(monitor));
 }
 
 #[test]

@@ -27,8 +27,8 @@ const USUAL: &str = "/sys/fs/cgroup";
 /// The inode of the root of a hierarchy.
 const FIRST: u64 = 1;
 
-/// A v1 hierarchy: where the machine has it, what it is called there, its controllers, and where in it this
-/// process is.
+/// A v1 hierarchy: where the machine has it, what it is called there, its controllers, and where below that mount
+/// this process is.
 struct Hierarchy {
     point: String,
     controllers: Vec<String>,
@@ -74,7 +74,8 @@ fn v1(memberships: &str, mounts: &str, own: &Path) -> Vec<Hierarchy> {
     for line in mounts.lines() {
         let Some((left, right)) = line.split_once(" - ") else { continue };
         let (left, right): (Vec<&str>, Vec<&str>) = (left.split(' ').collect(), right.split(' ').collect());
-        let (&[_, _, _, _, point, ..], &["cgroup", _, options]) = (left.as_slice(), right.as_slice()) else {
+        let (&[_, _, _, top, point, ..], &["cgroup", _, options]) = (left.as_slice(), right.as_slice())
+        else {
             continue;
         };
         if Path::new(point).starts_with(own) {
@@ -89,7 +90,9 @@ fn v1(memberships: &str, mounts: &str, own: &Path) -> Vec<Hierarchy> {
         let Some((controllers, path)) = member.filter(|_| shows(point, CGROUP)) else { continue };
         let controllers: Vec<String> = controllers.split(',').map(str::to_owned).collect();
         if all.iter().all(|h| h.controllers != controllers) {
-            all.push(Hierarchy { point: point.to_owned(), controllers, path: path.to_owned() });
+            // Without a cgroup namespace, a container's mount begins below the hierarchy's root.
+            let below = path.strip_prefix(top.trim_end_matches('/')).unwrap_or(path);
+            all.push(Hierarchy { point: point.to_owned(), controllers, path: below.to_owned() });
         }
     }
     all

@@ -189,7 +189,7 @@ impl Parent {
                 *slot = Some(sent.next().ok_or_else(|| failure("attach", b"", Errno::BADF))?);
             }
         }
-        self.attach(container, taken)
+        self.attach(container, taken, false)
     }
 
     fn resize_for(&mut self, id: u64, rows: u16, cols: u16) -> Result<(), Failure> {

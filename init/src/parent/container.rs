@@ -48,7 +48,7 @@ pub struct Container {
     pub ends: Option<Ends>,
     /// Its streams, while it runs.
     pub streams: Option<Streams>,
-    /// Clients that attached before the start.
+    /// Clients that attached before the start: they miss nothing.
     pub early: Vec<[Option<OwnedFd>; 3]>,
     /// Descriptors that a restart needs again.
     pub fds: Vec<OwnedFd>,
@@ -328,7 +328,7 @@ impl Parent {
             container.streams = Some(streams);
         }
         for fds in early {
-            let _ = self.attach(id, fds);
+            let _ = self.attach(id, fds, true);
         }
     }
 

@@ -18,7 +18,7 @@ const CHUNK: usize = 16 * 1024;
 /// A container whose client is so far behind waits, if it is attached to a process that cares.
 const HIGH: usize = 256 * 1024;
 
-/// A client of a detached container that is further behind loses the oldest.
+/// A later client of a detached container that is further behind loses the oldest.
 const RING: usize = 1024 * 1024;
 
 /// Most bytes taken from a stream after the container's end: whoever still writes is not part of it.
@@ -145,9 +145,15 @@ impl Parent {
         Ok(streams)
     }
 
-    /// Attaches a client: descriptors for stdin, stdout and stderr.
-    pub(super) fn attach(&mut self, id: u64, fds: [Option<OwnedFd>; 3]) -> Result<(), Failure> {
-        let lossless = !self.is_monitor();
+    /// Attaches a client: descriptors for stdin, stdout and stderr. A detached container waits for one that is there
+    /// `from_start`, as with `docker run`; one that looks in later must not be able to stop it.
+    pub(super) fn attach(
+        &mut self,
+        id: u64,
+        fds: [Option<OwnedFd>; 3],
+        from_start: bool,
+    ) -> Result<(), Failure> {
+        let lossless = from_start || !self.is_monitor();
         let [input, out, err] = fds;
         let has_streams = self.containers.get(&id).is_some_and(|c| c.streams.is_some());
         if !has_streams {
