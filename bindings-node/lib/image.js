@@ -4,7 +4,7 @@ const { addon, ask, call, direct } = require('./native.js');
 const { classes } = require('./errors.js');
 const { Handle, key } = require('./handles.js');
 const { later } = require('./later.js');
-const { command, nothingElse, record, take, text, toText } = require('./options.js');
+const { command, config, nothingElse, record, take, text, toText } = require('./options.js');
 
 /** One image. */
 class Image extends Handle {

@@ -56,6 +56,9 @@ class Podman(Client):
             for at in (scene.folder, run):
                 shutil.chown(at, user, user)
             env |= {"HOME": str(scene.folder), "USER": user, "XDG_RUNTIME_DIR": str(run)}
+            # Not those of whoever runs the tests, where this user may not write.
+            usual = {"CACHE": ".cache", "CONFIG": ".config", "DATA": ".local/share"}
+            env |= {f"XDG_{name}_HOME": str(scene.folder / path) for name, path in usual.items()}
         super().__init__(scene.folder, command, env)
         self("import", str(archive), "box")
 

@@ -45,7 +45,10 @@ impl RuntimeBuilder {
         let uid = rustix::process::geteuid().as_raw();
         let gid = rustix::process::getegid().as_raw();
         let root = paths::root(self.root.as_deref(), uid == 0)?;
-        let inner = open(&root, self.rootless, uid, gid).await.map_err(inner::in_root(&root))?;
+        let new = !root.exists();
+        let opened = open(&root, self.rootless, uid, gid).await;
+        let inner =
+            opened.inspect_err(|_| paths::take_back(&root, uid, new)).map_err(inner::in_root(&root))?;
         Ok(Runtime { inner: Arc::new(inner) })
     }
 }
@@ -104,7 +107,7 @@ async fn open(root: &Path, rootless: Option<bool>, uid: u32, gid: u32) -> Result
     paths::private_dir(root)?;
     // Links in the path would give one root several run folders.
     let root = root.canonicalize().map_err(|e| paths::at("can't find the root folder", root, e))?;
-    for folder in ["containers", "tmp"] {
+    for folder in paths::FOLDERS {
         paths::private_dir(&root.join(folder))?;
     }
     let run_root = paths::run_root(&root, uid)?;

@@ -39,6 +39,15 @@ fn data_home() -> Result<PathBuf> {
 
 /// The run folder of a root, which exists and has no links in its path.
 pub(super) fn run_root(root: &Path, uid: u32) -> Result<PathBuf> {
+    let (base, run) = run_folders(root, uid);
+    private_dir(&base)?;
+    check_private(&base, uid)?;
+    private_dir(&run)?;
+    Ok(run)
+}
+
+/// What all roots have in common, and the run folder of one.
+fn run_folders(root: &Path, uid: u32) -> (PathBuf, PathBuf) {
     let hash = Sha256::digest(root.as_os_str().as_encoded_bytes());
     let hash: String = hash[..8].iter().map(|b| format!("{b:02x}")).collect();
     let runtime_dir = env::var_os("XDG_RUNTIME_DIR").map(PathBuf::from);
@@ -49,11 +58,23 @@ pub(super) fn run_root(root: &Path, uid: u32) -> Result<PathBuf> {
     } else {
         PathBuf::from(format!("/tmp/{FOLDER}-{uid}"))
     };
-    private_dir(&base)?;
-    check_private(&base, uid)?;
     let run = base.join(hash);
-    private_dir(&run)?;
-    Ok(run)
+    (base, run)
+}
+
+/// Folders of a new root that hold something later.
+pub(super) const FOLDERS: [&str; 2] = ["containers", "tmp"];
+
+/// Takes back what an open that failed has made and put nothing into. `new`: the root was not there before.
+pub(super) fn take_back(root: &Path, uid: u32, new: bool) {
+    let Ok(root) = root.canonicalize() else { return };
+    let (_, run) = run_folders(&root, uid);
+    // What is in use is not empty.
+    let _ = std::fs::remove_dir(run);
+    if new {
+        FOLDERS.iter().for_each(|folder| drop(std::fs::remove_dir(root.join(folder))));
+        let _ = std::fs::remove_dir(root);
+    }
 }
 
 fn is_private_dir(path: &Path, uid: u32) -> bool {
