@@ -83,7 +83,7 @@ pub(crate) fn parse_mounts(mountinfo: &str) -> Vec<Hierarchy> {
 }
 
 /// Octal escapes of mountinfo.
-fn unescape(text: &str) -> String {
+pub(crate) fn unescape(text: &str) -> String {
     text.replace("\\040", " ").replace("\\011", "\t").replace("\\012", "\n").replace("\\134", "\\")
 }
 

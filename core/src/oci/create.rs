@@ -170,21 +170,10 @@ impl Making<'_> {
         self.spec.process().as_ref().is_some_and(|p| p.terminal() == Some(true))
     }
 
-    /// A terminal needs somebody who has its other side.
+    /// [`check_terminal`], before anything but the folder is made.
     fn check_terminal(&self, detached: bool) -> Result<()> {
-        let socket = self.options.console_socket.is_some();
-        let text = match (self.terminal(), socket) {
-            (true, false) if detached => {
-                "cannot allocate tty if containers-oci will detach without setting console socket"
-            }
-            (false, true) => "cannot use console socket if containers-oci will not detach or allocate tty",
-            (true, true) if !detached => {
-                "cannot use console socket if containers-oci will not detach or allocate tty"
-            }
-            _ => return Ok(()),
-        };
-        let _ = std::fs::remove_dir_all(&self.dir);
-        Err(Error::new(ErrorKind::InvalidArgument, text).with_context("field", "process.terminal"))
+        check_terminal(self.terminal(), self.options.console_socket.is_some(), detached)
+            .inspect_err(|_| drop(std::fs::remove_dir_all(&self.dir)))
     }
 
     /// Makes the container, or leaves nothing behind.
@@ -367,6 +356,21 @@ fn may_be_born(plan: &Plan) -> bool {
     let mapped = |step: &Step| matches!(step, Step::MountEntry(entry) if entry.idmap.is_some());
     let apart = plan.extra.iter().any(|e| !e.join.is_empty() || !e.net_devices.is_empty());
     plan.namespaces & PREPARED == 0 && !apart && !plan.steps.iter().any(mapped)
+}
+
+/// A terminal needs somebody who has its other side.
+pub(super) fn check_terminal(terminal: bool, socket: bool, detached: bool) -> Result<()> {
+    let text = match (terminal, socket) {
+        (true, false) if detached => {
+            "cannot allocate tty if containers-oci will detach without setting console socket"
+        }
+        (false, true) => "cannot use console socket if containers-oci will not detach or allocate tty",
+        (true, true) if !detached => {
+            "cannot use console socket if containers-oci will not detach or allocate tty"
+        }
+        _ => return Ok(()),
+    };
+    Err(Error::new(ErrorKind::InvalidArgument, text).with_context("field", "process.terminal"))
 }
 
 /// Namespaces that a further process enters.

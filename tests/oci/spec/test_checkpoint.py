@@ -174,6 +174,9 @@ def test_bad_images(box: Box, image: Path) -> None:
     rest = ["--bundle", str(box.bundle.path), box.id]
     assert "can't be found" in box("restore", "--image-path", str(image), *rest, code=1)
     image.mkdir()
+    # There is no terminal to send.
+    socket_ = ["--console-socket", str(image.parent / "s")]
+    assert "console socket" in box("restore", "-d", *socket_, "--image-path", str(image), *rest, code=1)
     assert "criu failed" in box("restore", "-d", "--image-path", str(image), *rest, code=1)
     (image / "mounts.json").write_text("[")
     assert "mounts.json" in box("restore", "-d", "--image-path", str(image), *rest, code=1)

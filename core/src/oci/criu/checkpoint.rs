@@ -61,11 +61,8 @@ impl Engine {
         };
         let criu = program()?;
         check_cgroups(&found.record.cgroup)?;
-        let work = match options.work_path.as_os_str().is_empty() {
-            true => &options.image_path,
-            false => &options.work_path,
-        };
-        for dir in [&options.image_path, work] {
+        let work = super::work_path(&options.image_path, &options.work_path);
+        for dir in [&*options.image_path, work] {
             std::fs::create_dir_all(dir).map_err(|e| {
                 Error::io("the image's folder can't be made", e)
                     .with_context("path", dir.display().to_string())

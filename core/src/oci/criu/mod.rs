@@ -123,6 +123,11 @@ fn folder(path: &Path) -> Result<OwnedFd> {
     })
 }
 
+/// Where CRIU works and logs: unless another folder is named, that of the image.
+fn work_path<'a>(image: &'a Path, work: &'a Path) -> &'a Path {
+    if work.as_os_str().is_empty() { image } else { work }
+}
+
 /// Binds of a configuration: where they are, and what of the machine is there.
 fn binds<'a>(spec: &'a Spec, bundle: &'a Path) -> impl Iterator<Item = (&'a Path, PathBuf)> {
     spec.mounts().iter().flatten().filter_map(move |mount| {

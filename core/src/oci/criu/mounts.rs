@@ -1,6 +1,7 @@
 //! Mounts of a container as they were: CRIU drops attributes of roots, and of a second bind of one thing.
 
 use super::Mounted;
+use crate::cgroup::hierarchy::unescape;
 use crate::{Error, Result};
 use nix::sched::{CloneFlags, setns, unshare};
 use oci_spec::runtime::Spec;
@@ -29,11 +30,6 @@ pub(super) fn attributes(pid: i32) -> Result<BTreeMap<PathBuf, String>> {
         Some((PathBuf::from(unescape(fields.next()?)), fields.next()?.to_owned()))
     };
     Ok(info.lines().filter_map(line).collect())
-}
-
-/// Octal escapes of mountinfo.
-fn unescape(text: &str) -> String {
-    text.replace("\\040", " ").replace("\\011", "\t").replace("\\012", "\n").replace("\\134", "\\")
 }
 
 /// What an image says of mounts, or without that the configuration: it has the attributes that keep a container from

@@ -6,7 +6,7 @@ use super::{
     shared_namespaces, targets, utf8,
 };
 use crate::oci::cgroup::{Cgroup, Machine};
-use crate::oci::create::entered;
+use crate::oci::create::{check_terminal, entered};
 use crate::oci::folder::{Bundle, keep_config, make_dir, write_pid};
 use crate::oci::foreground::{self, Foreground};
 use crate::oci::handover::{send_master, standard_streams};
@@ -76,12 +76,7 @@ impl Engine {
         let criu = program()?;
         let Bundle { path, spec, rootfs } = self.read_bundle(&options.bundle)?;
         let terminal = spec.process().as_ref().is_some_and(|p| p.terminal() == Some(true));
-        if terminal && options.detach && options.console_socket.is_none() {
-            let text = "cannot allocate tty if containers-oci will detach without setting console socket";
-            return Err(
-                Error::new(ErrorKind::InvalidArgument, text).with_context("field", "process.terminal")
-            );
-        }
+        check_terminal(terminal, options.console_socket.is_some(), options.detach)?;
         let relayed = terminal && options.console_socket.is_none();
         let foreground = if options.detach { None } else { Some(Foreground::begin(relayed)?) };
         make_dir(&self.root, &dir)?;
@@ -111,8 +106,7 @@ impl Engine {
 impl Restoring<'_> {
     fn fill(&mut self, criu: &Path) -> Result<i32> {
         let (options, engine) = (self.options, self.engine);
-        let work_path =
-            if options.work_path.as_os_str().is_empty() { &options.image_path } else { &options.work_path };
+        let work_path = super::work_path(&options.image_path, &options.work_path);
         std::fs::create_dir_all(work_path)
             .map_err(|e| Error::io("the folder for criu's work can't be made", e))?;
         let record = &mut self.found.record;
