@@ -20,7 +20,7 @@ impl Failure {
         Failure { code: 1, message: message.into() }
     }
 
-    /// The failure of `run`, `create` or `exec`: 125 for our own, 126 for a command that can't be executed,
+    /// The failure of `run` or `create`: 125 for our own, 126 for a command that can't be executed,
     /// 127 for one that is not there.
     pub fn of_run(error: &Error) -> Failure {
         let cause = std::error::Error::source(error).and_then(|e| e.downcast_ref::<std::io::Error>());
@@ -31,6 +31,16 @@ impl Failure {
             _ => 125,
         };
         Failure { code, message: error.to_string() }
+    }
+
+    /// The failure of `exec`: 126 for a user or folder that the container does not have, 127 and 126 as in
+    /// [`Failure::of_run`], 1 for a container that takes no command now.
+    pub fn of_exec(error: &Error) -> Failure {
+        let mut failure = Failure::of_run(error);
+        if failure.code == 125 {
+            failure.code = if error.kind() == ErrorKind::InvalidArgument { 126 } else { 1 };
+        }
+        failure
     }
 }
 

@@ -10,6 +10,7 @@ import subprocess
 import time
 from pathlib import Path
 
+import pytest
 from conftest import PROGRAM, Cli
 
 
@@ -70,6 +71,10 @@ def test_detached_containers_live_on(cli: Cli) -> None:
     assert cli.out("exec", "web", "sh", "-c", "echo $0 in $(hostname)") == f"sh in {identity[:12]}"
     cli("exec", "web", "false", code=1)
     cli("exec", "web", "no-such-program", code=127)
+    assert "nobody-here" in cli.error("exec", "-u", "nobody-here", "web", "true", code=126)
+    cli("pause", "web")
+    assert "paused" in cli.error("exec", "web", "true", code=1)
+    cli("unpause", "web")
     assert cli("exec", "-i", "web", "cat", stdin=b"typed").stdout == b"typed"
     assert cli.out("inspect", "-f", "{{.State.Status}} {{.Name}} {{json .Config.Labels}}", "web") == (
         'running /web {"tier":"front"}'
@@ -217,6 +222,18 @@ def test_info_and_doctor(cli: Cli) -> None:
     assert cli.out("version", "-f", "{{.Client.Version}}") == cli.out("info", "-f", "{{.ServerVersion}}")
     report = json.loads(cli.out("doctor", "-f", "json"))
     assert {"open a runtime", "run a container"} <= {check["name"] for check in report if check["ok"]}
+
+
+def test_binds_may_begin_at_the_working_directory(cli: Cli, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "inner").mkdir()
+    (tmp_path / "here").write_text("found")
+    monkeypatch.chdir(tmp_path)
+    assert cli.out("run", "--rm", "-v", ".:/data", "host", "cat", "/data/here") == "found"
+    assert cli.out("run", "--rm", "-v", "./here:/file:ro", "host", "cat", "/file") == "found"
+    monkeypatch.chdir(tmp_path / "inner")
+    assert cli.out("run", "--rm", "--mount", "type=bind,src=..,dst=/up", "host", "cat", "/up/here") == "found"
+    cli("run", "--rm", "-v", "./made:/data", "host", "touch", "/data/new")
+    assert (tmp_path / "inner/made/new").exists()
 
 
 def test_wrong_command_lines_end_as_with_docker(cli: Cli) -> None:

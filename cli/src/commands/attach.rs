@@ -38,7 +38,7 @@ pub async fn exec(rt: &Runtime, args: ExecArgs) -> Outcome {
     o.user = args.user;
     o.privileged = args.privileged;
     o.detach = args.detach;
-    let process = container.exec(o).await.map_err(|e| Failure::of_run(&e))?;
+    let process = container.exec(o).await.map_err(|e| Failure::of_exec(&e))?;
     if args.detach {
         return Ok(0);
     }

@@ -86,14 +86,18 @@ fn security(args: &CreateArgs, o: &mut CreateOptions) -> Result<(), Failure> {
 }
 
 fn mounts(args: &CreateArgs, o: &mut CreateOptions) -> Result<(), Failure> {
-    o.volumes = args.volume.clone();
     for volume in &args.volume {
+        let volume = match volume.split_once(':') {
+            Some((source, rest)) => format!("{}:{rest}", from_here(source)?),
+            None => volume.clone(),
+        };
         // docker makes a missing source; when it can't be made, creating the container says why.
         if let Some((source, _)) = volume.split_once(':')
             && source.starts_with('/')
         {
             let _ = std::fs::create_dir_all(source);
         }
+        o.volumes.push(volume);
     }
     for spec in &args.mount {
         o.mounts.push(mount(spec)?);
@@ -105,6 +109,17 @@ fn mounts(args: &CreateArgs, o: &mut CreateOptions) -> Result<(), Failure> {
     Ok(())
 }
 
+/// A bind's source: `.`, `./…` and `../…` begin at the working directory. Other texts without a leading slash
+/// are names of volumes.
+fn from_here(source: &str) -> Result<String, Failure> {
+    if !matches!(source.split('/').next(), Some("." | "..")) {
+        return Ok(source.to_owned());
+    }
+    let bad = |why: &dyn std::fmt::Display| Failure::new(format!("can't find {source} from here: {why}"));
+    let path = std::path::absolute(source).map_err(|e| bad(&e))?;
+    path.into_os_string().into_string().map_err(|_| bad(&"the working directory's name is not UTF-8"))
+}
+
 /// docker's `--mount`: comma-separated `key=value`.
 fn mount(spec: &str) -> Result<MountSpec, Failure> {
     let mut m = MountSpec { kind: "volume".into(), ..MountSpec::default() };
@@ -112,7 +127,7 @@ fn mount(spec: &str) -> Result<MountSpec, Failure> {
         let (key, value) = field.split_once('=').unwrap_or((field, ""));
         match key {
             "type" => m.kind = value.into(),
-            "source" | "src" => m.source = value.into(),
+            "source" | "src" => m.source = from_here(value)?,
             "target" | "dst" | "destination" => m.target = value.into(),
             "readonly" | "ro" => m.read_only = matches!(value, "" | "true" | "1"),
             "bind-propagation" => m.propagation = value.into(),
