@@ -105,8 +105,8 @@ export type PortBinding = number | readonly [address: string, port: number] | re
 
 /** A health check. Times in milliseconds. */
 export interface HealthCheck {
-  /** `['CMD', …]`, `['CMD-SHELL', '…']` or `['NONE']`. */
-  test?: readonly string[] | undefined;
+  /** `['CMD', …]`, `['CMD-SHELL', '…']` or `['NONE']`; a text is what `CMD-SHELL` runs. */
+  test?: string | readonly string[] | undefined;
   /** Between checks; default 30000. */
   interval?: number | undefined;
   /** For one check; default 30000. */
@@ -366,7 +366,7 @@ export interface ImageConfig {
   /** Empty: SIGTERM. */
   stopSignal: string;
   /** How the health of detached containers is checked. */
-  healthcheck: HealthCheck | null;
+  healthcheck: (HealthCheck & { test?: readonly string[] }) | null;
 }
 
 /** One entry of an image's history, newest first. */

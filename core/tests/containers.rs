@@ -253,6 +253,43 @@ fn others_see_attached_containers_and_do_not_own_them() {
 }
 
 #[test]
+fn who_comes_too_late_learns_that_it_has_ended_or_gone() {
+    if !is_root() {
+        return;
+    }
+    let f = Fixture::new();
+    let others: Vec<_> = (0..3).map(|_| open(&f.root())).collect();
+    for _ in 0..10 {
+        let options = create(json!({"command": ["sleep", "600"], "name": "wanted"}));
+        let id = block_on(f.rt.containers().run_detached("host", options)).unwrap().id().to_owned();
+        std::thread::scope(|s| {
+            for (i, rt) in others.iter().enumerate() {
+                let id = &id;
+                s.spawn(move || {
+                    let Ok(c) = rt.containers().get(id) else { return };
+                    let other = match i {
+                        0 => block_on(c.kill("KILL")),
+                        1 => block_on(c.stop(Some(Duration::ZERO))),
+                        _ => block_on(c.exec_run(exec(json!({"command": ["true"]})), false)).map(drop),
+                    };
+                    for outcome in [other, block_on(c.remove(force()))] {
+                        if let Err(e) = outcome {
+                            let known = [ErrorKind::ContainerNotFound, ErrorKind::NotRunning];
+                            assert!(known.contains(&e.kind()), "{e}");
+                        }
+                    }
+                });
+            }
+        });
+        let mut everything = ListOptions::default();
+        everything.all = true;
+        assert!(f.rt.containers().list(&everything).unwrap().is_empty());
+    }
+    drop(others);
+    f.finish_soon();
+}
+
+#[test]
 fn the_end_can_be_polled() {
     if !is_root() {
         return;

@@ -54,8 +54,8 @@ class Mount(TypedDict, total=False):
 class HealthCheck(TypedDict, total=False):
     """A health check. Times in seconds."""
 
-    test: Sequence[str]
-    """``["CMD", …]``, ``["CMD-SHELL", "…"]`` or ``["NONE"]``."""
+    test: str | Sequence[str]
+    """``["CMD", …]``, ``["CMD-SHELL", "…"]`` or ``["NONE"]``; a string is what ``CMD-SHELL`` runs."""
     interval: Seconds
     """Between checks; default 30."""
     timeout: Seconds

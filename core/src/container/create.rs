@@ -245,8 +245,12 @@ impl Drop for Starting<'_> {
 
 /// Asks a monitor not to restart a container that is being stopped; a launcher never does.
 pub(super) async fn no_restart(client: &super::control::Client, shared: &Shared) -> Result<()> {
-    if shared.detached {
-        client.ask(&Request::NoRestart, &[]).await?;
+    if !shared.detached {
+        return Ok(());
     }
-    Ok(())
+    match client.ask(&Request::NoRestart, &[]).await {
+        // Who has gone restarts nothing.
+        Err(e) if !super::events::is_gone(&e) => Err(e),
+        _ => Ok(()),
+    }
 }

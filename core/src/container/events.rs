@@ -53,11 +53,16 @@ pub(crate) async fn born(socket: &OwnedFd) -> Result<i32> {
     }
 }
 
+const GONE: &str = "the container's parent is gone; it was killed, or the machine lacks memory";
+
+/// The connection ended without an answer.
 pub(crate) fn gone() -> Error {
-    Error::new(
-        ErrorKind::Internal,
-        "the container's parent is gone; it was killed, or the machine lacks memory",
-    )
+    Error::new(ErrorKind::Internal, GONE)
+}
+
+/// Whether an error is [`gone`].
+pub(crate) fn is_gone(e: &Error) -> bool {
+    e.message() == GONE
 }
 
 fn unreadable(e: io::Error) -> Error {

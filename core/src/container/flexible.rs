@@ -231,6 +231,27 @@ pub(super) fn restart_policy<'de, D: Deserializer<'de>>(deserializer: D) -> Resu
     deserializer.deserialize_any(Read)
 }
 
+/// What a health check runs: a list, or one text for the shell.
+pub(super) fn check<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Vec<String>, D::Error> {
+    struct Read;
+    impl<'de> Visitor<'de> for Read {
+        type Value = Vec<String>;
+
+        fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+            f.write_str("a string, or a list of strings")
+        }
+
+        fn visit_str<E: Error>(self, v: &str) -> Result<Self::Value, E> {
+            Ok(vec!["CMD-SHELL".to_owned(), v.to_owned()])
+        }
+
+        fn visit_seq<A: SeqAccess<'de>>(self, seq: A) -> Result<Self::Value, A::Error> {
+            Vec::deserialize(serde::de::value::SeqAccessDeserializer::new(seq))
+        }
+    }
+    deserializer.deserialize_any(Read)
+}
+
 /// Filter values: one, or a list of them.
 pub(super) fn filters<'de, D: Deserializer<'de>>(
     deserializer: D,
@@ -387,7 +408,7 @@ mod tests {
             "user": 1000, "group_add": [5, "audio"], "labels": ["a", "b=c"], "sysctls": {"x": 1},
             "mem_limit": 4096, "shm_size": "1m", "ulimits": {"nofile": [1, 2], "core": 0},
             "ports": {"80/tcp": null}, "restart_policy": {"Name": "on-failure", "MaximumRetryCount": 3},
-            "stop_signal": 15,
+            "stop_signal": 15, "healthcheck": {"test": "test -e /ok"},
         }))
         .expect("all are taken");
         assert_eq!(o.user.as_deref(), Some("1000"));
@@ -398,6 +419,7 @@ mod tests {
         assert_eq!(o.ulimits["nofile"], UlimitSpec::Pair(1, 2));
         assert_eq!(o.restart_policy.as_deref(), Some("on-failure:3"));
         assert_eq!(o.stop_signal.as_deref(), Some("15"));
+        assert_eq!(o.healthcheck.expect("is taken").test, ["CMD-SHELL", "test -e /ok"]);
         assert!(read(json!({"mem_limit": [1]})).expect_err("a list").contains("bytes"));
         assert!(read(json!({"ulimits": {"nofile": [1]}})).is_err());
     }

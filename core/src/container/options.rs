@@ -66,7 +66,8 @@ pub struct MountSpec {
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct HealthCheck {
-    /// `["CMD", …]`, `["CMD-SHELL", "…"]` or `["NONE"]`.
+    /// `["CMD", …]`, `["CMD-SHELL", "…"]` or `["NONE"]`. Deserialised, one text is what `CMD-SHELL` runs.
+    #[serde(deserialize_with = "super::flexible::check")]
     pub test: Vec<String>,
     /// Between checks; default 30.
     pub interval: Option<f64>,

@@ -118,6 +118,7 @@ impl Shared {
 
     /// An error of an operation on this container, which it names.
     pub(super) fn about(&self, e: Error, operation: &'static str) -> Error {
+        let e = if events::is_gone(&e) { self.why_gone().unwrap_or(e) } else { e };
         let e = e.with_operation(operation);
         if e.context().iter().any(|(key, _)| *key == "container") {
             return e;
@@ -125,6 +126,14 @@ impl Shared {
         let record = self.record();
         let name = if record.name.is_empty() { &self.id[..12] } else { record.name.as_str() };
         e.with_context("container", name)
+    }
+
+    /// Why its parent did not answer, when it is because the container ended, or was removed, meanwhile.
+    fn why_gone(&self) -> Option<Error> {
+        if let Err(e) = self.check_exists() {
+            return Some(e);
+        }
+        self.exit_record().ok()?.map(|_| not_running("exited"))
     }
 
     /// The error of a container that is no more.
@@ -240,7 +249,11 @@ impl Shared {
             let state = self.find_state().await?;
             match (state.status.as_str(), state.exit) {
                 ("exited", Some(exit)) => return Ok(exit),
-                ("created", _) => return Err(not_running("created")),
+                ("created", _) => {
+                    // Or somebody has removed it just now.
+                    self.check_exists()?;
+                    return Err(not_running("created"));
+                }
                 _ => {}
             }
             let Some(client) = self.client().await? else { continue };

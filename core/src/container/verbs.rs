@@ -4,7 +4,7 @@ use super::create::no_restart;
 use super::record::Record;
 use super::shared::{Shared, is_running, not_running};
 use super::spec::parse;
-use super::{StopOptions, names, spec};
+use super::{StopOptions, events, names, spec};
 use crate::db::{WriteError, is_taken};
 use crate::executor::timeout_at;
 use crate::{Error, ErrorKind, Result};
@@ -35,7 +35,7 @@ impl Shared {
             client.ask(&Request::Unpause, &[]).await?;
         }
         match client.ask(&Request::Kill { signal: signal.unwrap_or(spec.0) }, &[]).await {
-            Err(e) if e.kind() != ErrorKind::NotRunning => return Err(e),
+            Err(e) if e.kind() != ErrorKind::NotRunning && !events::is_gone(&e) => return Err(e),
             _ => {}
         }
         let deadline = Instant::now() + timeout;
