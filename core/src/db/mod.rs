@@ -7,7 +7,7 @@ mod schema;
 
 use crate::{Error, ErrorKind, Result};
 use rusqlite::{Connection, ErrorCode, OpenFlags, Transaction, TransactionBehavior};
-use std::fs::{OpenOptions, Permissions};
+use std::fs::{File, OpenOptions, Permissions};
 use std::os::unix::fs::{OpenOptionsExt, PermissionsExt};
 use std::path::{Path, PathBuf};
 use std::sync::{Mutex, MutexGuard};
@@ -164,6 +164,15 @@ fn connect(path: &Path) -> rusqlite::Result<Connection> {
     Ok(conn)
 }
 
+/// How many files a connection has open at most: the database, its log, its index and their folder.
+const FILES: usize = 4;
+
+/// Whether there are too few descriptors for a connection; one that failed has closed those it had.
+fn too_few_descriptors() -> bool {
+    let opened: std::io::Result<Vec<File>> = (0..FILES).map(|_| File::open("/dev/null")).collect();
+    opened.is_err_and(|e| matches!(e.raw_os_error(), Some(libc::EMFILE | libc::ENFILE)))
+}
+
 /// The error of this library for one of SQLite.
 fn describe(path: &Path, e: rusqlite::Error) -> Error {
     let (kind, message) = match e.sqlite_error_code() {
@@ -176,6 +185,10 @@ fn describe(path: &Path, e: rusqlite::Error) -> Error {
         }
         Some(ErrorCode::PermissionDenied | ErrorCode::ReadOnly) => {
             (ErrorKind::Permission, "the database can't be written")
+        }
+        // SQLite keeps the cause to itself.
+        Some(ErrorCode::CannotOpen | ErrorCode::SystemIoFailure) if too_few_descriptors() => {
+            (ErrorKind::LimitExceeded, "the database can't be opened: there are too many open files")
         }
         Some(ErrorCode::CannotOpen | ErrorCode::DiskFull | ErrorCode::SystemIoFailure) => {
             (ErrorKind::Io, "the database can't be read or written")

@@ -347,7 +347,7 @@ pub(crate) fn device(text: &str) -> Result<DeviceSpec> {
         let why = "access to a device can't be narrowed to reading or writing yet; give it as rw or rwm";
         return Err(unsupported(FIELD, why));
     }
-    if !source.starts_with('/') {
+    if !source.starts_with('/') || source.contains('\0') {
         return Err(bad(FIELD, format!("a device's path must be absolute: `{source}`")));
     }
     let target = target(to, FIELD)?;
