@@ -442,6 +442,8 @@ export interface Info {
   runRoot: string;
   rootless: boolean;
   cgroupVersion: 'v1' | 'v2' | 'none';
+  /** Who makes cgroups: systemd (scopes of its own), this library, nobody. */
+  cgroupDriver: 'systemd' | 'cgroupfs' | 'none';
   cgroupControllers: string[];
   driver: string;
   kernel: string;

@@ -517,6 +517,25 @@ static void test_fork(void)
     ctr_container_free(c);
 }
 
+/* A registry that wants bob with the password s3cret. */
+static void test_credentials(const char *reference)
+{
+    ctr_pull_options none = {.size = sizeof none};
+    ctr_pull_options wrong = {.size = sizeof wrong, .username = "bob", .password = "wrong"};
+    ctr_pull_options right = {.size = sizeof right, .username = "bob", .password = "s3cret"};
+    const ctr_pull_options *refused[] = {NULL, &none, &wrong};
+    ctr_image *image;
+    ctr_error *e;
+    size_t i;
+    for (i = 0; i < sizeof refused / sizeof *refused; i++) {
+        CHECK(ctr_image_pull(rt, reference, refused[i], &image, &e) == -CTR_E_AUTH);
+        CHECK(image == NULL && e && strstr(ctr_error_message(e), reference) != NULL);
+        ctr_error_free(e);
+    }
+    OK(ctr_image_pull(rt, reference, &right, &image, &e));
+    ctr_image_free(image);
+}
+
 static void test_close(void)
 {
     const char *const command[] = {"sleep", "60", NULL};
@@ -555,6 +574,8 @@ int main(int argc, char **argv)
             test_no_descriptors();
             test_threads();
             test_fork();
+            if (argc > 2)
+                test_credentials(argv[2]);
             test_close();
         }
     }

@@ -2,8 +2,9 @@
 //! interface, the conformance table, the examples.
 
 use std::ffi::OsStr;
+use std::io::{BufRead, BufReader};
 use std::path::{Path, PathBuf};
-use std::process::{Command, Output};
+use std::process::{Child, Command, Output, Stdio};
 use std::sync::OnceLock;
 
 fn repository() -> PathBuf {
@@ -113,7 +114,38 @@ fn rules_hold_with_containers() {
     let tmp = TempDir::new("rules");
     let program = compile("bindings-c/tests/interface.c", "cc", WATCHED, &tmp);
     let root = tmp.0.join("own-root");
-    expect_success(&run(&program, &[root.to_str().expect("it is text")], &tmp));
+    let mut args = vec![root.to_str().expect("it is text")];
+    let registry = closed_registry();
+    args.extend(registry.as_ref().map(|(_, reference)| reference.as_str()));
+    expect_success(&run(&program, &args, &tmp));
+    if let Some((mut child, _)) = registry {
+        // It ends when its input does.
+        drop(child.stdin.take());
+        child.wait().expect("it ends");
+    }
+}
+
+fn has_registry() -> bool {
+    let installed = |tool: &str| Path::new("/usr/bin").join(tool).exists();
+    ["docker-registry", "skopeo", "umoci"].into_iter().all(installed)
+}
+
+/// A registry that wants bob with the password s3cret, and the reference of an image in it.
+fn closed_registry() -> Option<(Child, String)> {
+    if !has_registry() {
+        return None;
+    }
+    let mut child = Command::new("python3")
+        .arg(repository().join("tests/registry/start.py"))
+        .args(["--auth", "bob:s3cret", "--images", "oci"])
+        .stdin(Stdio::piped())
+        .stdout(Stdio::piped())
+        .spawn()
+        .expect("python3 is installed");
+    let lines = BufReader::new(child.stdout.take().expect("it is a pipe")).lines().map_while(Result::ok);
+    let lines: Vec<String> = lines.take_while(|line| line != "ready").collect();
+    let reference = lines.iter().find_map(|line| line.strip_prefix("oci=")).expect("it started");
+    Some((child, reference.to_owned()))
 }
 
 #[test]
@@ -123,10 +155,9 @@ fn conformance_table() {
     let runner = repository().join("tests/conformance/run_c.py");
     let only = std::env::var("CONFORMANCE").unwrap_or_default();
     let program = program.to_str().expect("it is text");
-    let installed = |tool: &str| Path::new("/usr/bin").join(tool).exists();
     let mut python = Command::new("python3");
     python.arg("-B").env("LD_LIBRARY_PATH", library());
-    if ["docker-registry", "skopeo", "umoci"].into_iter().all(installed) {
+    if has_registry() {
         python.arg(repository().join("tests/registry/start.py")).args(["--", "python3", "-B"]);
     }
     python.arg(runner).args([program, &only]);

@@ -2,10 +2,14 @@
 //!
 //! `CONFORMANCE=text cargo test --test conformance` replays only cases whose name contains the text.
 
+#[path = "conformance/compare.rs"]
+mod compare;
 #[path = "conformance/matchers.rs"]
 mod matchers;
 #[path = "conformance/replay.rs"]
 mod replay;
+#[path = "conformance/session.rs"]
+mod session;
 
 use serde_json::Value;
 use std::os::unix::fs::{PermissionsExt, chown};
@@ -19,7 +23,7 @@ fn replay_file(file: &str) {
     let text = std::fs::read_to_string(&path).expect("the table is part of the source");
     let table: Value = serde_json::from_str(&text).expect("the table is JSON");
     let wanted = std::env::var("CONFORMANCE").unwrap_or_default();
-    let session = replay::Session::open();
+    let session = session::Session::open();
     let mut failures = Vec::new();
     let mut passed = 0;
     for case in table["cases"].as_array().expect("cases is a list") {
@@ -79,7 +83,7 @@ fn as_an_ordinary_user() {
         println!("skip: the other tests are those of an ordinary user already");
         return;
     }
-    let tmp = replay::TempDir::new();
+    let tmp = session::TempDir::new();
     let program = tmp.0.join("conformance");
     std::fs::copy(std::env::current_exe().expect("procfs is there"), &program).expect("there is room");
     std::fs::set_permissions(&program, PermissionsExt::from_mode(0o755)).expect("the file is ours");
@@ -101,7 +105,7 @@ fn as_an_ordinary_user() {
         .env("PATH", "/usr/bin:/bin")
         .env("CONFORMANCE_TABLE", table)
         .env("CONFORMANCE", std::env::var_os("CONFORMANCE").unwrap_or_default())
-        .envs(replay::registry().map(|address| ("REGISTRY", address)))
+        .envs(session::registry().map(|address| ("REGISTRY", address)))
         .env("HOME", own("home"))
         .env("TMPDIR", own("tmp"))
         .env("XDG_RUNTIME_DIR", own("run"))

@@ -6,6 +6,7 @@ import os
 import subprocess
 import sys
 from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
@@ -53,11 +54,12 @@ def cli(tmp_path: Path) -> Iterator[Cli]:
         cli("rm", "-f", *names)
 
 
-@pytest.fixture(scope="session")
-def registry() -> Iterator[dict[str, str]]:
-    """A registry with small images; the keys are those that tests/registry/start.py prints."""
+@contextmanager
+def started(*flags: str) -> Iterator[dict[str, str]]:
+    """A registry; the keys are those that tests/registry/start.py prints."""
     start = REPOSITORY / "tests/registry/start.py"
-    process = subprocess.Popen([sys.executable, str(start)], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
+    command = [sys.executable, str(start), *flags]
+    process = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
     assert process.stdout and process.stdin
     values = {}
     for line in process.stdout:
@@ -69,3 +71,17 @@ def registry() -> Iterator[dict[str, str]]:
     yield values
     process.stdin.close()
     process.wait(timeout=30)
+
+
+@pytest.fixture(scope="session")
+def registry() -> Iterator[dict[str, str]]:
+    """A registry with small images."""
+    with started() as values:
+        yield values
+
+
+@pytest.fixture(scope="session")
+def closed_registry() -> Iterator[dict[str, str]]:
+    """A registry that wants bob with the password s3cret."""
+    with started("--auth", "bob:s3cret", "--images", "oci") as values:
+        yield values

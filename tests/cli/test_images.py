@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import json
 import subprocess
 from pathlib import Path
@@ -32,6 +33,27 @@ def test_pull_run_list_remove(cli: Cli, registry: dict[str, str]) -> None:
     cli("rmi", "mine:1")
     assert cli.out("images", "-q") == ""
     cli("rmi", "mine:1", code=1)
+
+
+def test_a_registry_that_wants_credentials(cli: Cli, closed_registry: dict[str, str], tmp_path: Path) -> None:
+    image, host = closed_registry["oci"], closed_registry["registry"]
+    cli.env["DOCKER_CONFIG"] = str(tmp_path)
+    for name in ("HOME", "XDG_CONFIG_HOME", "XDG_RUNTIME_DIR"):
+        cli.env[name] = str(tmp_path / "nothing")
+    cli.env.pop("DOCKER_AUTH_CONFIG", None)
+
+    def credentials(text: str) -> None:
+        auth = base64.b64encode(text.encode()).decode()
+        (tmp_path / "config.json").write_text(json.dumps({"auths": {host: {"auth": auth}}}))
+
+    said = cli.error("pull", image, code=1)
+    assert image in said and "401" in said, said
+    credentials("bob:wrong-password")
+    said = cli.error("run", "--rm", image, "true", code=125)
+    assert image in said and "401" in said and "wrong-password" not in said, said
+    assert cli.out("images", "-q") == ""
+    credentials("bob:s3cret")
+    assert cli.out("pull", "-q", image) == image
 
 
 def test_run_pulls_what_is_missing(cli: Cli, registry: dict[str, str]) -> None:

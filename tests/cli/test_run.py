@@ -219,6 +219,10 @@ def test_health_of_the_image_and_of_flags(cli: Cli, tmp_path: Path) -> None:
 def test_info_and_doctor(cli: Cli) -> None:
     assert "Storage Driver: overlay" in cli.out("info")
     assert cli.out("info", "-f", "{{.Driver}} {{.OSType}}") == "overlay linux"
+    driver, version = cli.out("info", "-f", "{{.CgroupDriver}} {{.CgroupVersion}}").split()
+    assert f"Cgroup Driver: {driver}\n" in cli.out("info")
+    assert driver == {"1": "cgroupfs", "none": "none"}.get(version, driver)
+    assert driver in ("systemd", "cgroupfs", "none")
     assert cli.out("version", "-f", "{{.Client.Version}}") == cli.out("info", "-f", "{{.ServerVersion}}")
     report = json.loads(cli.out("doctor", "-f", "json"))
     assert {"open a runtime", "run a container"} <= {check["name"] for check in report if check["ok"]}

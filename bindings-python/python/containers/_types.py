@@ -170,6 +170,7 @@ class Info(TypedDict):
     run_root: str
     rootless: bool
     cgroup_version: str
+    cgroup_driver: str
     cgroup_controllers: list[str]
     driver: str
     kernel: str

@@ -16,7 +16,7 @@ fn document(info: &Info) -> Value {
         "Images": info.images,
         "ServerVersion": info.version,
         "Driver": info.driver,
-        "CgroupDriver": "cgroupfs",
+        "CgroupDriver": info.cgroup_driver,
         "CgroupVersion": info.cgroup_version.trim_start_matches('v'),
         "CgroupControllers": info.cgroup_controllers,
         "KernelVersion": info.kernel,
@@ -69,6 +69,7 @@ pub fn info(rt: &Runtime, args: &FormatArgs) -> Outcome {
     writeln!(out, "Images: {}", info.images)?;
     writeln!(out, "Version: {}", info.version)?;
     writeln!(out, "Storage Driver: {}", info.driver)?;
+    writeln!(out, "Cgroup Driver: {}", info.cgroup_driver)?;
     writeln!(out, "Cgroup Version: {}", info.cgroup_version)?;
     writeln!(out, " Controllers: {}", info.cgroup_controllers.join(" "))?;
     writeln!(out, "Rootless: {}", info.rootless)?;

@@ -16,6 +16,7 @@ pub(super) fn info(runtime: &Runtime) -> Result<Info> {
         run_root: inner.run_root.clone(),
         rootless: inner.rootless,
         cgroup_version: inner.cgroups.version.to_owned(),
+        cgroup_driver: cgroup_driver(&inner.cgroups).to_owned(),
         cgroup_controllers: inner.cgroups.controllers.clone(),
         driver: "overlay".to_owned(),
         kernel: uname.release().to_string_lossy().into_owned(),
@@ -28,6 +29,15 @@ pub(super) fn info(runtime: &Runtime) -> Result<Info> {
         containers_running: running as u64,
         warnings: inner.warnings.clone(),
     })
+}
+
+/// systemd's where it has made the cgroup for us, or is asked for one of each detached container.
+fn cgroup_driver(cgroups: &crate::cgroup::Cgroups) -> &'static str {
+    match cgroups.version {
+        "none" => "none",
+        _ if cgroups.has_manager() => "systemd",
+        _ => "cgroupfs",
+    }
 }
 
 fn architecture() -> &'static str {

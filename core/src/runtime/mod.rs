@@ -164,6 +164,8 @@ pub struct Info {
     pub rootless: bool,
     /// `v1`, `v2` or `none`.
     pub cgroup_version: String,
+    /// Who makes cgroups: `systemd` (scopes of its own), `cgroupfs` (we do), `none`.
+    pub cgroup_driver: String,
     /// Controllers that limits can use.
     pub cgroup_controllers: Vec<String>,
     /// Storage driver: `overlay`.

@@ -1,6 +1,6 @@
 //! Replays one case: each verb of the table as calls of the library.
 
-use crate::matchers::{check, data, shown};
+use crate::matchers::{data, shown};
 use containers::blocking::block_on;
 use containers::{
     Container, CreateOptions, Error, ExecOptions, ImportOptions, ListOptions, LoadOptions, LogOptions,
@@ -11,15 +11,12 @@ use serde::de::DeserializeOwned;
 use serde_json::{Value, json};
 use std::cell::RefCell;
 use std::collections::HashMap;
-use std::io::{BufRead, BufReader};
-use std::path::{Path, PathBuf};
-use std::process::{Command, Stdio};
-use std::sync::OnceLock;
-use std::sync::atomic::{AtomicU32, Ordering};
+use std::path::PathBuf;
+use std::process::Command;
 use std::time::{Duration, Instant};
 
 /// What a step gave.
-enum Got {
+pub enum Got {
     Nothing,
     Output(Output),
     Value(Value),
@@ -30,7 +27,7 @@ enum Got {
 }
 
 /// Why a step gave nothing.
-enum Failed {
+pub enum Failed {
     Library(Error),
     /// The options do not deserialise: other languages' TypeError.
     Type(String),
@@ -44,185 +41,14 @@ impl From<Error> for Failed {
     }
 }
 
-/// A folder that goes with its value.
-pub struct TempDir(pub PathBuf);
-
-impl TempDir {
-    pub fn new() -> TempDir {
-        static NEXT: AtomicU32 = AtomicU32::new(0);
-        let unique = format!("conformance-{}-{}", std::process::id(), NEXT.fetch_add(1, Ordering::Relaxed));
-        let path = std::env::temp_dir().join(unique);
-        std::fs::create_dir(&path).expect("the temp folder is writable");
-        let mode = std::os::unix::fs::PermissionsExt::from_mode(0o755);
-        std::fs::set_permissions(&path, mode).expect("the folder is ours");
-        TempDir(path)
-    }
-}
-
-impl Drop for TempDir {
-    fn drop(&mut self) {
-        let _ = std::fs::remove_dir_all(&self.0);
-    }
-}
-
-/// The registry's address: `REGISTRY`, else that of one that this process starts and that ends with it; `None`
-/// when its tools are missing.
-pub fn registry() -> Option<&'static str> {
-    static ADDRESS: OnceLock<Option<String>> = OnceLock::new();
-    ADDRESS.get_or_init(|| std::env::var("REGISTRY").ok().or_else(start_registry)).as_deref()
-}
-
-fn start_registry() -> Option<String> {
-    let installed = |tool: &str| Path::new("/usr/bin").join(tool).exists();
-    if !["docker-registry", "skopeo", "umoci"].into_iter().all(installed) {
-        return None;
-    }
-    // It ends when its input does, at the latest with this process.
-    let mut child = Command::new("python3")
-        .arg(concat!(env!("CARGO_MANIFEST_DIR"), "/../tests/registry/start.py"))
-        .stdin(Stdio::piped())
-        .stdout(Stdio::piped())
-        .spawn()
-        .ok()?;
-    let lines: Vec<String> = BufReader::new(child.stdout.take()?)
-        .lines()
-        .map_while(Result::ok)
-        .take_while(|line| line != "ready")
-        .collect();
-    std::mem::forget(child.stdin.take());
-    lines.iter().find_map(|line| line.strip_prefix("registry=")).map(str::to_owned)
-}
-
-/// One runtime for many cases.
-pub struct Session {
-    runtime: Runtime,
-    root: TempDir,
-}
-
-impl Session {
-    pub fn open() -> Session {
-        let root = TempDir::new();
-        let runtime = open(&root.0);
-        Session { runtime, root }
-    }
-
-    pub fn close(self) {
-        block_on(self.runtime.close()).expect("the runtime closes");
-        let _ = &self.root;
-    }
-
-    pub fn reason_to_skip(&self, case: &Value) -> Option<String> {
-        if let Some(why) = case["not"]["rust"].as_str() {
-            return Some(why.to_owned());
-        }
-        let needs = case["requires"].as_array().cloned().unwrap_or_default();
-        let missing = needs.iter().filter_map(Value::as_str).find(|need| !self.has(need))?;
-        Some(format!("this machine lacks {missing}"))
-    }
-
-    fn has(&self, need: &str) -> bool {
-        let info = self.runtime.info().expect("info works");
-        let exists = |p: &str| Path::new(p).exists();
-        if let Some(controller) = need.strip_prefix("cgroup-") {
-            return info.cgroup_controllers.iter().any(|c| c == controller)
-                || (controller == "freezer" && info.cgroup_version == "v2");
-        }
-        match need {
-            "root" => !info.rootless,
-            "overlay-images" => info.driver == "overlay",
-            "registry" => registry().is_some(),
-            "busybox" => exists("/bin/busybox"),
-            "perl" => exists("/usr/bin/perl"),
-            // The warning about a single id says what is missing.
-            "ids" => !info.warnings.iter().any(|w| w.contains("only one user id")),
-            _ => panic!("the table requires the unknown {need}"),
-        }
-    }
-
-    /// Replays a case; the error says at which step what differed.
-    pub fn replay(&self, case: &Value) -> Result<(), String> {
-        let tmp = TempDir::new();
-        let own_root;
-        let (runtime, root) = if case["own_runtime"] == true {
-            own_root = TempDir::new();
-            (open(&own_root.0), own_root.0.as_path())
-        } else {
-            (self.runtime.clone(), self.root.0.as_path())
-        };
-        let case = with_variables(case, &tmp.0);
-        let mut replay = Replay {
-            runtime,
-            root: root.to_path_buf(),
-            tmp: tmp.0.clone(),
-            containers: HashMap::new(),
-            processes: HashMap::new(),
-            seen: RefCell::default(),
-        };
-        let short;
-        let steps = match case["steps"].as_array() {
-            Some(steps) => steps.as_slice(),
-            None => {
-                let mut step = json!({"do": "run", "options": case["run"], "expect": case["expect"]});
-                if let Some(image) = case.get("image") {
-                    step["image"] = image.clone();
-                }
-                short = [step];
-                &short
-            }
-        };
-        let mut result = Ok(());
-        for (i, step) in steps.iter().enumerate() {
-            let outcome = replay.step(step);
-            result = compare(outcome, &step["expect"])
-                .map_err(|why| format!("step {i} ({}): {why}", step["do"].as_str().unwrap_or("?")));
-            if result.is_err() {
-                break;
-            }
-        }
-        replay.clean_up(case["own_runtime"] == true);
-        result
-    }
-}
-
-fn open(root: &Path) -> Runtime {
-    block_on(Runtime::builder().root(root).open()).expect("a fresh root opens")
-}
-
-fn with_variables(case: &Value, tmp: &Path) -> Value {
-    match case {
-        Value::String(text) => {
-            let mut text = text.replace("$TMP", &tmp.to_string_lossy());
-            if let Some(registry) = registry().filter(|_| text.contains("$REGISTRY")) {
-                text = text.replace("$REGISTRY", registry);
-            }
-            for name in ["mnt", "pid", "net", "ipc", "uts", "cgroup"] {
-                let variable = format!("$NS_{}", name.to_uppercase());
-                if text.contains(&variable) {
-                    let ns = std::fs::read_link(format!("/proc/self/ns/{name}")).expect("procfs is there");
-                    text = text.replace(&variable, &ns.to_string_lossy());
-                }
-            }
-            Value::String(text)
-        }
-        Value::Array(list) => list.iter().map(|v| with_variables(v, tmp)).collect(),
-        Value::Object(map) => {
-            map.iter().map(|(k, v)| (replaced_key(k, tmp), with_variables(v, tmp))).collect()
-        }
-        other => other.clone(),
-    }
-}
-
-fn replaced_key(key: &str, tmp: &Path) -> String {
-    key.replace("$TMP", &tmp.to_string_lossy())
-}
-
-struct Replay {
-    runtime: Runtime,
-    root: PathBuf,
-    tmp: PathBuf,
-    containers: HashMap<String, Container>,
-    processes: HashMap<String, Process>,
-    seen: RefCell<HashMap<String, Vec<u8>>>,
+/// One case that is being replayed.
+pub struct Replay {
+    pub runtime: Runtime,
+    pub root: PathBuf,
+    pub tmp: PathBuf,
+    pub containers: HashMap<String, Container>,
+    pub processes: HashMap<String, Process>,
+    pub seen: RefCell<HashMap<String, Vec<u8>>>,
 }
 
 fn options<T: DeserializeOwned + Default>(step: &Value) -> Result<T, Failed> {
@@ -266,7 +92,8 @@ impl Replay {
         self.processes.get(name).ok_or_else(|| Failed::Runner(format!("no process {name} is kept")))
     }
 
-    fn step(&mut self, step: &Value) -> Result<Got, Failed> {
+    /// One step.
+    pub fn step(&mut self, step: &Value) -> Result<Got, Failed> {
         let verb = text(step, "do")?;
         if verb.starts_with("image_") {
             return self.image_step(verb, step);
@@ -483,7 +310,7 @@ impl Replay {
         Ok(Got::Nothing)
     }
 
-    fn clean_up(mut self, own_runtime: bool) {
+    pub fn clean_up(mut self, own_runtime: bool) {
         self.processes.clear();
         self.containers.clear();
         let mut all = ListOptions::default();
@@ -529,128 +356,4 @@ fn import_options(given: &Value) -> ImportOptions {
     options.changes =
         given["changes"].as_array().map(|l| l.iter().filter_map(owned).collect()).unwrap_or_default();
     options
-}
-
-fn compare(outcome: Result<Got, Failed>, expect: &Value) -> Result<(), String> {
-    let wants_error = expect.get("error");
-    let wants_type_error = expect["type_error"] == true;
-    match outcome {
-        Err(Failed::Runner(why)) => Err(why),
-        Err(Failed::Type(_)) if wants_type_error => Ok(()),
-        Err(Failed::Type(why)) => Err(format!("the options do not deserialise: {why}")),
-        Err(Failed::Library(e)) => match wants_error {
-            Some(wanted) => compare_error(&e, wanted),
-            None => Err(format!("failed with {}: {e}", e.code())),
-        },
-        Ok(got) => {
-            if wants_type_error {
-                return Err("a wrong type was accepted".into());
-            }
-            if let Some(wanted) = wants_error {
-                return Err(format!("succeeded instead of failing with {}{}", wanted["code"], summary(&got)));
-            }
-            compare_result(got, expect)
-        }
-    }
-}
-
-fn summary(got: &Got) -> String {
-    match got {
-        Got::Output(o) => {
-            format!(" (exit code {}, stdout {}, stderr {})", o.exit_code, shown(&o.stdout), shown(&o.stderr))
-        }
-        _ => String::new(),
-    }
-}
-
-fn compare_error(e: &Error, wanted: &Value) -> Result<(), String> {
-    if wanted["code"] != e.code() {
-        return Err(format!("failed with {}, not {}: {e}", e.code(), wanted["code"]));
-    }
-    for (key, matcher) in wanted["context"].as_object().into_iter().flatten() {
-        let values: Vec<_> = e.context().iter().filter(|(k, _)| k == key).collect();
-        if !values.iter().any(|(_, v)| check(key, matcher, v.as_bytes()).is_ok()) {
-            return Err(format!("context lacks {key}={matcher}: {e} {:?}", e.context()));
-        }
-    }
-    if let Some(matcher) = wanted.get("message") {
-        check("the message", matcher, e.to_string().as_bytes())?;
-    }
-    for (key, get) in [("stdout", stdout as fn(&Output) -> &[u8]), ("stderr", stderr)] {
-        if let Some(matcher) = wanted.get(key) {
-            let output = e.output().ok_or_else(|| format!("the error carries no output: {e}"))?;
-            check(key, matcher, get(output))?;
-        }
-    }
-    Ok(())
-}
-
-fn stdout(o: &Output) -> &[u8] {
-    &o.stdout
-}
-
-fn stderr(o: &Output) -> &[u8] {
-    &o.stderr
-}
-
-fn compare_result(got: Got, expect: &Value) -> Result<(), String> {
-    match got {
-        Got::Nothing => Ok(()),
-        Got::Output(o) => compare_output(&o, expect),
-        Got::Value(v) => match (&v, expect.get("value")) {
-            (_, None) => Ok(()),
-            (Value::String(s), Some(matcher)) => check("the value", matcher, s.as_bytes()),
-            (v, Some(wanted)) if *v == *wanted => Ok(()),
-            (v, Some(wanted)) => Err(format!("the value is {v}, not {wanted}")),
-        },
-        Got::Bytes(b) => expect.get("value").map_or(Ok(()), |m| check("the value", m, &b)),
-        Got::Json(document) => {
-            for (pointer, wanted) in expect["json"].as_object().into_iter().flatten() {
-                match document.pointer(pointer) {
-                    Some(Value::String(s)) => check(pointer, wanted, s.as_bytes())?,
-                    Some(v) if v == wanted => {}
-                    other => return Err(format!("{pointer} is {other:?}, not {wanted}")),
-                }
-            }
-            Ok(())
-        }
-        Got::Names(names) => {
-            let listed = |key: &str| expect["names"][key].as_array().cloned().unwrap_or_default();
-            let has = |v: &Value| names.iter().any(|n| v == n.as_str());
-            if let Some(missing) = listed("includes").iter().find(|v| !has(v)) {
-                return Err(format!("{missing} is not in {names:?}"));
-            }
-            match listed("excludes").iter().find(|v| has(v)) {
-                Some(extra) => Err(format!("{extra} is in {names:?}")),
-                None => Ok(()),
-            }
-        }
-        Got::Lines(lines) => {
-            if expect["lines"] == json!(lines) {
-                Ok(())
-            } else {
-                Err(format!("the lines are {lines:?}, not {}", expect["lines"]))
-            }
-        }
-    }
-}
-
-fn compare_output(o: &Output, expect: &Value) -> Result<(), String> {
-    let all = || format!("stdout {}, stderr {}", shown(&o.stdout), shown(&o.stderr));
-    let code = expect["exit_code"].as_i64().unwrap_or(0);
-    if i64::from(o.exit_code) != code {
-        return Err(format!("the exit code is {}, not {code}: {}", o.exit_code, all()));
-    }
-    if expect["signal"].as_i64() != o.signal.map(i64::from) {
-        return Err(format!("the signal is {:?}, not {}: {}", o.signal, expect["signal"], all()));
-    }
-    if expect["oom_killed"].as_bool().is_some_and(|wanted| wanted != o.oom_killed) {
-        return Err(format!("oom_killed is {}: {}", o.oom_killed, all()));
-    }
-    for (key, bytes) in [("stdout", &o.stdout), ("stderr", &o.stderr)] {
-        if let Some(matcher) = expect.get(key) {
-            check(key, matcher, bytes).map_err(|why| format!("{why}; {}", all()))?;
-        }
-    }
-    Ok(())
 }

@@ -320,3 +320,8 @@ impl Parent {
         }
     }
 }
+
+/// Answers a request with why it can't be done.
+fn refuse(answer: &OwnedFd, failed: Failure) {
+    let _ = wire::send_json(answer, &Event::Failed(failed), &[]);
+}

@@ -3,10 +3,10 @@
 use super::container::Container;
 use super::poller::Poller;
 use super::timers::Timer;
-use super::{Parent, Role};
+use super::{Parent, Role, refuse};
 use crate::failure::{Context, failure};
 use crate::sys::process::{self, Forked};
-use containers_protocol::control::{Event, Failure};
+use containers_protocol::control::Event;
 use containers_protocol::plan::Plan;
 use containers_protocol::wire;
 use rustix::fd::{AsRawFd, OwnedFd, RawFd};
@@ -101,8 +101,4 @@ impl Parent {
             self.timers.after(FAREWELL, Timer::Farewell);
         }
     }
-}
-
-fn refuse(answer: &OwnedFd, failed: Failure) {
-    let _ = wire::send_json(answer, &Event::Failed(failed), &[]);
 }

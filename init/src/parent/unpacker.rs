@@ -1,12 +1,11 @@
 //! Unpacking of layers, in a process of its own inside the launcher's user namespace.
 
-use super::Parent;
 use super::cleanup::Worker;
 use super::poller::{IN, NOTHING, Source};
+use super::{Parent, refuse};
 use crate::child::confine::die_with;
 use crate::failure::failure;
 use crate::sys::process::{self, Forked};
-use containers_protocol::control::{Event, Failure};
 use containers_protocol::unpack::Unpack;
 use containers_protocol::wire;
 use rustix::fd::{AsFd, AsRawFd, OwnedFd};
@@ -56,8 +55,4 @@ fn work(request: Unpack, answer: &OwnedFd, dir: OwnedFd, stream: OwnedFd) -> i32
             1
         }
     }
-}
-
-fn refuse(answer: &OwnedFd, failed: Failure) {
-    let _ = wire::send_json(answer, &Event::Failed(failed), &[]);
 }
