@@ -11,8 +11,8 @@ cargo deny --locked --log-level error check licenses bans sources
 ruff check .
 ruff format --check .
 (cd bindings-python && mypy)
-# A folder at a time: several have modules of the same names.
-export MYPYPATH="$PWD/bindings-python/python"
+# A folder at a time: several have modules of the same names. The table of cases has its comparisons beside the package.
+export MYPYPATH="$PWD/bindings-python/python:$PWD/bindings-python/tests"
 find tests benches examples -name '*.py' -exec dirname {} + | sort -u | while read -r folder; do
   programs=$(grep -lIs -d skip --exclude='*.py' '^#!/usr/bin/env python3' "$folder"/* || true)
   # shellcheck disable=SC2086 # There may be none, or several.
