@@ -52,6 +52,8 @@ struct Making<'a> {
     gate: OwnedFd,
     /// Writes to it open the gate of a `run`.
     opener: Option<OwnedFd>,
+    /// Until it is made, nobody else deletes or starts it.
+    _held: OwnedFd,
 }
 
 /// A container at its gate.
@@ -153,15 +155,16 @@ impl Engine {
                 .map_err(|e| Error::io(format!("--preserve-fds: descriptor {fd} is not open"), e))?;
         }
         make_dir(&self.root, &dir)?;
-        let made: Result<(OwnedFd, Option<OwnedFd>)> = (|| {
+        let made: Result<_> = (|| {
+            let held = lock_dir(&dir)?;
             keep_config(&bundle, &dir)?;
             let (gate, opener) = if run { pipe()? } else { (make_fifo(&dir)?, None) };
-            Ok((gate, opener))
+            Ok((held, gate, opener))
         })();
-        let (gate, opener) = made.inspect_err(|_| drop(std::fs::remove_dir_all(&dir)))?;
+        let (held, gate, opener) = made.inspect_err(|_| drop(std::fs::remove_dir_all(&dir)))?;
         let record =
             Record { no_new_keyring: options.no_new_keyring, ..Record::new(id, &spec, bundle, rootfs) };
-        Ok(Making { engine: self, options, spec, dir, record, gate, opener })
+        Ok(Making { engine: self, options, spec, dir, record, gate, opener, _held: held })
     }
 }
 
@@ -215,7 +218,7 @@ impl Making<'_> {
             // It gets ready while its cgroups are made: it can be born in none of them anyway.
             *session = Some(Session::bear(&self.dir, namespaces(&plan), None)?.0);
         }
-        self.record.cgroup = Cgroup::create(&self.spec, &id, (engine.driver(), &machine), engine.rootless)?;
+        self.make_cgroup(&machine)?;
         for warning in self.record.cgroup.warnings() {
             (engine.warn)(warning);
         }
@@ -253,6 +256,23 @@ impl Making<'_> {
         self.follow(running, &hooks)
     }
 
+    /// Makes the cgroup. What is made is on record before any of it is, or at the latest before a process is in there: so
+    /// a [`delete`](Engine::delete) finds it when this process is killed.
+    fn make_cgroup(&mut self, machine: &Machine) -> Result<()> {
+        let (engine, id) = (self.engine, self.record.id.clone());
+        let by = (engine.driver(), machine);
+        let planned = Cgroup::planned(&self.spec, &id, by, engine.rootless)?;
+        let on_record = planned.is_some();
+        if let Some(planned) = planned {
+            self.record.cgroup = planned;
+            self.record.save(&self.dir)?;
+        }
+        let made = Cgroup::create(&self.spec, &id, by, engine.rootless);
+        // One that could not be made may be somebody else's.
+        self.record.cgroup = made.inspect_err(|_| self.record.cgroup = Cgroup::default())?;
+        if on_record { Ok(()) } else { self.record.save(&self.dir) }
+    }
+
     /// Starts the process in its namespaces and its cgroup; whether it is in that, or has still to enter.
     fn bear(&self, plan: &Plan) -> Result<(Session, bool)> {
         let dir = match self.record.cgroup.unified() {
@@ -280,6 +300,10 @@ impl Making<'_> {
             if self.record.init.is_none() {
                 self.record.init = Some(Identity::of(pid)?);
                 self.engine.step(|| format!("process {pid} sets the container up"));
+                if !self.record.cgroup.exists() {
+                    // Nothing else tells of it, should this process be killed.
+                    self.record.save(&self.dir)?;
+                }
             }
             match news {
                 News::Master(fd) => match &self.options.console_socket {

@@ -44,7 +44,7 @@ impl Child<'_> {
         confine::listened_filter(self.process, reporter)?;
         security::parent_death_signal(0).during("gate")?;
         process::end_on_signals();
-        reporter.send_ready();
+        reporter.send_ready()?;
         loop {
             match rustix::io::read(gate, &mut [0u8; 1]) {
                 Err(Errno::INTR) => continue,

@@ -52,10 +52,12 @@ impl Reporter {
         }
     }
 
-    /// Says that only the gate is between here and the command.
-    pub fn send_ready(&self) {
-        if let Some(sock) = &self.sock {
-            let _ = wire::send_postcard(sock, &Report::Ready, &[]);
+    /// Says that only the gate is between here and the command. Who can't be told was killed, perhaps before it would have
+    /// been this process's end, and nobody will open the gate.
+    pub fn send_ready(&self) -> Result<(), Failure> {
+        match &self.sock {
+            Some(sock) => wire::send_postcard(sock, &Report::Ready, &[]).during("gate"),
+            None => Ok(()),
         }
     }
 

@@ -9,6 +9,33 @@ use std::io;
 use std::path::{Path, PathBuf};
 
 impl Cgroup {
+    /// What [`create`](Cgroup::create) is about to make, for a record that outlives whoever makes it. `None`: some of it
+    /// is there already and may be somebody else's, or systemd makes it.
+    pub(crate) fn planned(
+        spec: &Spec,
+        id: &str,
+        (driver, machine): (Driver, &Machine),
+        rootless: bool,
+    ) -> Result<Option<Cgroup>> {
+        if driver == Driver::Systemd {
+            return Ok(None);
+        }
+        let path = CgroupPath::parse(wanted_path(spec), id)?;
+        let tree = match machine.is_v1() {
+            true => Tree::V1(machine.v1(&path).into_iter().map(V1Dir::from).collect()),
+            false => Tree::V2(machine.v2(&path)?),
+        };
+        let planned = Cgroup { tree, rootless, ..Cgroup::default() };
+        if planned.dirs().iter().any(|dir| dir.exists()) {
+            return Ok(None);
+        }
+        let above = |dir: &Path| -> Vec<PathBuf> {
+            dir.ancestors().skip(1).take_while(|above| !above.exists()).map(Path::to_owned).collect()
+        };
+        let made = planned.dirs().into_iter().flat_map(above).collect();
+        Ok(Some(Cgroup { made, ..planned }))
+    }
+
     /// Makes it, with the limits of the configuration, but for one that is for [`finish`](Cgroup::finish). What was
     /// made is removed when something fails.
     pub(crate) fn create(spec: &Spec, id: &str, by: (Driver, &Machine), rootless: bool) -> Result<Cgroup> {
@@ -27,10 +54,9 @@ impl Cgroup {
     }
 
     fn make(spec: &Spec, id: &str, (driver, machine): (Driver, &Machine), rootless: bool) -> Result<Cgroup> {
-        let linux = spec.linux().as_ref();
-        let wanted = linux.and_then(|l| l.cgroups_path().as_deref()).filter(|p| !p.as_os_str().is_empty());
+        let wanted = wanted_path(spec);
         let none = LinuxResources::default();
-        let resources = linux.and_then(|l| l.resources().as_ref()).unwrap_or(&none);
+        let resources = spec.linux().as_ref().and_then(|l| l.resources().as_ref()).unwrap_or(&none);
         if driver == Driver::Systemd {
             return super::systemd::create(spec, id, wanted, rootless);
         }
@@ -93,7 +119,7 @@ impl Cgroup {
                 done => done.map_err(|e| cannot_make(&place.dir, e))?,
             }
             made.check(&place.dir)?;
-            dirs.push(V1Dir { controllers: place.controllers, dir: place.dir });
+            dirs.push(V1Dir::from(place));
         }
         if !dirs.is_empty() {
             self.tree = Tree::V1(dirs);
@@ -115,6 +141,12 @@ impl Cgroup {
         self.tree = Tree::V2(dir.to_owned());
         Ok(())
     }
+}
+
+/// The path that the configuration names.
+fn wanted_path(spec: &Spec) -> Option<&Path> {
+    let path = spec.linux().as_ref().and_then(|l| l.cgroups_path().as_deref());
+    path.filter(|p| !p.as_os_str().is_empty())
 }
 
 /// So many processes must fit in: the helper that makes the first one, and hooks with programs of their own.

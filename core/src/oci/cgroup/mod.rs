@@ -83,6 +83,12 @@ struct V1Dir {
     dir: PathBuf,
 }
 
+impl From<place::V1Place> for V1Dir {
+    fn from(place: place::V1Place) -> V1Dir {
+        V1Dir { controllers: place.controllers, dir: place.dir }
+    }
+}
+
 impl Cgroup {
     /// Whether it has a cgroup at all: without one its processes can be found only through its namespaces.
     pub(crate) fn exists(&self) -> bool {

@@ -61,8 +61,7 @@ pub(super) fn create(spec: &Spec, id: &str, wanted: Option<&Path>, rootless: boo
     inner.push(unit.path()?);
     let path = CgroupPath { absolute: true, inner };
     let tree = if machine.is_v1() {
-        let dirs = machine.v1(&path).into_iter();
-        Tree::V1(dirs.map(|p| V1Dir { controllers: p.controllers, dir: p.dir }).collect())
+        Tree::V1(machine.v1(&path).into_iter().map(V1Dir::from).collect())
     } else {
         Tree::V2(machine.v2(&path)?)
     };

@@ -1,0 +1,107 @@
+"""What a killed containers-oci leaves, `delete` finds."""
+
+from __future__ import annotations
+
+import random
+import socket
+import subprocess
+import time
+from pathlib import Path
+
+from program import PROGRAM, Oci
+
+
+def begin(oci: Oci, *args: str) -> subprocess.Popen[bytes]:
+    return subprocess.Popen(
+        [PROGRAM, "--root", str(oci.root), *args],
+        cwd=oci.bundle, stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL,
+    )  # fmt: skip
+
+
+def cgroups(name: str) -> list[Path]:
+    """Its cgroups in all hierarchies, which need not be mounted from their roots on."""
+    return list(Path("/sys/fs/cgroup").glob(f"**/{name}"))
+
+
+def users(oci: Oci, name: str) -> list[str]:
+    """Processes that have the bundle mounted, or are in a cgroup of the name."""
+    found = []
+    for process in Path("/proc").glob("[0-9]*"):
+        try:
+            mounts = process.joinpath("mountinfo").read_text()
+            inside = process.joinpath("cgroup").read_text()
+        except OSError:
+            continue
+        if str(oci.bundle) in mounts or name in inside:
+            found.append(process.name)
+    return found
+
+
+def gone(oci: Oci, name: str) -> None:
+    assert cgroups(name) == []
+    # A process whose socket or parent has gone is about to end.
+    for _ in range(500):
+        if not users(oci, name):
+            break
+        time.sleep(0.01)
+    assert users(oci, name) == []
+
+
+def test_killed_while_it_makes_the_container(oci: Oci, tmp_path: Path) -> None:
+    """Who should take the terminal does not: so it is killed where the cgroup is made, and the process in it."""
+    oci.change(lambda c: c["process"].update(terminal=True))
+    path = str(tmp_path / "console")
+    with socket.socket(socket.AF_UNIX) as listener, socket.socket(socket.AF_UNIX) as first:
+        listener.bind(path)
+        listener.listen(0)
+        first.connect(path)
+        for cgroup in ("", f"/{tmp_path.name}-above/here"):
+            oci.change(lambda c, cgroup=cgroup: c["linux"].update(cgroupsPath=cgroup))
+            name = f"{tmp_path.name}-killed"
+            running = begin(oci, "create", "--console-socket", path, name)
+            place = cgroup.lstrip("/") or name
+            for _ in range(500):
+                if any((found / "cgroup.procs").read_text().strip() for found in cgroups(place)):
+                    break
+                time.sleep(0.01)
+            else:
+                raise AssertionError("the process did not get as far as its cgroup")
+            running.kill()
+            running.wait()
+            assert oci.state(name)["status"] in ("creating", "stopped")
+            oci("delete", name)
+            assert cgroups(place) == []
+            gone(oci, name)
+            assert cgroups(f"{tmp_path.name}-above") == []
+            oci("state", name, code=1)
+
+
+def test_killed_at_any_moment(oci: Oci, tmp_path: Path) -> None:
+    dice = random.Random(1)
+    for turn in range(60):
+        name = f"{tmp_path.name}-{turn}"
+        how = dice.choice((("create",), ("run",), ("run", "-d")))
+        running = begin(oci, *how, name)
+        time.sleep(dice.random() * 0.02)
+        running.kill()
+        running.wait()
+        oci("delete", "-f", name)
+        assert cgroups(name) == []
+    gone(oci, tmp_path.name)
+
+
+def test_delete_waits_for_who_makes_it(oci: Oci, tmp_path: Path) -> None:
+    """A container on its way is not deleted under the hands of who makes it."""
+    hook = {"path": str(tmp_path / "slow")}
+    (tmp_path / "slow").write_text("#!/bin/sh\nsleep 0.5\n")
+    (tmp_path / "slow").chmod(0o755)
+    oci.change(lambda c: c.update(hooks={"createRuntime": [hook]}))
+    name = f"{tmp_path.name}-slow"
+    running = begin(oci, "create", name)
+    for _ in range(500):
+        if oci.root.joinpath(name, "state.json").exists():
+            break
+        time.sleep(0.01)
+    oci("delete", "-f", name)
+    assert running.wait() == 0
+    gone(oci, name)
