@@ -116,11 +116,14 @@ impl Paths {
     }
 }
 
+/// What a launcher's corner has; one that no file is made for, and no sysfs ahead, does without the last two.
+pub const FOLDERS: [&str; 4] = ["dir", "root", "files", "sys"];
+
 /// Makes the corner's file system, detached.
-pub fn make(rootless: bool) -> Result<OwnedFd, Errno> {
+pub fn make(rootless: bool, folders: &[&str]) -> Result<OwnedFd, Errno> {
     let corner = fs::tmpfs("755", "64k", ATTR_NOSUID)?;
-    for name in ["dir", "root", "files", "sys"] {
-        mkdirat(&corner, name, Mode::from_raw_mode(0o755))?;
+    for name in folders {
+        mkdirat(&corner, *name, Mode::from_raw_mode(0o755))?;
     }
     if rootless {
         let how = OFlags::CREATE | OFlags::EXCL | OFlags::WRONLY | OFlags::CLOEXEC;

@@ -65,17 +65,18 @@ pub(crate) fn place(h: &Hierarchy, cgroup: &str) -> PathBuf {
 
 pub(crate) fn parse_mounts(mountinfo: &str) -> Vec<Hierarchy> {
     let line = |line: &str| {
-        let (left, right) = line.split_once(" - ")?;
-        let left: Vec<&str> = left.split(' ').collect();
+        let (left, right) = line.split_once(" - cgroup")?;
         let mut right = right.split(' ');
         let (kind, options) = (right.next()?, right.nth(1)?);
-        if kind != "cgroup" && kind != "cgroup2" {
+        if !matches!(kind, "" | "2") {
             return None;
         }
+        let mut left = left.split(' ').skip(3);
+        let (root, mount) = (left.next()?, left.next()?);
         Some(Hierarchy {
-            mount: PathBuf::from(unescape(left.get(4)?)),
-            root: unescape(left.get(3)?),
-            v2: kind == "cgroup2",
+            mount: PathBuf::from(unescape(mount)),
+            root: unescape(root),
+            v2: kind == "2",
             controllers: options.split(',').map(str::to_owned).collect(),
         })
     };
@@ -84,6 +85,9 @@ pub(crate) fn parse_mounts(mountinfo: &str) -> Vec<Hierarchy> {
 
 /// Octal escapes of mountinfo.
 pub(crate) fn unescape(text: &str) -> String {
+    if !text.contains('\\') {
+        return text.to_owned();
+    }
     text.replace("\\040", " ").replace("\\011", "\t").replace("\\012", "\n").replace("\\134", "\\")
 }
 

@@ -1,13 +1,14 @@
 //! `create`, `start` and `run`.
 
+mod follow;
+
 use super::cgroup::{Cgroup, Driver, Machine};
-use super::folder::{Bundle, keep_config, make_dir, make_fifo, pipe, write_pid};
+use super::folder::{Bundle, make_dir, make_fifo, pipe};
 use super::handover::{paths, preserved, standard_streams};
 use super::hooks::Hook;
-use super::identity::Identity;
 use super::record::{Found, Record, VERSION, fifo, lock_dir};
 use super::session::{News, Session};
-use super::{Engine, foreground, handover, translate};
+use super::{Engine, config, foreground, translate};
 use crate::{Error, ErrorKind, Result};
 use containers_protocol::Bytes;
 use containers_protocol::oneshot::{Create, Request};
@@ -148,7 +149,7 @@ impl Engine {
     /// Everything before anything is made that has to be undone by [`Engine::destroy`].
     fn begin<'a>(&'a self, id: &str, options: &'a CreateOptions, run: bool) -> Result<Making<'a>> {
         let dir = self.dir(id)?;
-        let Bundle { path: bundle, spec, rootfs } = self.read_bundle(&options.bundle)?;
+        let Bundle { path: bundle, text, spec, rootfs } = self.read_bundle(&options.bundle)?;
         for n in 0..options.preserve_fds {
             let fd = 3 + n as i32;
             crate::sys::duplicate(fd)
@@ -157,7 +158,7 @@ impl Engine {
         make_dir(&self.root, &dir)?;
         let made: Result<_> = (|| {
             let held = lock_dir(&dir)?;
-            keep_config(&bundle, &dir)?;
+            config::keep(&text, &dir)?;
             let (gate, opener) = if run { pipe()? } else { (make_fifo(&dir)?, None) };
             Ok((held, gate, opener))
         })();
@@ -214,11 +215,18 @@ impl Making<'_> {
         let (engine, id) = (self.engine, self.record.id.clone());
         let machine = Machine::look();
         let born = may_be_born(&plan) && engine.driver() == Driver::Cgroupfs;
-        if born && machine.is_v1() {
-            // It gets ready while its cgroups are made: it can be born in none of them anyway.
-            *session = Some(Session::bear(&self.dir, namespaces(&plan), None)?.0);
-        }
-        self.make_cgroup(&machine)?;
+        let cgroup = || self.make_cgroup(&machine);
+        let (started, cgroup) = if born && machine.is_v1() {
+            // At the same time: it can be born in none of its cgroups anyway.
+            let (started, cgroup) = at_once(|| Session::bear(&self.dir, namespaces(&plan), None), cgroup);
+            (Some(started), cgroup)
+        } else {
+            (None, cgroup())
+        };
+        let started = started.map(|started| started.map(|(started, _)| *session = Some(started)));
+        // Where one has failed, the other has still to be undone.
+        self.record.cgroup = cgroup?;
+        started.transpose()?;
         for warning in self.record.cgroup.warnings() {
             (engine.warn)(warning);
         }
@@ -258,19 +266,18 @@ impl Making<'_> {
 
     /// Makes the cgroup. What is made is on record before any of it is, or at the latest before a process is in there: so
     /// a [`delete`](Engine::delete) finds it when this process is killed.
-    fn make_cgroup(&mut self, machine: &Machine) -> Result<()> {
-        let (engine, id) = (self.engine, self.record.id.clone());
+    fn make_cgroup(&self, machine: &Machine) -> Result<Cgroup> {
+        let (engine, id) = (self.engine, &self.record.id);
         let by = (engine.driver(), machine);
-        let planned = Cgroup::planned(&self.spec, &id, by, engine.rootless)?;
-        let on_record = planned.is_some();
-        if let Some(planned) = planned {
-            self.record.cgroup = planned;
-            self.record.save(&self.dir)?;
-        }
-        let made = Cgroup::create(&self.spec, &id, by, engine.rootless);
+        let save = |cgroup: &Cgroup| Record { cgroup: cgroup.clone(), ..self.record.clone() }.save(&self.dir);
+        let planned = Cgroup::planned(&self.spec, id, by, engine.rootless)?;
+        planned.as_ref().map_or(Ok(()), save)?;
         // One that could not be made may be somebody else's.
-        self.record.cgroup = made.inspect_err(|_| self.record.cgroup = Cgroup::default())?;
-        if on_record { Ok(()) } else { self.record.save(&self.dir) }
+        let made = Cgroup::create(&self.spec, id, by, engine.rootless)?;
+        if planned.is_none() {
+            save(&made).inspect_err(|_| drop(made.delete()))?;
+        }
+        Ok(made)
     }
 
     /// Starts the process in its namespaces and its cgroup; whether it is in that, or has still to enter.
@@ -284,60 +291,6 @@ impl Making<'_> {
             None => None,
         };
         Session::bear(&self.dir, namespaces(plan), dir.as_ref().map(AsFd::as_fd))
-    }
-
-    /// Follows the process to its gate.
-    fn follow(
-        &mut self,
-        session: &mut Session,
-        hooks: &[Option<containers_protocol::plan::Hook>],
-    ) -> Result<Option<OwnedFd>> {
-        let (mut master, mut executing) = (None, false);
-        loop {
-            let news = session.next(&mut executing)?;
-            let Some((pid, _)) = &session.born else { return Err(internal()) };
-            let pid = *pid;
-            if self.record.init.is_none() {
-                self.record.init = Some(Identity::of(pid)?);
-                self.engine.step(|| format!("process {pid} sets the container up"));
-                if !self.record.cgroup.exists() {
-                    // Nothing else tells of it, should this process be killed.
-                    self.record.save(&self.dir)?;
-                }
-            }
-            match news {
-                News::Master(fd) => match &self.options.console_socket {
-                    Some(path) => handover::send_master(path, &fd)?,
-                    None => master = Some(foreground::relayed(fd)),
-                },
-                News::Hook(step) => {
-                    self.record.save(&self.dir)?;
-                    let hook = hooks.get(step as usize).and_then(Option::as_ref).ok_or_else(internal)?;
-                    self.engine.step(|| format!("running {}", hook.name));
-                    let done = run_planned(hook, &self.record.hook_state("creating", pid));
-                    session.answer("hook", done)?;
-                }
-                News::Listener(listener) => {
-                    let told =
-                        handover::send_listener(&self.spec, &self.record, ("creating", pid), &listener);
-                    session.answer("seccomp", told)?;
-                }
-                News::Ready => break,
-                News::Closed => {
-                    let text = "the container's process was killed before it was ready";
-                    return Err(Error::new(ErrorKind::Conflict, text));
-                }
-            }
-        }
-        self.record.cgroup.finish()?;
-        self.engine.step(|| "the container waits for its start".to_owned());
-        self.record.made = true;
-        self.record.save(&self.dir)?;
-        handover::send_process(self.options.pidfd_socket.as_deref(), &session.born)?;
-        if let (Some(path), Some(init)) = (&self.options.pid_file, &self.record.init) {
-            write_pid(path, init.pid)?;
-        }
-        Ok(master)
     }
 
     fn plan(&self, size: Option<(u16, u16)>) -> Result<Plan> {
@@ -366,6 +319,22 @@ impl Making<'_> {
 
 fn internal() -> Error {
     Error::new(ErrorKind::Internal, format!("the helper program answered nonsense ({VERSION})"))
+}
+
+/// Does two things, the second on another processor if there is one.
+fn at_once<A, B: Send>(
+    first: impl FnOnce() -> A,
+    second: impl FnOnce() -> Result<B> + Send + Clone,
+) -> (A, Result<B>) {
+    /// Of the thread.
+    const STACK: usize = 256 * 1024;
+    std::thread::scope(|scope| {
+        let thread = std::thread::Builder::new().stack_size(STACK);
+        match thread.spawn_scoped(scope, second.clone()) {
+            Ok(other) => (first(), other.join().unwrap_or_else(|_| Err(internal()))),
+            Err(_) => (first(), second()),
+        }
+    })
 }
 
 /// The namespaces that a process can be born in.
@@ -401,17 +370,4 @@ pub(super) fn check_terminal(terminal: bool, socket: bool, detached: bool) -> Re
 pub(super) fn entered(plan: &Plan) -> u64 {
     let joined = plan.extra.iter().flat_map(|e| &e.join).map(|(kind, _)| *kind);
     joined.fold(plan.namespaces, |all, kind| all | kind)
-}
-
-/// Runs a hook of a plan in our namespaces.
-fn run_planned(hook: &containers_protocol::plan::Hook, state: &[u8]) -> Result<()> {
-    use std::os::unix::ffi::OsStrExt;
-    let planned = Hook {
-        name: hook.name.clone(),
-        path: hook.path.as_path(),
-        args: hook.args.iter().map(|a| std::ffi::OsStr::from_bytes(&a.0)).collect(),
-        env: hook.env.iter().filter_map(|e| std::str::from_utf8(&e.0).ok()).collect(),
-        timeout: hook.timeout_ms.map(std::time::Duration::from_millis),
-    };
-    planned.run(state)
 }

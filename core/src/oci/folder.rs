@@ -13,6 +13,8 @@ use std::path::{Path, PathBuf};
 pub(crate) struct Bundle {
     /// Where it is, absolute.
     pub(crate) path: PathBuf,
+    /// The text of the configuration, and what it says.
+    pub(crate) text: Vec<u8>,
     pub(crate) spec: Spec,
     /// Its root file system, absolute.
     pub(crate) rootfs: PathBuf,
@@ -25,17 +27,11 @@ impl Engine {
         let path = std::fs::canonicalize(path).map_err(|e| {
             Error::io("the bundle can't be found", e).with_context("path", path.display().to_string())
         })?;
-        let spec = config::load(&path, &*self.warn)?;
+        let (text, spec) = config::load(&path, &*self.warn)?;
         validate::check(&spec, &path)?;
         let rootfs = validate::rootfs_path(&spec, &path)?;
-        Ok(Bundle { path, spec, rootfs })
+        Ok(Bundle { path, text, spec, rootfs })
     }
-}
-
-/// Keeps the configuration of a bundle in the container's folder.
-pub(crate) fn keep_config(bundle: &Path, dir: &Path) -> Result<()> {
-    let copied = std::fs::copy(bundle.join("config.json"), dir.join("config.json"));
-    copied.map(drop).map_err(|e| Error::io("the configuration can't be kept", e))
 }
 
 /// Makes the folder of a new container.

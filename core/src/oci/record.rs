@@ -143,14 +143,35 @@ impl Record {
 
     /// Writes it into the container's folder.
     pub(crate) fn save(&self, dir: &Path) -> Result<()> {
-        let failed = |e: std::io::Error| {
-            Error::io("the container's state can't be written", e)
-                .with_context("path", dir.display().to_string())
-        };
-        let text = serde_json::to_vec(self).map_err(|e| failed(e.into()))?;
-        let (new, file) = (dir.join("state.json.new"), dir.join("state.json"));
-        std::fs::write(&new, text).and_then(|()| std::fs::rename(&new, &file)).map_err(failed)
+        self.write(dir)?;
+        show(dir)
     }
+
+    /// Writes it as it will be when the container is made, where nobody looks yet: [`show`] is all that is left to do
+    /// then.
+    pub(crate) fn write_made(&mut self, dir: &Path) -> Result<()> {
+        self.made = true;
+        let written = self.write(dir);
+        self.made = false;
+        written
+    }
+
+    fn write(&self, dir: &Path) -> Result<()> {
+        let text = serde_json::to_vec(self).map_err(|e| unwritten(dir, e.into()))?;
+        std::fs::write(dir.join(NEW), text).map_err(|e| unwritten(dir, e))
+    }
+}
+
+/// The record before it is shown.
+const NEW: &str = "state.json.new";
+
+/// Puts the record that was written in the place of the one that is there.
+pub(crate) fn show(dir: &Path) -> Result<()> {
+    std::fs::rename(dir.join(NEW), dir.join("state.json")).map_err(|e| unwritten(dir, e))
+}
+
+fn unwritten(dir: &Path, e: std::io::Error) -> Error {
+    Error::io("the container's state can't be written", e).with_context("path", dir.display().to_string())
 }
 
 /// The fifo of a container that waits for its start.
@@ -175,7 +196,7 @@ impl Found {
     /// The configuration it was created with.
     pub(crate) fn spec(&self) -> Result<Spec> {
         // Its warnings were given when it was created.
-        config::load(&self.dir, &|_| {})
+        config::load(&self.dir, &|_| {}).map(|(_, spec)| spec)
     }
 }
 

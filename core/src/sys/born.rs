@@ -1,11 +1,15 @@
-//! Making a process of a program that has one thread and little memory: a plain copy that executes at once.
+//! Making a process in new namespaces that executes a program at once, in our memory until then: nothing is copied.
 
+use containers_protocol::vfork::{Stack, vfork};
 use std::ffi::CStr;
 use std::io;
-use std::os::fd::{AsRawFd, BorrowedFd, FromRawFd, OwnedFd, RawFd};
+use std::os::fd::{AsRawFd, BorrowedFd, OwnedFd, RawFd};
 
-/// `CLONE_INTO_CGROUP`, which libc cuts to 32 bits.
-const CLONE_INTO_CGROUP: u64 = 0x2_0000_0000;
+/// `CLONE_CLEAR_SIGHAND`, which libc cuts to 32 bits.
+const CLONE_CLEAR_SIGHAND: u64 = 0x1_0000_0000;
+
+/// Of the child, for a few calls.
+const STACK: usize = 64 * 1024;
 
 /// Descriptors below this number are arranged here.
 const FIRST_FREE: RawFd = 10;
@@ -26,49 +30,33 @@ pub(crate) struct Birth<'a> {
 
 impl Birth<'_> {
     /// A child with an empty environment, `/dev/null` as descriptors 0 to 2, default signal actions and nothing
-    /// blocked. Its process id and pidfd.
+    /// blocked. Its process id and pidfd. It executes its program, or has ended, when this returns.
     pub(crate) fn give(&self) -> io::Result<(i32, OwnedFd)> {
         // Out of the way of the descriptors that the child gets.
         let exe = rustix::io::fcntl_dupfd_cloexec(self.exe, FIRST_FREE)?;
         let socket = rustix::io::fcntl_dupfd_cloexec(self.socket.0, FIRST_FREE)?;
         let argv = [self.args[0].as_ptr(), self.args[1].as_ptr(), std::ptr::null()];
-        let mut pidfd: RawFd = -1;
-        // SAFETY: all-zero bytes are a valid `struct clone_args`.
-        let mut args: libc::clone_args = unsafe { std::mem::zeroed() };
-        args.flags = self.namespaces | libc::CLONE_PIDFD as u64;
-        args.pidfd = &mut pidfd as *mut RawFd as u64;
-        args.exit_signal = libc::SIGCHLD as u64;
-        if let Some(cgroup) = self.cgroup {
-            args.flags |= CLONE_INTO_CGROUP;
-            args.cgroup = cgroup.as_raw_fd() as u64;
-        }
-        // SAFETY: `args` is a `struct clone_args` of the size passed. The child has a copy of the memory and goes on
-        // below with calls that are safe even if other threads held locks; it never returns from there.
-        let pid = unsafe {
-            libc::syscall(libc::SYS_clone3, &mut args as *mut libc::clone_args, size_of::<libc::clone_args>())
-        };
-        match pid {
-            -1 => Err(io::Error::last_os_error()),
-            0 => become_program(exe.as_raw_fd(), &argv, (socket.as_raw_fd(), self.socket.1)),
-            // SAFETY: CLONE_PIDFD made this descriptor for us.
-            pid => Ok((pid as i32, unsafe { OwnedFd::from_raw_fd(pidfd) })),
-        }
+        let mut stack = Stack::new(STACK)?;
+        // No handler of ours may run in the child: it would change our memory.
+        let flags = self.namespaces | CLONE_CLEAR_SIGHAND;
+        let mut child = || become_program(exe.as_raw_fd(), &argv, (socket.as_raw_fd(), self.socket.1));
+        Ok(vfork(flags, self.cgroup, &mut stack, &mut child)?)
     }
 }
 
-/// The child. `argv` ends with null.
-fn become_program(exe: RawFd, argv: &[*const libc::c_char; 3], (socket, socket_at): (RawFd, RawFd)) -> ! {
+/// The child. `argv` ends with null. Returns only on failure, with the exit code.
+fn become_program(exe: RawFd, argv: &[*const libc::c_char; 3], (socket, socket_at): (RawFd, RawFd)) -> i32 {
     /// What a shell says of a program that can't be executed.
     const FAILED: i32 = 126;
     /// Of all signals.
     const LAST: i32 = 64;
     let envp: [*const libc::c_char; 1] = [std::ptr::null()];
-    // SAFETY: only calls that are safe after a fork, on integers, constants, and values of this frame; `argv` holds
-    // strings with an end that the copy of the memory has too.
+    // SAFETY: only calls that change nothing in the memory of the parent, which is stopped, but `errno`; on integers,
+    // constants, and values of this frame; `argv` holds strings with an end that are the parent's.
     unsafe {
         let mut action: libc::sigaction = std::mem::zeroed();
         for signal in 1..=LAST {
-            // Handlers go with the exec, what is ignored would stay.
+            // There are no handlers; what is ignored would stay.
             if libc::sigaction(signal, std::ptr::null(), &mut action) == 0
                 && action.sa_sigaction == libc::SIG_IGN
             {
@@ -93,6 +81,6 @@ fn become_program(exe: RawFd, argv: &[*const libc::c_char; 3], (socket, socket_a
                 libc::AT_EMPTY_PATH,
             );
         }
-        libc::_exit(FAILED)
     }
+    FAILED
 }

@@ -7,6 +7,8 @@
 //!
 //! [`wire`] carries both over `SOCK_SEQPACKET` Unix sockets, together with file descriptors.
 
+#![deny(unsafe_code)]
+
 pub mod bytes;
 pub mod control;
 pub mod extra;
@@ -18,6 +20,7 @@ pub mod plan;
 pub mod run_folder;
 pub mod sysctl;
 pub mod unpack;
+pub mod vfork;
 pub mod wire;
 
 pub use bytes::Bytes;

@@ -8,7 +8,7 @@ use rustix::fs::{MemfdFlags, memfd_create};
 use rustix::io::Errno;
 use rustix::net::{
     RecvAncillaryBuffer, RecvAncillaryMessage, RecvFlags, ReturnFlags, SendAncillaryBuffer,
-    SendAncillaryMessage, SendFlags, recvmsg, sendmsg,
+    SendAncillaryMessage, SendFlags, recv as recv_from, recvmsg, sendmsg,
 };
 use std::io::{self, IoSlice, IoSliceMut, Read, Seek, Write};
 use std::mem::MaybeUninit;
@@ -79,13 +79,34 @@ pub fn recv(sock: impl AsFd) -> io::Result<Option<Message>> {
         /// Kept from call to call: making it is as dear as the call itself.
         static BUFFER: std::cell::RefCell<Vec<u8>> = const { std::cell::RefCell::new(Vec::new()) };
     }
+    let sock = sock.as_fd();
     BUFFER.with_borrow_mut(|buf| {
-        if buf.is_empty() {
-            // Fresh memory, of which only what is filled is touched.
-            *buf = vec![0; INLINE + 1];
+        if buf.len() <= INLINE {
+            let needed = waiting(sock)?;
+            if needed > buf.len() {
+                // Fresh memory costs more than the look: those who hear little need little.
+                buf.resize(needed.next_power_of_two().clamp(LEAST, INLINE + 1), 0);
+            }
         }
-        recv_into(sock.as_fd(), buf)
+        recv_into(sock, buf)
     })
+}
+
+/// The least buffer.
+const LEAST: usize = 1024;
+
+/// Waits for a message; its length, or 0 if there is none to come.
+fn waiting(sock: BorrowedFd<'_>) -> io::Result<usize> {
+    loop {
+        let mut none: [u8; 0] = [];
+        match recv_from(sock, &mut none, RecvFlags::PEEK | RecvFlags::TRUNC) {
+            Ok((_, length)) => return Ok(length),
+            Err(Errno::INTR) => {}
+            // What it means is said when it is received.
+            Err(Errno::CONNRESET) => return Ok(0),
+            Err(e) => return Err(e.into()),
+        }
+    }
 }
 
 fn recv_into(sock: BorrowedFd<'_>, buf: &mut [u8]) -> io::Result<Option<Message>> {

@@ -8,7 +8,7 @@ use crate::fs;
 use crate::sys::mount::{ATTR_NOEXEC, ATTR_NOSUID};
 use containers_protocol::control::Failure;
 use containers_protocol::plan::Device;
-use rustix::fd::OwnedFd;
+use rustix::fd::{AsFd, BorrowedFd, OwnedFd};
 use rustix::fs::{
     AtFlags, CWD, FileType, Gid, Mode, OFlags, Uid, chmodat, chownat, makedev, mkdirat, mknodat, openat,
     statat, symlinkat,
@@ -106,58 +106,77 @@ pub fn device(child: &Child<'_>, root: &Root, device: &Device) -> Result<(), Fai
 }
 
 /// Owner and mode of a node that was just made.
-fn own(dir: &OwnedFd, name: &[u8], device: &Device, path: &[u8]) -> Result<(), Failure> {
-    let mode = Mode::from_raw_mode(device.mode & 0o7777);
-    let owner = (Some(Uid::from_raw(device.uid)), Some(Gid::from_raw(device.gid)));
-    chownat(dir, name, owner.0, owner.1, AtFlags::SYMLINK_NOFOLLOW).at("device", path)?;
-    // mknod was subject to nobody's umask but ours, which is 0; a file mode of an earlier node is gone.
-    chmodat(dir, name, mode, AtFlags::empty()).at("device", path)
+fn own(dir: impl AsFd, name: &[u8], device: &Device, path: &[u8]) -> Result<(), Failure> {
+    let there = statat(&dir, name, AtFlags::SYMLINK_NOFOLLOW).at("device", path)?;
+    let given = (there.st_uid, there.st_gid) != (device.uid, device.gid);
+    if given {
+        let owner = (Some(Uid::from_raw(device.uid)), Some(Gid::from_raw(device.gid)));
+        chownat(&dir, name, owner.0, owner.1, AtFlags::SYMLINK_NOFOLLOW).at("device", path)?;
+    }
+    // A new owner takes some bits away, and a folder's access list others.
+    if given || (there.st_mode ^ device.mode) & 0o7777 != 0 {
+        let mode = Mode::from_raw_mode(device.mode & 0o7777);
+        chmodat(&dir, name, mode, AtFlags::empty()).at("device", path)?;
+    }
+    Ok(())
 }
 
-/// Folder and name of a path, the folder being made when it is missing. `/dev` may be no link.
-fn place<'a>(root: &Root, path: &'a [u8]) -> Result<(OwnedFd, &'a [u8]), Errno> {
-    let cut = path.iter().rposition(|b| *b == b'/').map_or(0, |i| i + 1);
-    let (parent, name) = (&path[..cut], &path[cut..]);
-    let dir = match super::root::relative(parent) {
-        b"dev/" => root.real_dir(parent)?,
-        _ => root.dir(if parent.is_empty() { b"/" } else { parent })?,
-    };
-    Ok((dir, name))
+/// The folder that the last node or link was made in, while nothing else is done.
+#[derive(Default)]
+pub struct Folder(Option<(Vec<u8>, OwnedFd)>);
+
+impl Folder {
+    /// Folder and name of a path, the folder being made when it is missing. `/dev` may be no link.
+    fn of<'a>(&mut self, root: &Root, path: &'a [u8]) -> Result<(BorrowedFd<'_>, &'a [u8]), Errno> {
+        let cut = path.iter().rposition(|b| *b == b'/').map_or(0, |i| i + 1);
+        let (parent, name) = (&path[..cut], &path[cut..]);
+        let last = match self.0.take() {
+            Some(last) if last.0 == parent => last,
+            _ => {
+                let dir = match super::root::relative(parent) {
+                    b"dev/" => root.real_dir(parent)?,
+                    _ => root.dir(if parent.is_empty() { b"/" } else { parent })?,
+                };
+                (parent.to_vec(), dir)
+            }
+        };
+        Ok((self.0.insert(last).1.as_fd(), name))
+    }
 }
 
 /// [`containers_protocol::plan::Step::Node`].
-pub fn node(child: &Child<'_>, root: &Root, device: &Device) -> Result<(), Failure> {
+pub fn node(child: &Child<'_>, root: &Root, folder: &mut Folder, device: &Device) -> Result<(), Failure> {
     let path = &device.path.0;
-    let (dir, name) = place(root, path).at("device", path)?;
+    let (dir, name) = folder.of(root, path).at("device", path)?;
     let kind = FileType::from_raw_mode(device.mode);
     let number = makedev(device.major, device.minor);
-    match statat(&dir, name, AtFlags::SYMLINK_NOFOLLOW) {
-        Ok(there) => {
-            let node = matches!(kind, FileType::CharacterDevice | FileType::BlockDevice);
-            let same = FileType::from_raw_mode(there.st_mode) == kind && (!node || there.st_rdev == number);
-            return match same {
+    let node = kind != FileType::Fifo;
+    let made = match child.rootless && node {
+        true => match statat(dir, name, AtFlags::SYMLINK_NOFOLLOW) {
+            Err(Errno::NOENT) => Err(Errno::PERM),
+            there => there.and(Err(Errno::EXIST)),
+        },
+        false => mknodat(dir, name, kind, Mode::from_raw_mode(device.mode & 0o7777), number),
+    };
+    match made {
+        Ok(()) => own(dir, name, device, path),
+        Err(Errno::PERM) if node => bind_node(root, &device.source.0, path),
+        Err(Errno::EXIST) => {
+            let there = statat(dir, name, AtFlags::SYMLINK_NOFOLLOW).at("device", path)?;
+            let numbered = matches!(kind, FileType::CharacterDevice | FileType::BlockDevice);
+            match FileType::from_raw_mode(there.st_mode) == kind && (!numbered || there.st_rdev == number) {
                 true => Ok(()),
                 false => Err(coded("conflict", "device", path, "something else is there already")),
-            };
+            }
         }
-        Err(Errno::NOENT) => {}
-        Err(e) => return Err(failure("device", path, e)),
-    }
-    let node = kind != FileType::Fifo;
-    if child.rootless && node {
-        return bind_node(root, &device.source.0, path);
-    }
-    match mknodat(&dir, name, kind, Mode::from_raw_mode(device.mode & 0o7777), number) {
-        Err(Errno::PERM) if node => bind_node(root, &device.source.0, path),
         Err(e) => Err(failure("device", path, e)),
-        Ok(()) => own(&dir, name, device, path),
     }
 }
 
 /// [`containers_protocol::plan::Step::Link`].
-pub fn link(root: &Root, target: &[u8], path: &[u8]) -> Result<(), Failure> {
-    let (dir, name) = place(root, path).at("link", path)?;
-    match symlinkat(target, &dir, name) {
+pub fn link(root: &Root, folder: &mut Folder, target: &[u8], path: &[u8]) -> Result<(), Failure> {
+    let (dir, name) = folder.of(root, path).at("link", path)?;
+    match symlinkat(target, dir, name) {
         Err(Errno::EXIST) | Ok(()) => Ok(()),
         Err(e) => Err(failure("link", path, e)),
     }

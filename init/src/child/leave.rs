@@ -34,10 +34,13 @@ pub fn enter(child: &Child<'_>, extra: &Extra, path: &[u8]) -> Result<Root, Fail
         _ => extra.propagation,
     };
     let deep = if around & libc::MS_REC != 0 { RECURSIVE } else { 0 };
-    match setattr(CWD, c"/", deep, 0, 0, around & !libc::MS_REC) {
-        // In a chroot, `/` is no mount.
-        Err(Errno::INVAL) => {}
-        done => done.at("propagation", b"/")?,
+    // All are slaves already.
+    if around != libc::MS_SLAVE | libc::MS_REC {
+        match setattr(CWD, c"/", deep, 0, 0, around & !libc::MS_REC) {
+            // In a chroot, `/` is no mount.
+            Err(Errno::INVAL) => {}
+            done => done.at("propagation", b"/")?,
+        }
     }
     let made;
     let tree = match child.root {

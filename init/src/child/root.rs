@@ -61,7 +61,7 @@ impl Root {
     pub fn real_dir(&self, path: &[u8]) -> Result<OwnedFd, Errno> {
         match self.open_real(path, OFlags::PATH | OFlags::DIRECTORY) {
             Err(Errno::NOENT) => {
-                drop(self.ensure(path, true, 0)?);
+                self.make(path, true, 0)?;
                 self.open_real(path, OFlags::PATH | OFlags::DIRECTORY)
             }
             done => done,
@@ -74,29 +74,32 @@ impl Root {
             Err(Errno::NOENT) => {}
             done => return done,
         }
+        self.make(path, dir, links)?;
+        self.open(path, flags)
+    }
+
+    /// Makes what is missing at a path.
+    fn make(&self, path: &[u8], dir: bool, links: usize) -> Result<(), Errno> {
         let (parent, name) = split(path).ok_or(Errno::NOENT)?;
         if name == b".." {
             return Err(Errno::NOENT);
         }
         let parent_fd = self.ensure(parent, true, links)?;
-        if let Some(target) = link_at(&parent_fd, name)? {
-            // It leads to something missing: make that, wherever it is inside the root.
-            let links = links.checked_sub(1).ok_or(Errno::LOOP)?;
-            let target = if target.starts_with(b"/") { target } else { [parent, b"/", &target].concat() };
-            drop(self.ensure(&target, dir, links)?);
-        } else if dir {
-            match mkdirat(&parent_fd, name, Mode::from_raw_mode(0o755)) {
-                Err(Errno::EXIST) | Ok(()) => {}
-                Err(e) => return Err(e),
-            }
+        let made = if dir {
+            mkdirat(&parent_fd, name, Mode::from_raw_mode(0o755))
         } else {
             let how = OFlags::CREATE | OFlags::EXCL | OFlags::WRONLY | OFlags::NOFOLLOW | OFlags::CLOEXEC;
-            match rustix::fs::openat(&parent_fd, name, how, Mode::from_raw_mode(0o644)) {
-                Err(Errno::EXIST) | Ok(_) => {}
-                Err(e) => return Err(e),
-            }
+            rustix::fs::openat(&parent_fd, name, how, Mode::from_raw_mode(0o644)).map(drop)
+        };
+        match made {
+            Err(Errno::EXIST) => {}
+            made => return made,
         }
-        self.open(path, flags)
+        let Some(target) = link_at(&parent_fd, name)? else { return Ok(()) };
+        // It leads to something missing: make that, wherever it is inside the root.
+        let links = links.checked_sub(1).ok_or(Errno::LOOP)?;
+        let target = if target.starts_with(b"/") { target } else { [parent, b"/", &target].concat() };
+        self.ensure(&target, dir, links).map(drop)
     }
 }
 

@@ -27,6 +27,8 @@ struct Progress {
     files: Option<(OwnedFd, usize)>,
     /// How many files that were ready have been used.
     ready: usize,
+    /// Where nodes and links are being made.
+    folder: dev::Folder,
     /// Volumes that are attached inside later mounts.
     volumes: Vec<(Vec<u8>, OwnedFd)>,
 }
@@ -35,7 +37,14 @@ impl Child<'_> {
     /// Mounts the root and carries out the steps up to the gate; afterwards the root is `/`.
     pub(super) fn run_steps(&self, reporter: &mut Reporter) -> Result<Root, Failure> {
         let root = self.enter_root()?;
-        let mut progress = Progress { root, proc: None, files: None, ready: 0, volumes: Vec::new() };
+        let mut progress = Progress {
+            root,
+            proc: None,
+            files: None,
+            ready: 0,
+            folder: dev::Folder::default(),
+            volumes: Vec::new(),
+        };
         for (at, step) in self.plan.steps.iter().enumerate() {
             if matches!(step, Step::Gate { .. }) {
                 break;
@@ -80,6 +89,9 @@ impl Child<'_> {
     }
 
     fn step(&self, index: usize, step: &Step, p: &mut Progress, reporter: &Reporter) -> Result<(), Failure> {
+        if !matches!(step, Step::Node(_) | Step::Link { .. }) {
+            p.folder = dev::Folder::default();
+        }
         match step {
             Step::Mount(m) if self.ready.sys && m.fstype == "sysfs" => self.attach_sys(&p.root, &m.target.0),
             Step::OwnCgroups { .. } if self.ready.sys => Ok(()),
@@ -108,8 +120,8 @@ impl Child<'_> {
             }
             Step::DefaultDev => dev::default_dev(self, &p.root),
             Step::Device(d) => dev::device(self, &p.root, d),
-            Step::Node(d) => dev::node(self, &p.root, d),
-            Step::Link { target, path } => dev::link(&p.root, &target.0, &path.0),
+            Step::Node(d) => dev::node(self, &p.root, &mut p.folder, d),
+            Step::Link { target, path } => dev::link(&p.root, &mut p.folder, &target.0, &path.0),
             Step::File { path, content, mode } => self.file(p, &path.0, &content.0, *mode),
             Step::Mask(paths) => match self.masks {
                 Some(kernel) => kernel.iter().try_for_each(|path| mounts::mask_fast(self, path)),

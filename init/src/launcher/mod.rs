@@ -194,7 +194,7 @@ fn prepare(setup: &Setup, cgroups: CgroupBase) -> Result<Host, Failure> {
     .during("mount namespace")?;
     // Keys of whoever opened the runtime are not the containers'.
     let _ = security::new_session_keyring();
-    let corner = place::make(rootless).at("setup", &setup.run_dir.0)?;
+    let corner = place::make(rootless, &place::FOLDERS).at("setup", &setup.run_dir.0)?;
     let point = corner_point(&setup.run_dir.0).at("setup", &setup.run_dir.0)?;
     let paths = place::attach_own(&corner, &point, rootless).at("setup", &setup.run_dir.0)?;
     // Rootless, procfs and sysfs can only be mounted where they are visible already.

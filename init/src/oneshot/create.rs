@@ -262,7 +262,7 @@ fn prepare(create: &Create, wait: Option<OwnedFd>) -> Result<(Place, Corner), Fa
         true => leave::close_off(at).at("setup", at)?,
         false => mount_change(c"/", downstream).during("mount namespace")?,
     }
-    let corner = place::make(userns).at("setup", at)?;
+    let corner = place::make(userns, &place::FOLDERS[..2]).at("setup", at)?;
     attach(&corner, &point).at("setup", at)?;
     let paths = place::finish_own(&corner, at, userns).at("setup", at)?;
     Ok((Place::Own(paths), Corner::Folder(corner)))

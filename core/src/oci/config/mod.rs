@@ -8,7 +8,7 @@ use crate::{Error, ErrorKind, Result};
 use oci_spec::runtime::{Process, Spec};
 use serde_json::Value;
 use std::fs::File;
-use std::io::Read;
+use std::io::{Read, Write};
 use std::os::unix::fs::OpenOptionsExt;
 use std::path::Path;
 
@@ -18,11 +18,21 @@ const MAX_SIZE: u64 = 4 << 20;
 /// The file's name in a bundle.
 const NAME: &str = "config.json";
 
-/// Reads the configuration of a bundle. What the specification wants warnings for goes to `warn`.
-pub(crate) fn load(bundle: &Path, warn: &dyn Fn(&str)) -> Result<Spec> {
+/// Reads the configuration of a bundle: its text, and what that says. What the specification wants warnings for goes to
+/// `warn`.
+pub(crate) fn load(bundle: &Path, warn: &dyn Fn(&str)) -> Result<(Vec<u8>, Spec)> {
     let path = bundle.join(NAME);
     let at = |e: Error| e.with_context("path", path.display().to_string());
-    read(&path).and_then(|text| parse(&text, warn)).map_err(at)
+    let text = read(&path).map_err(at)?;
+    let spec = parse(&text, warn).map_err(at)?;
+    Ok((text, spec))
+}
+
+/// Keeps the text of a configuration in a folder. Only the owner can read it: there may be secrets in it.
+pub(crate) fn keep(text: &[u8], dir: &Path) -> Result<()> {
+    let how = std::fs::OpenOptions::new().write(true).create_new(true).mode(0o600).open(dir.join(NAME));
+    let kept = how.and_then(|mut file| file.write_all(text));
+    kept.map_err(|e| Error::io("the configuration can't be kept", e))
 }
 
 fn read(path: &Path) -> Result<Vec<u8>> {

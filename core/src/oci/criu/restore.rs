@@ -6,8 +6,9 @@ use super::{
     shared_namespaces, targets, utf8,
 };
 use crate::oci::cgroup::{Cgroup, Machine};
+use crate::oci::config;
 use crate::oci::create::{check_terminal, entered};
-use crate::oci::folder::{Bundle, keep_config, make_dir, write_pid};
+use crate::oci::folder::{Bundle, make_dir, write_pid};
 use crate::oci::foreground::{self, Foreground};
 use crate::oci::handover::{send_master, standard_streams};
 use crate::oci::hooks::Hook;
@@ -61,6 +62,8 @@ struct Restoring<'a> {
     engine: &'a Engine,
     options: &'a RestoreOptions,
     spec: Spec,
+    /// The configuration's text.
+    text: Vec<u8>,
     found: Found,
     /// Those that the image had.
     mounts: Mounts,
@@ -74,7 +77,7 @@ impl Engine {
         let dir = self.dir(id)?;
         folder(&options.image_path)?;
         let criu = program()?;
-        let Bundle { path, spec, rootfs } = self.read_bundle(&options.bundle)?;
+        let Bundle { path, text, spec, rootfs } = self.read_bundle(&options.bundle)?;
         let terminal = spec.process().as_ref().is_some_and(|p| p.terminal() == Some(true));
         check_terminal(terminal, options.console_socket.is_some(), options.detach)?;
         let relayed = terminal && options.console_socket.is_none();
@@ -85,6 +88,7 @@ impl Engine {
             engine: self,
             options,
             spec,
+            text,
             found: Found { dir, record },
             mounts: Mounts::new(),
             master: None,
@@ -110,7 +114,7 @@ impl Restoring<'_> {
         std::fs::create_dir_all(work_path)
             .map_err(|e| Error::io("the folder for criu's work can't be made", e))?;
         let record = &mut self.found.record;
-        keep_config(&record.bundle, &self.found.dir)?;
+        config::keep(&self.text, &self.found.dir)?;
         targets::make(&self.spec, &record.rootfs, &record.bundle)?;
         record.cgroup =
             Cgroup::create(&self.spec, &record.id, (engine.driver(), &Machine::look()), engine.rootless)?;

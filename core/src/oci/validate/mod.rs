@@ -83,12 +83,11 @@ fn other_platforms(spec: &Spec) -> Result<()> {
     }
 }
 
-/// The root file system of a bundle, absolute.
+/// The root file system of a bundle whose path is absolute and has no links in it.
 pub(crate) fn rootfs_path(spec: &Spec, bundle: &Path) -> Result<PathBuf> {
     let root = spec.root().as_ref().ok_or_else(|| wrong("root", "there is no root file system"))?;
     ensure(!root.path().as_os_str().is_empty(), "root.path", "the path is empty")?;
-    let at = |e| Error::io("can't find the bundle", e).with_context("path", bundle.display().to_string());
-    Ok(bundle.canonicalize().map_err(at)?.join(root.path()))
+    Ok(bundle.join(root.path()))
 }
 
 fn rootfs(spec: &Spec, bundle: &Path) -> Result<()> {

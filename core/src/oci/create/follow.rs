@@ -1,0 +1,95 @@
+//! From the birth of a container's process to its gate.
+
+use super::{Making, internal};
+use crate::oci::folder::write_pid;
+use crate::oci::hooks::Hook;
+use crate::oci::identity::Identity;
+use crate::oci::session::{News, Session};
+use crate::oci::{foreground, handover, record};
+use crate::{Error, ErrorKind, Result};
+use rustix::fd::OwnedFd;
+
+impl Making<'_> {
+    /// Follows the process to its gate.
+    pub(super) fn follow(
+        &mut self,
+        session: &mut Session,
+        hooks: &[Option<containers_protocol::plan::Hook>],
+    ) -> Result<Option<OwnedFd>> {
+        let (mut master, mut executing, mut written) = (None, false, false);
+        loop {
+            if session.born.is_some() && !written {
+                // While it is busy.
+                self.meet(session)?;
+                self.record.write_made(&self.dir)?;
+                written = true;
+            }
+            let news = session.next(&mut executing)?;
+            let pid = self.meet(session)?;
+            match news {
+                News::Master(fd) => match &self.options.console_socket {
+                    Some(path) => handover::send_master(path, &fd)?,
+                    None => master = Some(foreground::relayed(fd)),
+                },
+                News::Hook(step) => {
+                    self.record.save(&self.dir)?;
+                    written = false;
+                    let hook = hooks.get(step as usize).and_then(Option::as_ref).ok_or_else(internal)?;
+                    self.engine.step(|| format!("running {}", hook.name));
+                    let done = run_planned(hook, &self.record.hook_state("creating", pid));
+                    session.answer("hook", done)?;
+                }
+                News::Listener(listener) => {
+                    let told =
+                        handover::send_listener(&self.spec, &self.record, ("creating", pid), &listener);
+                    session.answer("seccomp", told)?;
+                }
+                News::Ready => break,
+                News::Closed => {
+                    let text = "the container's process was killed before it was ready";
+                    return Err(Error::new(ErrorKind::Conflict, text));
+                }
+            }
+        }
+        self.record.cgroup.finish()?;
+        self.engine.step(|| "the container waits for its start".to_owned());
+        self.record.made = true;
+        if written {
+            record::show(&self.dir)?
+        } else {
+            self.record.save(&self.dir)?
+        }
+        handover::send_process(self.options.pidfd_socket.as_deref(), &session.born)?;
+        if let (Some(path), Some(init)) = (&self.options.pid_file, &self.record.init) {
+            write_pid(path, init.pid)?;
+        }
+        Ok(master)
+    }
+
+    /// Notes which process it is.
+    fn meet(&mut self, session: &Session) -> Result<i32> {
+        let Some((pid, _)) = &session.born else { return Err(internal()) };
+        if self.record.init.is_none() {
+            self.record.init = Some(Identity::of(*pid)?);
+            self.engine.step(|| format!("process {pid} sets the container up"));
+            if !self.record.cgroup.exists() {
+                // Nothing else tells of it, should this process be killed.
+                self.record.save(&self.dir)?;
+            }
+        }
+        Ok(*pid)
+    }
+}
+
+/// Runs a hook of a plan in our namespaces.
+fn run_planned(hook: &containers_protocol::plan::Hook, state: &[u8]) -> Result<()> {
+    use std::os::unix::ffi::OsStrExt;
+    let planned = Hook {
+        name: hook.name.clone(),
+        path: hook.path.as_path(),
+        args: hook.args.iter().map(|a| std::ffi::OsStr::from_bytes(&a.0)).collect(),
+        env: hook.env.iter().filter_map(|e| std::str::from_utf8(&e.0).ok()).collect(),
+        timeout: hook.timeout_ms.map(std::time::Duration::from_millis),
+    };
+    planned.run(state)
+}
