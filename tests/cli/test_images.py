@@ -27,10 +27,11 @@ def test_pull_run_list_remove(cli: Cli, registry: dict[str, str]) -> None:
     assert sorted(json.loads(cli.out("inspect", "-f", "{{json .RepoTags}}", "mine:1"))) == sorted([image, "mine:1"])
     assert len(cli.out("history", "-q", image).splitlines()) >= 1
     cli("run", "-d", "--name", "user", "mine:1", "sleep", "300")
-    cli("rmi", image)
+    identity = json.loads(cli.out("inspect", "-f", "{{json .Id}}", "mine:1"))
+    assert cli.out("rmi", image) == f"Untagged: {image}"
     assert "a container needs the image" in cli.error("rmi", "mine:1", code=1)
     cli("rm", "-f", "user")
-    cli("rmi", "mine:1")
+    assert cli.out("rmi", "mine:1").splitlines() == ["Untagged: mine:1", f"Deleted: {identity}"]
     assert cli.out("images", "-q") == ""
     cli("rmi", "mine:1", code=1)
 

@@ -6,7 +6,7 @@ use crate::exit::{Failure, Outcome};
 use crate::output::size::decimal;
 use crate::output::table::{Column, Rows};
 use crate::output::time::{ago, go_time, rfc3339};
-use containers::{ImageSummary, ImportOptions, LoadOptions, Runtime};
+use containers::{ErrorKind, ImageSummary, ImportOptions, LoadOptions, Runtime};
 use serde_json::{Map, Value, json};
 use std::io::Write;
 use std::path::{Path, PathBuf};
@@ -149,8 +149,8 @@ pub async fn import(rt: &Runtime, args: &ImportArgs) -> Outcome {
 pub fn remove(rt: &Runtime, args: &RmiArgs) -> Outcome {
     let mut code = 0;
     for name in &args.images {
-        match rt.images().remove(name, args.force) {
-            Ok(()) => writeln!(std::io::stdout(), "Untagged: {name}")?,
+        match remove_one(rt, name, args.force) {
+            Ok(lines) => lines.iter().try_for_each(|line| writeln!(std::io::stdout(), "{line}"))?,
             Err(error) => {
                 eprintln!("containers: {error}");
                 code = 1;
@@ -158,6 +158,24 @@ pub fn remove(rt: &Runtime, args: &RmiArgs) -> Outcome {
         }
     }
     Ok(code)
+}
+
+/// What removing an image, or one of its names, took away: docker's lines.
+fn remove_one(rt: &Runtime, name: &str, force: bool) -> containers::Result<Vec<String>> {
+    let images = rt.images();
+    let Ok(image) = images.get(name) else {
+        // Why not, in the words of the removal.
+        return images.remove(name, force).map(|()| Vec::new());
+    };
+    let before = image.tags();
+    images.remove(name, force)?;
+    let (after, deleted) = match images.get(image.id()) {
+        Ok(image) => (image.tags(), false),
+        Err(error) if error.kind() == ErrorKind::ImageNotFound => (Vec::new(), true),
+        Err(error) => return Err(error),
+    };
+    let untagged = before.iter().filter(|tag| !after.contains(tag)).map(|tag| format!("Untagged: {tag}"));
+    Ok(untagged.chain(deleted.then(|| format!("Deleted: {}", image.id()))).collect())
 }
 
 /// `containers history`
