@@ -565,6 +565,12 @@ export class Container {
   readonly status: Status;
   /** Process id of its first process on the host; `null` when it does not run. */
   readonly pid: number | null;
+  /** The first 12 digits of its id. */
+  readonly shortId: string;
+  /** Published ports, as in docker's inspect document. */
+  readonly ports: { [port: string]: any };
+  /** Its labels, and those of its image. */
+  readonly labels: { [key: string]: string };
   /** docker's document about it. */
   inspect(): Promise<any>;
   /** The image it was made from. */
@@ -652,6 +658,10 @@ export class ContainersError extends Error {
   readonly context: { readonly [key: string]: string };
   /** The output so far, of {@link ExecTimeout} and {@link ExitError}. */
   readonly output?: Output;
+  /** That of `output`; `undefined` when there is none. */
+  readonly stdout: Buffer | undefined;
+  /** That of `output`; `undefined` when there is none. */
+  readonly stderr: Buffer | undefined;
 }
 /** Something named does not exist. */
 export class NotFound extends ContainersError {}

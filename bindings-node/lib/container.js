@@ -48,6 +48,22 @@ class Container extends Handle {
     return ask(this.#native, 'pid');
   }
 
+  get shortId() {
+    return this.id.slice(0, 12);
+  }
+
+  get ports() {
+    return this.#document().NetworkSettings?.Ports ?? {};
+  }
+
+  get labels() {
+    return this.#document().Config?.Labels ?? {};
+  }
+
+  #document() {
+    return JSON.parse(ask(this.#native, 'document'));
+  }
+
   async inspect() {
     return JSON.parse(await call(this.#native, 'inspect', []));
   }

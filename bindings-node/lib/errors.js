@@ -10,6 +10,15 @@ class ContainersError extends Error {
     this.context = details.context ?? {};
     if (details.output !== undefined) this.output = details.output;
   }
+
+  /** What the command had written, as on errors of `child_process`. */
+  get stdout() {
+    return this.output?.stdout;
+  }
+
+  get stderr() {
+    return this.output?.stderr;
+  }
 }
 named(ContainersError, 'ContainersError');
 

@@ -55,6 +55,12 @@ impl Container {
         port.start_sync(id, move || Value::json(&c.inspect()?));
     }
 
+    /// The same document, now.
+    #[napi(catch_unwind)]
+    pub fn document(&self) -> Outcome {
+        Outcome(self.inner.inspect().map_err(Into::into).and_then(|document| Value::json(&document)))
+    }
+
     /// The image it was made from.
     #[napi(catch_unwind)]
     pub fn image(&self, port: &Port, id: u32) {

@@ -12,6 +12,7 @@ it('create, start, wait, logs, remove', async () => {
   assert.equal(c.name, 'node-life');
   assert.equal(c.status, 'created');
   assert.equal(c.pid, null);
+  assert.deepEqual([c.shortId, c.ports, c.labels], [c.id.slice(0, 12), {}, { a: 'b' }]);
   await c.start();
   assert.equal(await c.wait({ timeout: 60_000 }), 5);
   assert.equal(c.status, 'exited');

@@ -45,6 +45,10 @@ describe('classes', () => {
     assert.equal(String(error), 'ImageNotFound: no such image');
     assert.ok(!Object.keys(error).includes('name'));
     assert.equal(new containers.Cancelled('x').name, 'AbortError');
+    assert.deepEqual([error.stdout, error.stderr], [undefined, undefined]);
+    const output = { stdout: Buffer.from('o'), stderr: Buffer.from('e') };
+    const late = new containers.ExecTimeout('too late', { output });
+    assert.deepEqual([late.stdout, late.stderr], [output.stdout, output.stderr]);
   });
 
   it('the ES module exports the same', async () => {

@@ -65,6 +65,13 @@ def test_errors_can_be_made_by_hand() -> None:
 def test_what_is_not_built_yet_is_unsupported_and_absent(rt: containers.Runtime) -> None:
     with pytest.raises(containers.Unsupported, match="host folder"):
         rt.volumes  # type: ignore[attr-defined]  # noqa: B018
+    assert getattr(rt, "probe", None) is None
+    with pytest.raises(containers.Unsupported) as raised:
+        rt.probe()  # type: ignore[attr-defined]
+    again = pickle.loads(pickle.dumps(raised.value))
+    for error in (raised.value, again):
+        assert (type(error).__name__, error.code, error.operation) == ("Unsupported", "unsupported", "runtime.probe")
+    assert str(again) == str(raised.value)
     with pytest.raises(containers.Unsupported, match="build"):
         rt.images.build(".")  # type: ignore[attr-defined]
     assert not hasattr(rt, "networks")

@@ -224,6 +224,11 @@ def test_info_and_doctor(cli: Cli) -> None:
     assert driver == {"1": "cgroupfs", "none": "none"}.get(version, driver)
     assert driver in ("systemd", "cgroupfs", "none")
     assert cli.out("version", "-f", "{{.Client.Version}}") == cli.out("info", "-f", "{{.ServerVersion}}")
+    platform = cli.out("info", "-f", "{{.OSType}}/{{.Architecture}}")
+    assert cli.out("version", "-f", "{{.Client.Os}}/{{.Client.Arch}}") == platform
+    assert platform in cli.out("version")
+    assert cli.out("help") == cli.out("--help")
+    assert cli.out("help", "stop") == cli.out("stop", "--help")
     report = json.loads(cli.out("doctor", "-f", "json"))
     assert {"open a runtime", "run a container"} <= {check["name"] for check in report if check["ok"]}
 

@@ -2,11 +2,21 @@
 
 from __future__ import annotations
 
-from .errors import Unsupported
+from typing import Any
+
+from .errors import Unsupported, _rebuild
 
 
 class _NotYet(Unsupported, AttributeError):
     """Also an AttributeError, so that ``hasattr`` answers."""
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return _rebuild, (Unsupported, self.code, self.message, self.operation, self.context, self.output, str(self))
+
+
+# It is named by its code, as all errors are.
+_NotYet.__name__ = _NotYet.__qualname__ = Unsupported.__name__
+_NotYet.__module__ = Unsupported.__module__
 
 
 _NOT_YET: dict[str, dict[str, str]] = {

@@ -13,7 +13,7 @@ use std::ffi::OsString;
 
 /// Run containers without a daemon.
 #[derive(Debug, Parser)]
-#[command(name = "containers", version, disable_help_subcommand = true)]
+#[command(name = "containers", version)]
 pub struct Cli {
     /// Folder with images and containers (default: CONTAINERS_ROOT, else the user's data folder)
     #[arg(long, global = true, value_name = "DIR")]

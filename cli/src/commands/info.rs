@@ -4,7 +4,7 @@ use crate::args::FormatArgs;
 use crate::exit::{Failure, Outcome};
 use crate::output::size::binary;
 use crate::output::template::Template;
-use containers::{Info, Runtime};
+use containers::{Info, Platform, Runtime};
 use serde_json::{Value, json};
 use std::io::Write;
 
@@ -35,7 +35,8 @@ fn document(info: &Info) -> Value {
 /// Prints the version as docker does. Client and server are one program.
 pub fn version(args: &FormatArgs) -> Outcome {
     let version = env!("CARGO_PKG_VERSION");
-    let (os, arch) = (std::env::consts::OS, std::env::consts::ARCH);
+    let here: Platform = std::env::consts::ARCH.parse()?;
+    let (os, arch) = (here.os, here.architecture);
     let mut out = std::io::stdout().lock();
     if let Some(format) = &args.format {
         let part = json!({"Version": version, "Os": os, "Arch": arch});

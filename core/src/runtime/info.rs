@@ -2,6 +2,7 @@
 
 use super::{Info, Runtime};
 use crate::container::Status;
+use crate::image::machine;
 use crate::{ListOptions, Result};
 
 pub(super) fn info(runtime: &Runtime) -> Result<Info> {
@@ -20,7 +21,7 @@ pub(super) fn info(runtime: &Runtime) -> Result<Info> {
         cgroup_controllers: inner.cgroups.controllers.clone(),
         driver: "overlay".to_owned(),
         kernel: uname.release().to_string_lossy().into_owned(),
-        architecture: architecture().to_owned(),
+        architecture: machine().architecture,
         os: "linux".to_owned(),
         ncpu: std::thread::available_parallelism().map_or(1, |n| n.get() as u32),
         mem_total: memory(),
@@ -37,14 +38,6 @@ fn cgroup_driver(cgroups: &crate::cgroup::Cgroups) -> &'static str {
         "none" => "none",
         _ if cgroups.has_manager() => "systemd",
         _ => "cgroupfs",
-    }
-}
-
-fn architecture() -> &'static str {
-    match std::env::consts::ARCH {
-        "x86_64" => "amd64",
-        "aarch64" => "arm64",
-        other => other,
     }
 }
 
