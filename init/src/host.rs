@@ -1,7 +1,7 @@
 //! What a parent knows about itself and the machine.
 
 use crate::place::{Base, Place};
-use containers_protocol::launch::CgroupBase;
+use containers_protocol::launch::{Apart, CgroupBase};
 use std::cell::OnceCell;
 
 /// Set up once by the launcher; a monitor inherits it.
@@ -12,8 +12,8 @@ pub struct Host {
     pub overflow_uid: u32,
     /// Where the launcher makes cgroups.
     pub cgroups: CgroupBase,
-    /// Where a monitor does that has a place of its own.
-    pub own_cgroups: OnceCell<CgroupBase>,
+    /// Where a monitor does that was to have a place of its own.
+    pub own_cgroups: OnceCell<Apart>,
     /// Beginning of the names of cgroups that are made ahead.
     pub cgroup_prefix: String,
     /// The launcher's corner in its own mount namespace.
@@ -29,6 +29,11 @@ pub struct Host {
 impl Host {
     /// Where this process makes cgroups.
     pub fn cgroups(&self) -> &CgroupBase {
-        self.own_cgroups.get().unwrap_or(&self.cgroups)
+        self.own_cgroups.get().map_or(&self.cgroups, |own| &own.base)
+    }
+
+    /// Why that is no place of its own.
+    pub fn cgroup_warning(&self) -> Option<String> {
+        self.own_cgroups.get()?.warning.clone()
     }
 }

@@ -6,6 +6,7 @@ use common::{Connection, Launcher, eventually, is_alive, kill, listener, pipe, p
 use containers_protocol::control::{Event, Exec, ExitRecord, Request, State};
 use containers_protocol::launch;
 use containers_protocol::plan::{Health, Plan, Restart, Stdio};
+use containers_protocol::wire;
 use std::fs::File;
 use std::os::fd::{AsFd, OwnedFd};
 use std::path::{Path, PathBuf};
@@ -257,4 +258,30 @@ fn its_health_is_checked() {
     let c = Detached::shell("sleep 1000", |plan| plan.keep.health = Some(check("sleep 100")));
     eventually("illness", || c.state().health == "unhealthy");
     c.connect().ask(&Request::Kill { signal: 9 }, &[]);
+}
+
+/// Where no cgroup of its own can be had, it says so for as long as it runs.
+#[test]
+fn a_place_of_its_own_that_is_refused_is_a_warning() {
+    if !root() {
+        return;
+    }
+    let launcher = Launcher::new();
+    let rootfs = plans::busybox(&launcher.scratch.0.join("rootfs"));
+    let mut plan = plans::shell(&rootfs, &launcher.scratch.0, "sleep 1000");
+    plan.stdio = Stdio::Parent { stdin: false, stdin_once: false, attached: vec![] };
+    let (socket, id) = (launcher.scratch.0.join("ctl"), plan.id.clone());
+    let listener = listener(&socket);
+    let lock = OwnedFd::from(File::create(launcher.scratch.0.join("lock")).unwrap());
+    let request = launch::Request::StartDetached(Box::new(plan), true);
+    let connection = launcher.request(&request, &[listener.as_fd(), lock.as_fd()]);
+    assert!(matches!(connection.event(), Event::Born { .. }));
+    let apart = launch::Apart { base: launch::CgroupBase::None, warning: Some("no place".into()) };
+    wire::send_postcard(&connection.0, &apart, &[]).unwrap();
+    assert_eq!(connection.started().warnings[0], "no place");
+    let client = Connection::to(&socket, &id);
+    let Event::State(state) = client.ask(&Request::State, &[]) else { panic!("no state") };
+    assert_eq!(state.started.unwrap().warnings[0], "no place");
+    client.ask(&Request::Kill { signal: 9 }, &[]);
+    assert_eq!(connection.exited().signal, 9);
 }

@@ -10,7 +10,7 @@ use crate::options::{ctr_create_options, ctr_run_options};
 use crate::output::ctr_output;
 use crate::runtime::{ctr_runtime, to_json};
 use containers::blocking::block_on;
-use containers::{Container, Status};
+use containers::{Container, Containers, CreateOptions, Result, Status};
 use std::ffi::c_char;
 use std::mem::MaybeUninit;
 
@@ -32,6 +32,18 @@ impl From<Container> for ctr_container {
     fn from(container: Container) -> Self {
         ctr_container { container, texts: Texts::default() }
     }
+}
+
+/// What a container is made of, as the caller gave it.
+fn creation<'a>(
+    runtime: Option<&ctr_runtime>,
+    image: ctr_given_text,
+    command: ctr_given_texts,
+    options: ctr_given_options<ctr_create_options>,
+) -> Result<(Containers, &'a str, CreateOptions)> {
+    let runtime = handle("runtime", runtime)?;
+    let options = options.read("options")?.into_options(command.all("command")?)?;
+    Ok((runtime.runtime.containers(), image.required("image")?, options))
 }
 
 /// docker's word for a status.
@@ -97,13 +109,8 @@ pub extern "C" fn ctr_container_run_detached(
 ) -> i32 {
     call("container.run", error, || {
         let room = room_for("container", container)?;
-        let runtime = handle("runtime", runtime)?;
-        let options = options.read("options")?.into_options(command.all("command")?)?;
-        let containers = runtime.runtime.containers();
-        give(
-            room,
-            ctr_container::from(block_on(containers.run_detached(image.required("image")?, options))?),
-        );
+        let (containers, image, options) = creation(runtime, image, command, options)?;
+        give(room, ctr_container::from(block_on(containers.run_detached(image, options))?));
         Ok(())
     })
 }
@@ -127,10 +134,8 @@ pub extern "C" fn ctr_container_create(
 ) -> i32 {
     call("container.create", error, || {
         let room = room_for("container", container)?;
-        let runtime = handle("runtime", runtime)?;
-        let options = options.read("options")?.into_options(command.all("command")?)?;
-        let containers = runtime.runtime.containers();
-        give(room, ctr_container::from(block_on(containers.create_with(image.required("image")?, options))?));
+        let (containers, image, options) = creation(runtime, image, command, options)?;
+        give(room, ctr_container::from(block_on(containers.create_with(image, options))?));
         Ok(())
     })
 }

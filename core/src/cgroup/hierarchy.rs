@@ -1,7 +1,10 @@
 //! The cgroup hierarchies that are mounted on this machine, and our own place in them.
 
 use crate::sys::read_kernel_file;
+use containers_protocol::mountinfo;
 use std::collections::BTreeMap;
+use std::ffi::OsString;
+use std::os::unix::ffi::OsStringExt;
 use std::path::{Path, PathBuf};
 
 /// One line of `/proc/self/mountinfo` that is a cgroup hierarchy.
@@ -74,8 +77,8 @@ pub(crate) fn parse_mounts(mountinfo: &str) -> Vec<Hierarchy> {
         let mut left = left.split(' ').skip(3);
         let (root, mount) = (left.next()?, left.next()?);
         Some(Hierarchy {
-            mount: PathBuf::from(unescape(mount)),
-            root: unescape(root),
+            mount: path(mount),
+            root: path(root).to_string_lossy().into_owned(),
             v2: kind == "2",
             controllers: options.split(',').map(str::to_owned).collect(),
         })
@@ -83,12 +86,9 @@ pub(crate) fn parse_mounts(mountinfo: &str) -> Vec<Hierarchy> {
     mountinfo.lines().filter_map(line).collect()
 }
 
-/// Octal escapes of mountinfo.
-pub(crate) fn unescape(text: &str) -> String {
-    if !text.contains('\\') {
-        return text.to_owned();
-    }
-    text.replace("\\040", " ").replace("\\011", "\t").replace("\\012", "\n").replace("\\134", "\\")
+/// The path in a field of mountinfo.
+pub(crate) fn path(field: &str) -> PathBuf {
+    PathBuf::from(OsString::from_vec(mountinfo::unescape(field)))
 }
 
 /// `/proc/self/cgroup`: controller (empty on v2) to path.

@@ -4,7 +4,7 @@ use super::Cgroups;
 use super::detect::{found, make_v2};
 use super::systemd::{self, Manager};
 use crate::{Error, ErrorKind, Result};
-use containers_protocol::launch::CgroupBase;
+use containers_protocol::launch::Apart;
 use std::fs;
 use std::path::{Path, PathBuf};
 
@@ -98,13 +98,21 @@ impl Cgroups {
         self.manager.is_some()
     }
 
-    /// The place of one detached container, whose monitor is `pid`. Where systemd refuses, they share ours.
-    pub(crate) fn apart(&self, pid: i32, id: &str) -> CgroupBase {
+    /// The place of one detached container, whose monitor is `pid`. Where systemd refuses, they share ours, and
+    /// there is a warning.
+    pub(crate) fn apart(&self, pid: i32, id: &str) -> Apart {
+        let Some(wanted) = &self.manager else { return Apart { base: self.base.clone(), warning: None } };
         // A unit of the same name, of the run before, may not be gone yet.
         let name = crate::sys::random_hex::<4>().map(|run| format!("{}-{run}", &id[..id.len().min(12)]));
-        let own = self.manager.as_ref().zip(name.ok());
-        let own = own.and_then(|(wanted, name)| wanted.scope(pid, &name, "a detached container").ok());
-        own.map_or_else(|| self.base.clone(), |own| own.base)
+        match name.and_then(|name| wanted.scope(pid, &name, "a detached container")) {
+            Ok(own) => Apart { base: own.base, warning: None },
+            Err(e) => {
+                let warning = format!(
+                    "the container shares the cgroup of its launcher, because systemd gave no scope of its own: {e}"
+                );
+                Apart { base: self.base.clone(), warning: Some(warning) }
+            }
+        }
     }
 }
 
@@ -119,6 +127,20 @@ fn is_delegated(dir: &Path) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_scope_that_is_refused_is_a_warning() {
+        let cgroups = Cgroups::none("");
+        assert_eq!(cgroups.apart(1, &"a".repeat(64)), Apart { base: cgroups.base.clone(), warning: None });
+        if systemd::is_running() {
+            return println!("skipped: systemd would make one");
+        }
+        let (mount, own) = (PathBuf::from("/sys/fs/cgroup"), PathBuf::from("/sys/fs/cgroup"));
+        let manager = Some(Wanted { mount, own, root_hash: "0123456789abcdef".into() });
+        let refused = Cgroups { manager, ..cgroups.clone() }.apart(1, &"a".repeat(64));
+        assert_eq!(refused.base, cgroups.base);
+        assert!(refused.warning.is_some_and(|w| w.contains("shares the cgroup of its launcher")));
+    }
 
     #[test]
     fn a_scope_holds_the_launcher_and_goes_with_it() {

@@ -138,8 +138,8 @@ impl Shared {
         let request = launch::Request::StartDetached(Box::new(plan), apart);
         let answers = self.rt.launcher.request(&request, &fds).await?;
         if apart {
-            let base = self.rt.cgroups.apart(events::born(&answers).await?, &self.id);
-            wire::send_postcard(&answers, &base, &[]).map_err(|_| events::gone())?;
+            let apart = self.rt.cgroups.apart(events::born(&answers).await?, &self.id);
+            wire::send_postcard(&answers, &apart, &[]).map_err(|_| events::gone())?;
         }
         events::started(&answers).await?;
         *self.watch.lock().unwrap_or_else(|e| e.into_inner()) = Some(Arc::new(answers));

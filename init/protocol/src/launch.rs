@@ -37,6 +37,15 @@ pub enum CgroupBase {
     V2(Bytes),
 }
 
+/// Where the cgroup of one detached container is made.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Apart {
+    /// Of its own, or shared with others because that can't be had.
+    pub base: CgroupBase,
+    /// Why it is shared.
+    pub warning: Option<String>,
+}
+
 impl CgroupBase {
     /// Controllers (empty on v2) and the folders in which children are made.
     pub fn folders(&self) -> impl Iterator<Item = (&str, &Bytes)> {
@@ -79,7 +88,7 @@ pub enum Request {
     /// Start a container below a monitor of its own. The second descriptor is the listening control
     /// socket, the third the owner lock of the container; then those of the plan. Answers: `started`,
     /// and `exited` if the connection is still open then. The flag: the library first has a cgroup made for the
-    /// monitor, which sends [`Born`](crate::control::Event::Born) before all else, and gets a [`CgroupBase`].
+    /// monitor, which sends [`Born`](crate::control::Event::Born) before all else, and gets an [`Apart`].
     StartDetached(Box<Plan>, bool),
     /// Unpack a layer. Second descriptor: the folder; third: the archive stream. Answer: one
     /// [`crate::unpack::Unpacked`] as JSON, or `failed`.

@@ -15,6 +15,7 @@ pub mod extra;
 pub mod hook;
 pub mod launch;
 pub mod log;
+pub mod mountinfo;
 pub mod oneshot;
 pub mod plan;
 pub mod run_folder;

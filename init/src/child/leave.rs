@@ -10,6 +10,7 @@ use crate::fs;
 use crate::sys::mount::{ATTR_NODEV, ATTR_NOEXEC, ATTR_NOSUID, ATTR_RDONLY, RECURSIVE, setattr};
 use containers_protocol::control::Failure;
 use containers_protocol::extra::{Extra, Leave};
+use containers_protocol::mountinfo::unescape;
 use containers_protocol::plan::Step;
 use rustix::fd::OwnedFd;
 use rustix::fs::{AtFlags, CWD, Mode, OFlags, StatxFlags, openat, statx};
@@ -86,26 +87,6 @@ pub fn close_off(path: &[u8]) -> Result<(), Errno> {
     setattr(CWD, &point, 0, 0, 0, libc::MS_PRIVATE)
 }
 
-/// Undoes the octal escapes of `/proc/self/mountinfo`.
-fn unescape(text: &str) -> Vec<u8> {
-    let bytes = text.as_bytes();
-    let (mut out, mut at) = (Vec::with_capacity(bytes.len()), 0);
-    while at < bytes.len() {
-        let code = bytes.get(at + 1..at + 4).filter(|_| bytes[at] == b'\\');
-        match code.and_then(|c| u8::from_str_radix(std::str::from_utf8(c).ok()?, 8).ok()) {
-            Some(byte) => {
-                out.push(byte);
-                at += 4;
-            }
-            None => {
-                out.push(bytes[at]);
-                at += 1;
-            }
-        }
-    }
-    out
-}
-
 /// [`Step::PivotRoot`].
 pub fn leave(root: &Root, readonly: bool, how: Leave, propagation: u64) -> Result<(), Failure> {
     if readonly && how != Leave::Chroot {
@@ -178,11 +159,5 @@ mod tests {
         let line = |place: &str, kind: &str| format!("1 2 0:3 / {place} rw shared:1 - {kind} x rw\n");
         let all = [line("/proc", "proc"), line("/a/proc", "proc"), line("/ab", "sysfs"), line("/t", "tmpfs")];
         assert_eq!(kernel_mounts(&all.concat(), b"/a"), [b"/ab".to_vec(), b"/proc".to_vec()]);
-    }
-
-    #[test]
-    fn escapes_are_undone() {
-        assert_eq!(unescape("/a\\040b\\134"), b"/a b\\");
-        assert_eq!(unescape("/plain\\0"), b"/plain\\0");
     }
 }

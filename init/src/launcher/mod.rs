@@ -174,8 +174,8 @@ fn cgroup(given: Option<CgroupBase>, pid: i32, sock: &OwnedFd) -> Result<CgroupB
     receive_cgroup(sock)
 }
 
-/// The cgroup that the library has made for this process.
-pub fn receive_cgroup(sock: &OwnedFd) -> Result<CgroupBase, Failure> {
+/// What the library says of the cgroup that it has made for this process.
+pub fn receive_cgroup<T: serde::de::DeserializeOwned>(sock: &OwnedFd) -> Result<T, Failure> {
     let message = in_time(sock, "cgroup")?.ok_or_else(|| failure("cgroup", b"", Errno::PIPE))?;
     wire::from_postcard(&message.payload).during("cgroup")
 }

@@ -55,7 +55,7 @@ impl Parent {
             let pid = rustix::process::getpid().as_raw_nonzero().get();
             let told = wire::send_json(&answer, &Event::Born { pid }, &[]).during("cgroup");
             match told.and_then(|()| crate::launcher::receive_cgroup(&answer)) {
-                Ok(base) => drop(self.host.own_cgroups.set(base)),
+                Ok(own) => drop(self.host.own_cgroups.set(own)),
                 Err(failed) => {
                     refuse(&answer, failed);
                     return 1;

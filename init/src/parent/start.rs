@@ -125,7 +125,8 @@ impl Parent {
         let Some(container) = self.containers.get(&id) else { return Ok(()) };
         let plan = Rc::clone(&container.plan);
         check(&plan)?;
-        let mut started = Started { at: unix_nanos(), ..Started::default() };
+        let warnings = self.host.cgroup_warning().into_iter().collect();
+        let mut started = Started { at: unix_nanos(), warnings, ..Started::default() };
         let mut kit = Kit::default();
         if container.cgroup.is_none() {
             kit = self.take_kit(&plan, Shape::of(&plan, &self.host).base);
@@ -134,7 +135,7 @@ impl Parent {
                 (Some(wanted), None) => self.make_cgroup(&plan.id, wanted)?,
                 (None, None) => (None, Vec::new()),
             };
-            started.warnings = warnings;
+            started.warnings.extend(warnings);
             if let Some(container) = self.containers.get_mut(&id) {
                 container.cgroup = cgroup;
             }

@@ -1,7 +1,7 @@
 //! Mounts of a container as they were: CRIU drops attributes of roots, and of a second bind of one thing.
 
 use super::Mounted;
-use crate::cgroup::hierarchy::unescape;
+use crate::cgroup::hierarchy::path;
 use crate::{Error, Result};
 use nix::sched::{CloneFlags, setns, unshare};
 use oci_spec::runtime::Spec;
@@ -27,7 +27,7 @@ pub(super) fn attributes(pid: i32) -> Result<BTreeMap<PathBuf, String>> {
     let info = crate::sys::read_kernel_file(format!("/proc/{pid}/mountinfo")).map_err(failed)?;
     let line = |line: &str| {
         let mut fields = line.split(' ').skip(4);
-        Some((PathBuf::from(unescape(fields.next()?)), fields.next()?.to_owned()))
+        Some((path(fields.next()?), fields.next()?.to_owned()))
     };
     Ok(info.lines().filter_map(line).collect())
 }
@@ -88,6 +88,6 @@ mod tests {
     fn attributes_are_those_of_mountinfo() {
         let own = attributes(std::process::id() as i32).unwrap();
         assert!(own[Path::new("/proc")].contains("time") && own.contains_key(Path::new("/")));
-        assert_eq!(unescape("/a\\040b\\134c"), "/a b\\c");
+        assert_eq!(path("/a\\040b\\134c"), Path::new("/a b\\c"));
     }
 }
