@@ -41,7 +41,18 @@ fn of_command(what: &str, code: u8, error: &Error) -> Failure {
         ErrorKind::CommandNotFound => 126,
         _ => code,
     };
-    Failure { code, message: format!("{what} failed: {error}") }
+    let message = match what {
+        "exec" => format!("exec failed: {error}"),
+        _ => format!("{} {what} failed: {error}", own_name()),
+    };
+    Failure { code, message }
+}
+
+/// The name by which it was called: where it takes another runtime's place, that one's.
+fn own_name() -> String {
+    let name = std::env::args_os().next().map(PathBuf::from);
+    let name = name.as_deref().and_then(Path::file_name).map(|name| name.to_string_lossy().into_owned());
+    name.filter(|name| !name.is_empty()).unwrap_or_else(|| "containers-oci".to_owned())
 }
 
 /// `exec` itself failed.
@@ -50,7 +61,8 @@ const EXEC_FAILED: u8 = 255;
 /// Carries a command out; the exit code.
 pub fn dispatch(cli: Cli, log: &Log) -> Result<u8, Failure> {
     if cli.version {
-        say(&format!("containers-oci version {}\nspec: {}\n", env!("CARGO_PKG_VERSION"), version()))?;
+        let spec = version();
+        say(&format!("{} version {}\nspec: {spec}\n", own_name(), env!("CARGO_PKG_VERSION")))?;
         return Ok(0);
     }
     let Some(command) = cli.command else {

@@ -215,15 +215,19 @@ impl Making<'_> {
         let (engine, id) = (self.engine, self.record.id.clone());
         let machine = Machine::look();
         let born = may_be_born(&plan) && engine.driver() == Driver::Cgroupfs;
-        let cgroup = || self.make_cgroup(&machine);
+        let planned = self.plan_cgroup(&machine)?;
         let (started, cgroup) = if born && machine.is_v1() {
-            // At the same time: it can be born in none of its cgroups anyway.
-            let (started, cgroup) = at_once(|| Session::bear(&self.dir, namespaces(&plan), None), cgroup);
+            if planned {
+                self.record.cgroup = Cgroup::ahead(&self.spec, &id, &machine);
+            }
+            // At the same time: it can be born in none of v1.
+            let cgroup = || self.make_cgroup(&machine, planned);
+            let (started, cgroup) = at_once(|| self.bear(&plan), cgroup);
             (Some(started), cgroup)
         } else {
-            (None, cgroup())
+            (None, self.make_cgroup(&machine, planned))
         };
-        let started = started.map(|started| started.map(|(started, _)| *session = Some(started)));
+        let started = started.map(|started| started.map(|started| *session = Some(started)));
         // Where one has failed, the other has still to be undone.
         self.record.cgroup = cgroup?;
         started.transpose()?;
@@ -232,23 +236,13 @@ impl Making<'_> {
         }
         engine.step(|| format!("{id}: its cgroups are {:?}", self.record.cgroup.paths()));
         let cgroup = &self.record.cgroup;
-        let (mut entrances, mut unified) = (Vec::new(), None);
+        let mut unified = None;
         let running = match session {
-            Some(running) => {
-                entrances = cgroup.entrances();
-                running
-            }
-            None if born => {
-                let (started, inside) = self.bear(&plan)?;
-                entrances = if inside { Vec::new() } else { cgroup.entrances() };
-                session.insert(started)
-            }
+            Some(running) => running,
+            None if born => session.insert(self.bear(&plan)?),
             None => {
-                match cgroup.unified() {
-                    Some(dir) => unified = Some(Bytes::from(dir)),
-                    None => entrances = cgroup.entrances(),
-                }
-                session.insert(Session::start(&self.dir, |pid| cgroup.start_unit(pid))?)
+                unified = cgroup.birthplace().map(Bytes::from);
+                session.insert(Session::start(&self.dir, None, |pid| cgroup.start_unit(pid))?)
             }
         };
         let stdio = standard_streams()?;
@@ -257,40 +251,40 @@ impl Making<'_> {
         fds.push(self.gate.as_fd());
         fds.extend(extra.iter().map(AsFd::as_fd));
         let corner = self.dir.as_path().into();
-        let entrances = paths(entrances);
+        let entrances = paths(cgroup.entrances(running.inside || unified.is_some()));
         let (preserved, mapped) = (self.options.preserve_fds, self.engine.mapped);
         let create = Create { plan, corner, preserved, born, entrances, unified, mapped };
         running.send(&Request::Create(Box::new(create)), &fds)?;
         self.follow(running, &hooks)
     }
 
-    /// Makes the cgroup. What is made is on record before any of it is, or at the latest before a process is in there: so
-    /// a [`delete`](Engine::delete) finds it when this process is killed.
-    fn make_cgroup(&self, machine: &Machine) -> Result<Cgroup> {
-        let (engine, id) = (self.engine, &self.record.id);
-        let by = (engine.driver(), machine);
-        let save = |cgroup: &Cgroup| Record { cgroup: cgroup.clone(), ..self.record.clone() }.save(&self.dir);
-        let planned = Cgroup::planned(&self.spec, id, by, engine.rootless)?;
-        planned.as_ref().map_or(Ok(()), save)?;
+    /// Has it on record which cgroup is about to be made, so that a [`delete`](Engine::delete) finds it when this process
+    /// is killed. Not if some of it is there: that may be somebody else's.
+    fn plan_cgroup(&self, machine: &Machine) -> Result<bool> {
+        let by = (self.engine.driver(), machine);
+        let planned = Cgroup::planned(&self.spec, &self.record.id, by, self.engine.rootless)?;
+        planned.as_ref().map_or(Ok(()), |cgroup| self.save_cgroup(cgroup))?;
+        Ok(planned.is_some())
+    }
+
+    fn save_cgroup(&self, cgroup: &Cgroup) -> Result<()> {
+        Record { cgroup: cgroup.clone(), ..self.record.clone() }.save(&self.dir)
+    }
+
+    /// Makes the cgroup. One that was not planned is on record before a process is in there.
+    fn make_cgroup(&self, machine: &Machine, planned: bool) -> Result<Cgroup> {
+        let (engine, by) = (self.engine, (self.engine.driver(), machine));
         // One that could not be made may be somebody else's.
-        let made = Cgroup::create(&self.spec, id, by, engine.rootless)?;
-        if planned.is_none() {
-            save(&made).inspect_err(|_| drop(made.delete()))?;
+        let made = self.record.cgroup.grown(&self.spec, &self.record.id, by, engine.rootless)?;
+        if !planned {
+            self.save_cgroup(&made).inspect_err(|_| drop(made.delete()))?;
         }
         Ok(made)
     }
 
-    /// Starts the process in its namespaces and its cgroup; whether it is in that, or has still to enter.
-    fn bear(&self, plan: &Plan) -> Result<(Session, bool)> {
-        let dir = match self.record.cgroup.unified() {
-            Some(dir) => {
-                let how = OFlags::PATH | OFlags::DIRECTORY | OFlags::CLOEXEC;
-                let dir = open(dir, how, Mode::empty());
-                Some(dir.map_err(|e| Error::io("the cgroup can't be entered", e.into()))?)
-            }
-            None => None,
-        };
-        Session::bear(&self.dir, namespaces(plan), dir.as_ref().map(AsFd::as_fd))
+    /// Starts the process in its namespaces, and in its cgroup if that is there.
+    fn bear(&self, plan: &Plan) -> Result<Session> {
+        Session::bear(&self.dir, namespaces(plan), self.record.cgroup.birthplace())
     }
 
     fn plan(&self, size: Option<(u16, u16)>) -> Result<Plan> {

@@ -118,14 +118,18 @@ impl Engine {
             hook_state: b"",
             warn: &*self.warn,
         };
-        let plan = translate::process(process, spec, &setting)?;
+        let mut plan = translate::process(process, spec, &setting)?;
+        // Of a container that runs, nothing is made that is not asked for.
+        plan.create_cwd = false;
+        let further = further_entrances(found, options)?;
+        let mut session = Session::start(&found.dir, record.cgroup.birthplace(), |_| Ok(()))?;
+        let entrances = [record.cgroup.entrances(session.inside), further].concat();
         let request = Join {
             namespaces: record.namespaces,
             process: plan,
             preserved: options.preserve_fds,
-            entrances: paths(entrances(found, options)?),
+            entrances: paths(entrances),
         };
-        let mut session = Session::start(&found.dir, |_| Ok(()))?;
         let (stdio, extra) = (standard_streams()?, preserved(options.preserve_fds)?);
         let mut fds: Vec<BorrowedFd<'_>> = vec![target.as_fd()];
         fds.extend(stdio.iter().chain(&extra).map(AsFd::as_fd));
@@ -171,10 +175,10 @@ impl Engine {
     }
 }
 
-/// What the process enters the container's cgroup through, or one below it.
-fn entrances(found: &Found, options: &ExecOptions) -> Result<Vec<PathBuf>> {
+/// What the process enters cgroups below the container's through.
+fn further_entrances(found: &Found, options: &ExecOptions) -> Result<Vec<PathBuf>> {
     let cgroup = &found.record.cgroup;
-    let mut all = cgroup.entrances();
+    let mut all = Vec::new();
     for wanted in &options.cgroup {
         let (controllers, path) = wanted.split_once(':').unwrap_or(("", wanted));
         let wrong =
@@ -184,15 +188,20 @@ fn entrances(found: &Found, options: &ExecOptions) -> Result<Vec<PathBuf>> {
         }
         let paths = cgroup.paths();
         // Without a controller it is the one of v2, or all of v1.
-        let bases: Vec<&PathBuf> = match controllers {
-            "" => paths.values().collect(),
+        let bases: Vec<(&str, &PathBuf)> = match controllers {
+            "" => paths.iter().map(|(c, base)| (c.as_str(), base)).collect(),
             some => some
                 .split(',')
-                .map(|c| paths.get(c).ok_or_else(|| wrong(&format!("unknown controller {c}"))))
+                .map(|c| {
+                    paths
+                        .get(c)
+                        .map(|base| (c, base))
+                        .ok_or_else(|| wrong(&format!("unknown controller {c}")))
+                })
                 .collect::<Result<_>>()?,
         };
-        let file = if cgroup.unified().is_some() { "cgroup.procs" } else { "tasks" };
-        for base in bases {
+        for (controller, base) in bases {
+            let file = if controller.is_empty() { "cgroup.procs" } else { "tasks" };
             let dir = base.join(path.trim_start_matches('/'));
             std::fs::metadata(&dir).map_err(|e| {
                 let place = dir.display().to_string();

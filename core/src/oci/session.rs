@@ -9,6 +9,7 @@ use containers_protocol::oneshot::{ARGUMENT, Report, Request};
 use containers_protocol::wire;
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use rustix::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd};
+use rustix::fs::{Mode, OFlags, open};
 use rustix::io::Errno;
 use rustix::net::{AddressFamily, SocketFlags, SocketType, socketpair};
 use rustix::process::{PidfdGetfdFlags, pidfd_getfd};
@@ -19,6 +20,8 @@ use std::path::Path;
 pub(crate) struct Session {
     sock: OwnedFd,
     helper: Option<i32>,
+    /// Whether what was started is in the unified cgroup that was asked for; if not, it has still to move.
+    pub(crate) inside: bool,
     /// The process: id and pidfd.
     pub(crate) born: Option<(i32, OwnedFd)>,
     early: VecDeque<(Report, Vec<OwnedFd>)>,
@@ -39,22 +42,23 @@ pub(crate) enum News {
 }
 
 impl Session {
-    /// Starts a helper that makes the process; `begin` is told its process id before it does anything.
-    pub(crate) fn start(private: &Path, begin: impl FnOnce(i32) -> Result<()>) -> Result<Session> {
-        let (sock, (pid, _), _) = born(private, 0, None)?;
-        let session = Session { sock, helper: Some(pid), born: None, early: VecDeque::new() };
+    /// Starts a helper that makes the process, in a unified cgroup; `begin` is told its process id before it does
+    /// anything.
+    pub(crate) fn start(
+        private: &Path,
+        cgroup: Option<&Path>,
+        begin: impl FnOnce(i32) -> Result<()>,
+    ) -> Result<Session> {
+        let (sock, (pid, _), inside) = born(private, 0, cgroup)?;
+        let session = Session { sock, helper: Some(pid), inside, born: None, early: VecDeque::new() };
         begin(pid)?;
         Ok(session)
     }
 
-    /// Starts the process itself, in new namespaces, and on v2 in a cgroup; whether it is in that, or has still to move.
-    pub(crate) fn bear(
-        private: &Path,
-        namespaces: u64,
-        cgroup: Option<BorrowedFd<'_>>,
-    ) -> Result<(Session, bool)> {
+    /// Starts the process itself, in new namespaces, and in a unified cgroup.
+    pub(crate) fn bear(private: &Path, namespaces: u64, cgroup: Option<&Path>) -> Result<Session> {
         let (sock, born, inside) = born(private, namespaces, cgroup)?;
-        Ok((Session { sock, helper: None, born: Some(born), early: VecDeque::new() }, inside))
+        Ok(Session { sock, helper: None, inside, born: Some(born), early: VecDeque::new() })
     }
 
     /// Tells the helper what to do.
@@ -99,6 +103,7 @@ impl Session {
                         return Ok(News::Listener(listener));
                     }
                 }
+                Report::MapMount { recursive } => self.answer("idmap", map_mount(&fds, recursive))?,
                 Report::Ready => return Ok(News::Ready),
                 Report::Executing => *executing = true,
                 Report::NeedMaps => {}
@@ -171,12 +176,12 @@ impl Drop for Session {
 }
 
 /// The other end of its socket, a process that waits there for its request, and whether it is in the cgroup.
-fn born(
-    private: &Path,
-    namespaces: u64,
-    cgroup: Option<BorrowedFd<'_>>,
-) -> Result<(OwnedFd, (i32, OwnedFd), bool)> {
+fn born(private: &Path, namespaces: u64, cgroup: Option<&Path>) -> Result<(OwnedFd, (i32, OwnedFd), bool)> {
     let exe = program::executable(private)?;
+    let how = OFlags::PATH | OFlags::DIRECTORY | OFlags::CLOEXEC;
+    let cgroup = cgroup.map(|dir| open(dir, how, Mode::empty())).transpose();
+    let cgroup = cgroup.map_err(|e| Error::io("the cgroup can't be entered", e.into()))?;
+    let cgroup = cgroup.as_ref().map(AsFd::as_fd);
     let pair = socketpair(AddressFamily::UNIX, SocketType::SEQPACKET, SocketFlags::CLOEXEC, None);
     let (ours, theirs) = pair.map_err(|e| Error::io("can't make a socket", e.into()))?;
     let args = [program::NAME, ARGUMENT];
@@ -196,14 +201,45 @@ fn born(
     Ok((ours, born, birth.cgroup.is_some()))
 }
 
+/// Has a mount show the ids that a user namespace maps.
+fn map_mount(fds: &[OwnedFd], recursive: bool) -> Result<()> {
+    let [tree, space] = fds else {
+        return Err(Error::new(ErrorKind::Internal, "the helper program sent no mount"));
+    };
+    crate::sys::map_mount(tree.as_fd(), space.as_fd(), recursive)
+        .map_err(|e| Error::io("the kernel or the file system has no id-mapped mounts here", e))
+}
+
 /// Whether a descriptor answers the notifications of a filter.
 fn is_listener(fd: &OwnedFd) -> bool {
     let link = std::fs::read_link(format!("/proc/self/fd/{}", fd.as_raw_fd()));
     link.is_ok_and(|link| link.as_os_str() == "anon_inode:seccomp notify")
 }
 
+/// The error for a mount that could not be made, in words that tools look for.
+fn of_mount(failed: Failure) -> Error {
+    let path = failed.path.clone();
+    let reason = match (failed.errno, failed.detail.as_str()) {
+        (0, detail) => detail.to_owned(),
+        (errno, detail) => {
+            let system = std::io::Error::from_raw_os_error(errno).to_string().to_lowercase();
+            let system = system.split(" (os error").next().unwrap_or_default().to_owned();
+            if detail.is_empty() { system } else { format!("{detail}: {system}") }
+        }
+    };
+    let step = failed.step.clone();
+    let text = format!(
+        "unable to start container process: error during container init: error mounting {path:?}: {reason}"
+    );
+    let error = Error::new(crate::sandbox::failure::describe(failed).kind(), text);
+    error.with_context("field", "mounts").with_context("step", step)
+}
+
 /// The error for a process that could not be started, in words that engines look for.
 fn describe(failed: Failure) -> Error {
+    if matches!(failed.step.as_str(), "mount" | "bind" | "idmap" | "propagation" | "remount") {
+        return of_mount(failed);
+    }
     if failed.step != "exec" {
         return crate::sandbox::failure::describe(failed);
     }

@@ -31,13 +31,30 @@ pub(crate) fn duplicate(fd: RawFd) -> io::Result<OwnedFd> {
 
 /// Makes a detached mount read-only, and deaf for set-user-id bits.
 pub(crate) fn make_read_only(mount: BorrowedFd<'_>) -> io::Result<()> {
-    use std::os::fd::AsRawFd;
     let attr = libc::mount_attr {
         attr_set: libc::MOUNT_ATTR_RDONLY | libc::MOUNT_ATTR_NOSUID,
         attr_clr: 0,
         propagation: libc::MS_PRIVATE,
         userns_fd: 0,
     };
+    mount_setattr(mount, false, &attr)
+}
+
+/// Has a detached mount show the ids that a user namespace maps.
+pub(crate) fn map_mount(mount: BorrowedFd<'_>, space: BorrowedFd<'_>, recursive: bool) -> io::Result<()> {
+    use std::os::fd::AsRawFd;
+    let attr = libc::mount_attr {
+        attr_set: libc::MOUNT_ATTR_IDMAP,
+        attr_clr: 0,
+        propagation: 0,
+        userns_fd: space.as_raw_fd() as u64,
+    };
+    mount_setattr(mount, recursive, &attr)
+}
+
+fn mount_setattr(mount: BorrowedFd<'_>, recursive: bool, attr: &libc::mount_attr) -> io::Result<()> {
+    use std::os::fd::AsRawFd;
+    let flags = libc::AT_EMPTY_PATH | if recursive { libc::AT_RECURSIVE } else { 0 };
     // SAFETY: the path is a constant string with an end, and `attr` a `struct mount_attr` of the size that is passed;
     // the call only reads them.
     let done = unsafe {
@@ -45,8 +62,8 @@ pub(crate) fn make_read_only(mount: BorrowedFd<'_>) -> io::Result<()> {
             libc::SYS_mount_setattr,
             mount.as_raw_fd(),
             c"".as_ptr(),
-            libc::AT_EMPTY_PATH,
-            &attr as *const libc::mount_attr,
+            flags,
+            attr as *const libc::mount_attr,
             size_of::<libc::mount_attr>(),
         )
     };

@@ -74,6 +74,12 @@ pub enum Report {
         /// The descriptor's number, in the process.
         fd: i32,
     },
+    /// A mount is to show the ids that a user namespace maps; it and the namespace come along. Only who may do that for its
+    /// file system can, outside of the container's user namespace. Answer: empty, or a [`Failure`].
+    MapMount {
+        /// The mounts below as well.
+        recursive: bool,
+    },
     /// It waits at the gate: all that remains is the last steps and the command.
     Ready,
     /// The command is executed next: the closing of the socket means that it runs.

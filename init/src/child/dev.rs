@@ -5,7 +5,7 @@ use super::mounts::clone_tree;
 use super::root::{Root, attach};
 use crate::failure::{Context, coded, failure};
 use crate::fs;
-use crate::sys::mount::{ATTR_NOEXEC, ATTR_NOSUID};
+use crate::sys::mount::{ATTR_NOEXEC, ATTR_NOSUID, setattr};
 use containers_protocol::control::Failure;
 use containers_protocol::plan::Device;
 use rustix::fd::{AsFd, BorrowedFd, OwnedFd};
@@ -77,6 +77,8 @@ pub fn default_dev(child: &Child<'_>, root: &Root) -> Result<(), Failure> {
 fn bind_node(root: &Root, source: &[u8], path: &[u8]) -> Result<(), Failure> {
     let node = clone_tree(CWD, source, false).at("device", source)?;
     let target = root.file(path).at("device", path)?;
+    // It is a device and nothing else.
+    setattr(&node, c"", 0, ATTR_NOSUID | ATTR_NOEXEC, 0, 0).at("device", path)?;
     attach(&node, &target).at("device", path)
 }
 

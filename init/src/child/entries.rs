@@ -1,8 +1,9 @@
 //! Entries of `mounts` of an OCI configuration.
 
 use super::mounts::{clone_tree, host_sysfs, is_kernel, mount_point};
+use super::report::Reporter;
 use super::root::{Root, attach};
-use super::{Child, cgroup_mount, copy};
+use super::{Child, cgroup_mount, copy, locked};
 use crate::failure::{Context, coded, failure};
 use crate::fs;
 use crate::launcher::userns;
@@ -24,7 +25,8 @@ const PROC_MAGIC: u64 = 0x9fa0;
 const NEWUSER: u64 = libc::CLONE_NEWUSER as u64;
 
 /// Opens the binds that a container in a user namespace could not open itself, and gives mounts their id maps,
-/// which takes the rights of whoever mounted them. By the index of their step.
+/// which takes the rights of whoever mounted them. For an id-mapped bind of something in the root file system, which
+/// shows what is mounted there by then, the user namespace with its maps. By the index of their step.
 pub fn prepare(plan: &Plan) -> Result<Vec<(usize, OwnedFd)>, Failure> {
     let joined = plan.extra.iter().flat_map(|e| &e.join).any(|(flag, _)| *flag == NEWUSER);
     let apart = plan.namespaces & NEWUSER != 0 || joined;
@@ -32,8 +34,15 @@ pub fn prepare(plan: &Plan) -> Result<Vec<(usize, OwnedFd)>, Failure> {
     for (index, step) in plan.steps.iter().enumerate() {
         let Step::MountEntry(entry) = step else { continue };
         let MountWhat::Bind { source, recursive } = &entry.what else { continue };
+        if let Some(map) = entry.idmap.as_ref().filter(|_| mapped_later(plan, source)) {
+            ready.push((index, space_of(map, plan, source)?));
+            continue;
+        }
         if !apart && entry.idmap.is_none() || entry.idmap.is_none() && inside(plan, source).is_some() {
             continue;
+        }
+        if entry.idmap.is_none() {
+            locked::check(entry, source)?;
         }
         match open_entry(plan, entry, source, *recursive) {
             // An ordinary user has rights over mounts only in the user namespace.
@@ -48,8 +57,8 @@ pub fn prepare(plan: &Plan) -> Result<Vec<(usize, OwnedFd)>, Failure> {
 fn open_entry(plan: &Plan, entry: &MountEntry, source: &Bytes, recursive: bool) -> Result<OwnedFd, Failure> {
     let tree = open_bind(plan, source, recursive)?;
     if let Some(map) = &entry.idmap {
-        let joined = plan.extra.iter().flat_map(|e| &e.join).find(|(flag, _)| *flag == NEWUSER);
-        show_through(&tree, map, plan, joined.map(|(_, path)| path), source)?;
+        let space = space_of(map, plan, source)?;
+        idmap(&tree, &space, map.recursive).map_err(|e| not_mapped(source, e))?;
     }
     Ok(tree)
 }
@@ -58,6 +67,11 @@ fn open_entry(plan: &Plan, entry: &MountEntry, source: &Bytes, recursive: bool) 
 fn inside<'a>(plan: &Plan, source: &'a Bytes) -> Option<&'a Path> {
     let Rootfs::Dir { path } = &plan.rootfs else { return None };
     source.as_path().strip_prefix(path.as_path()).ok()
+}
+
+/// Whether a bind with an id map shows what is mounted in the root file system: then it is mapped when it is made.
+fn mapped_later(plan: &Plan, source: &Bytes) -> bool {
+    plan.extra.is_some() && inside(plan, source).is_some()
 }
 
 /// The same of a source in the root file system: what earlier entries mounted there belongs to it.
@@ -85,42 +99,49 @@ fn slave(plan: &Plan, tree: &OwnedFd, source: &Bytes) -> Result<(), Failure> {
     Ok(())
 }
 
-fn show_through(
-    tree: &OwnedFd,
-    map: &IdMapping,
-    plan: &Plan,
-    joined: Option<&Bytes>,
-    source: &Bytes,
-) -> Result<(), Failure> {
-    let space = match (&map.maps, &plan.id_maps, joined) {
-        (Some(maps), _, _) | (None, Some(maps), _) => userns::namespace(maps)?,
-        (None, None, Some(path)) => {
-            openat(CWD, &*path.0, OFlags::RDONLY | OFlags::CLOEXEC, Mode::empty()).at("idmap", &path.0)?
+/// The user namespace whose maps a mount is to show.
+fn space_of(map: &IdMapping, plan: &Plan, source: &Bytes) -> Result<OwnedFd, Failure> {
+    let joined = plan.extra.iter().flat_map(|e| &e.join).find(|(flag, _)| *flag == NEWUSER);
+    match (&map.maps, &plan.id_maps, joined) {
+        (Some(maps), _, _) | (None, Some(maps), _) => userns::namespace(maps),
+        (None, None, Some((_, path))) => {
+            openat(CWD, &*path.0, OFlags::RDONLY | OFlags::CLOEXEC, Mode::empty()).at("idmap", &path.0)
         }
-        (None, None, None) => {
-            return Err(coded("invalid_argument", "idmap", &source.0, "there are no mappings"));
-        }
-    };
-    idmap(tree, &space, map.recursive).map_err(|e| match e {
+        (None, None, None) => Err(coded("invalid_argument", "idmap", &source.0, "there are no mappings")),
+    }
+}
+
+fn not_mapped(source: &Bytes, e: Errno) -> Failure {
+    match e {
         Errno::INVAL | Errno::OPNOTSUPP | Errno::NOSYS => {
             let detail = "the kernel or the file system has no id-mapped mounts here";
             Failure { code: "unsupported".into(), detail: detail.into(), ..failure("idmap", &source.0, e) }
         }
         e => failure("idmap", &source.0, e),
-    })
+    }
 }
 
 /// One entry.
-pub fn mount(child: &Child<'_>, root: &Root, index: usize, entry: &MountEntry) -> Result<(), Failure> {
+pub fn mount(
+    child: &Child<'_>,
+    root: &Root,
+    (index, entry): (usize, &MountEntry),
+    reporter: &Reporter,
+) -> Result<(), Failure> {
     let target = &entry.target.0;
     let prepared = child.overlays.iter().find(|(step, _)| *step == index).map(|(_, tree)| tree);
     match &entry.what {
         MountWhat::New { fstype, source, options } => new(child, root, entry, (fstype, source, options)),
         MountWhat::Bind { source, recursive } => {
             let made;
-            let tree = match prepared {
-                Some(tree) => tree,
-                None => {
+            let tree = match (prepared, &entry.idmap) {
+                (Some(space), Some(map)) if mapped_later(child.plan, source) => {
+                    made = open_inside(child.plan, root, source, *recursive)?;
+                    reporter.map_mount(&made, space, map.recursive)?;
+                    &made
+                }
+                (Some(tree), _) => tree,
+                (None, _) => {
                     // From here, another process namespace, the maps can't be written.
                     if entry.idmap.is_some() {
                         let detail = "only who may mount on the machine can have id-mapped mounts";

@@ -14,6 +14,7 @@ mod gate;
 mod hook;
 pub mod join;
 pub mod leave;
+mod locked;
 pub mod mounts;
 pub mod net_devices;
 pub mod own_cgroups;

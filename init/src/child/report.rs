@@ -5,7 +5,7 @@ use crate::failure::{Context, failure};
 use containers_protocol::control::Failure;
 pub use containers_protocol::oneshot::Report;
 use containers_protocol::wire;
-use rustix::fd::{AsFd, AsRawFd, OwnedFd};
+use rustix::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd};
 use rustix::io::Errno;
 use rustix::net::{AddressFamily, SocketFlags, SocketType, socketpair};
 
@@ -63,12 +63,27 @@ impl Reporter {
 
     /// Has a hook of the runtime's namespaces run, and waits for its end.
     pub fn run_hook(&self, step: usize) -> Result<(), Failure> {
-        let sock = self.sock.as_ref().ok_or_else(|| failure("hook", b"", Errno::NOTSOCK))?;
-        wire::send_postcard(sock, &Report::Hook { step: step as u32 }, &[]).during("hook")?;
-        match wire::recv(sock).during("hook")? {
+        self.ask(&Report::Hook { step: step as u32 }, &[], "hook")
+    }
+
+    /// Has a mount show the ids that a user namespace maps.
+    pub fn map_mount(&self, tree: &OwnedFd, space: &OwnedFd, recursive: bool) -> Result<(), Failure> {
+        self.ask(&Report::MapMount { recursive }, &[tree.as_fd(), space.as_fd()], "idmap")
+    }
+
+    /// Asks for something, and waits until it is done.
+    fn ask(&self, what: &Report, fds: &[BorrowedFd<'_>], step: &str) -> Result<(), Failure> {
+        let sock = self.sock.as_ref().ok_or_else(|| failure(step, b"", Errno::NOTSOCK))?;
+        wire::send_postcard(sock, what, fds).during(step)?;
+        self.wait_for_answer(step)
+    }
+
+    fn wait_for_answer(&self, step: &str) -> Result<(), Failure> {
+        let sock = self.sock.as_ref().ok_or_else(|| failure(step, b"", Errno::NOTSOCK))?;
+        match wire::recv(sock).during(step)? {
             Some(answer) if answer.payload.is_empty() => Ok(()),
-            Some(answer) => Err(wire::from_postcard(&answer.payload).during("hook")?),
-            None => Err(failure("hook", b"", Errno::PIPE)),
+            Some(answer) => Err(wire::from_postcard(&answer.payload).during(step)?),
+            None => Err(failure(step, b"", Errno::PIPE)),
         }
     }
 
@@ -83,12 +98,7 @@ impl Reporter {
 
     /// Waits until somebody has taken the listener.
     pub fn wait_for_taker(&self) -> Result<(), Failure> {
-        let sock = self.sock.as_ref().ok_or_else(|| failure("seccomp", b"", Errno::NOTSOCK))?;
-        match wire::recv(sock).during("seccomp")? {
-            Some(answer) if answer.payload.is_empty() => Ok(()),
-            Some(answer) => Err(wire::from_postcard(&answer.payload).during("seccomp")?),
-            None => Err(failure("seccomp", b"", Errno::PIPE)),
-        }
+        self.wait_for_answer("seccomp")
     }
 
     /// Sends the master of the terminal.

@@ -104,7 +104,7 @@ impl Child<'_> {
                 Ok(())
             }
             Step::Bind(b) => mounts::bind_mount(&p.root, b),
-            Step::MountEntry(entry) => entries::mount(self, &p.root, index, entry),
+            Step::MountEntry(entry) => entries::mount(self, &p.root, (index, entry), reporter),
             Step::Overlay { target, overlay } => {
                 let made;
                 let ready = self.overlays.iter().find(|(step, _)| *step == index);
@@ -132,6 +132,9 @@ impl Child<'_> {
                 None => paths.iter().try_for_each(|path| mounts::read_only(&p.root, &path.0)),
             },
             Step::PivotRoot { readonly, how, propagation } if self.plan.extra.is_some() => {
+                if *readonly {
+                    self.make_cwd(&p.root)?;
+                }
                 leave::leave(&p.root, *readonly, *how, *propagation)
             }
             Step::PivotRoot { readonly, .. } => self.pivot(&p.root, *readonly),
@@ -193,12 +196,15 @@ impl Child<'_> {
         attach(&tree, &target).at("file", path)
     }
 
+    /// Makes the working directory, before the root becomes read-only.
+    fn make_cwd(&self, root: &Root) -> Result<(), Failure> {
+        if self.process.create_cwd { super::make_cwd(root, &self.process.cwd.0) } else { Ok(()) }
+    }
+
     /// Leaves the old root for the new one.
     fn pivot(&self, root: &Root, readonly: bool) -> Result<(), Failure> {
         if readonly {
-            if self.process.create_cwd {
-                super::make_cwd(root, &self.process.cwd.0)?;
-            }
+            self.make_cwd(root)?;
             setattr(root.fd(), c"", 0, ATTR_RDONLY, 0, 0).during("pivot_root")?;
         }
         fchdir(root.fd()).during("pivot_root")?;

@@ -164,7 +164,8 @@ impl Parent {
                 Ok(Report::Executing) => starting.executing = true,
                 Ok(Report::Failed(failed)) => drop(starting.failure.get_or_insert(failed)),
                 Ok(Report::Listener { .. }) => refuse_report(&starting.report, "seccomp", NO_LISTENER),
-                Ok(Report::NeedMaps | Report::Hook { .. } | Report::Ready) | Err(_) => {}
+                Ok(Report::NeedMaps | Report::Hook { .. } | Report::MapMount { .. } | Report::Ready)
+                | Err(_) => {}
             }
         }
     }

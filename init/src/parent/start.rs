@@ -364,6 +364,9 @@ impl Parent {
                 Ok(Report::Hook { .. }) => {
                     refuse_report(&starting.report, "hook", "a launcher runs no hooks")
                 }
+                Ok(Report::MapMount { .. }) => {
+                    refuse_report(&starting.report, "idmap", "a launcher maps mounts before the start")
+                }
                 Ok(Report::Listener { .. }) => refuse_report(&starting.report, "seccomp", NO_LISTENER),
                 Ok(Report::Joined { .. } | Report::Ready) | Err(_) => {}
             }

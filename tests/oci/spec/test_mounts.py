@@ -2,6 +2,7 @@
 
 import os
 import subprocess
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -330,3 +331,93 @@ def test_cgroups_over_those_of_a_bound_sys(bundle: Bundle) -> None:
     bundle.without("cgroup")
     line = line_of(bundle.sh("tac /proc/self/mountinfo; ls /sys/fs/cgroup"), "/sys/fs/cgroup")
     assert line.startswith("ro")
+
+
+USERS = [{"containerID": 0, "hostID": 100000, "size": 65536}]
+
+
+def in_user_namespace(bundle: Bundle) -> None:
+    bundle.namespace("user")
+    bundle.linux["uidMappings"] = bundle.linux["gidMappings"] = USERS
+
+
+@pytest.fixture
+def volume(tmp_path: Path) -> Iterator[Path]:
+    """A mount of the machine."""
+    folder = tmp_path / "volume"
+    folder.mkdir()
+    folder.chmod(0o755)
+    subprocess.run(["mount", "-t", "tmpfs", "-o", "mode=755", "volume", str(folder)], check=True)
+    yield folder
+    subprocess.run(["umount", "-l", str(folder)], check=True)
+
+
+def attributes(volume: Path, options: str) -> None:
+    """What a mount of the machine is from now on."""
+    subprocess.run(["mount", "-o", "remount,bind,diratime,strictatime", str(volume)], check=True)
+    subprocess.run(["mount", "-o", f"remount,bind,{options}", str(volume)], check=True)
+
+
+@pytest.mark.parametrize(
+    ("source", "wanted"),
+    [
+        ("ro", "rw"),
+        ("nosuid", "suid"),
+        ("nodev", "dev"),
+        ("noexec", "exec"),
+        ("noatime", "relatime"),
+        ("relatime", "strictatime"),
+        ("relatime", "nodiratime"),
+    ],
+)
+def test_a_user_namespace_takes_nothing_away_from_the_machines_mounts(
+    bundle: Bundle, volume: Path, source: str, wanted: str
+) -> None:
+    attributes(volume, source)
+    bundle.mount("/mnt", "bind", volume, ["bind", wanted])
+    assert bundle.sh("grep -c ' /mnt ' /proc/self/mountinfo") == "1\n"
+    in_user_namespace(bundle)
+    bundle.fails("error mounting", "/mnt", "operation not permitted")
+
+
+def test_a_user_namespace_may_restrict_what_it_sees(bundle: Bundle, volume: Path) -> None:
+    attributes(volume, "nodev,noatime,nodiratime")
+    bundle.mount("/mnt", "bind", volume, ["bind", "ro", "noexec", "rw", "diratime", "norelatime", "atime"])
+    (bundle.rootfs / "mnt").mkdir()
+    in_user_namespace(bundle)
+    shown = bundle.sh("grep ' /mnt ' /proc/self/mountinfo | cut -d' ' -f6").strip().split(",")
+    assert {"rw", "noexec", "nodev", "noatime", "nodiratime"} <= set(shown)
+
+
+@pytest.mark.parametrize("users", [False, True])
+def test_an_id_mapped_bind_shows_what_was_mounted_in_the_root(bundle: Bundle, tmp_path: Path, users: bool) -> None:
+    (tmp_path / "file").write_text("of the machine")
+    tmp_path.chmod(0o755)
+    bundle.mount("/mnt", "bind", tmp_path, ["bind"])
+    bundle.mount("/again", "bind", bundle.rootfs / "mnt", ["rbind", "idmap"], uidMappings=USERS, gidMappings=USERS)
+    for name in ("mnt", "again"):
+        (bundle.rootfs / name).mkdir()
+    if users:
+        in_user_namespace(bundle)
+    owner = "0:0" if users else "100000:100000"
+    assert bundle.sh("cat /again/file; stat -c ' %u:%g' /again/file") == f"of the machine {owner}\n"
+
+
+def test_a_destination_that_is_in_the_root_on_the_machine(bundle: Bundle, tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("here")
+    bundle.mount(str(bundle.rootfs / "deep/place"), "bind", tmp_path, ["bind"])
+    bundle.process["args"] = ["cat", "/deep/place/file"]
+    done = bundle.run()
+    assert (done.code, done.out) == (0, "here")
+    assert "destination" in done.err and "root.path" in done.err
+
+
+def test_devices_of_a_user_namespace_are_devices_alone(bundle: Bundle) -> None:
+    in_user_namespace(bundle)
+    shown = bundle.sh("grep ' /dev/null ' /proc/self/mountinfo | cut -d' ' -f6").strip().split(",")
+    assert {"nosuid", "noexec"} <= set(shown)
+
+
+def test_a_device_with_a_slash_at_its_end(bundle: Bundle) -> None:
+    bundle.linux["devices"] = [{"path": "/dev/thing/", "type": "c", "major": 1, "minor": 3}]
+    assert bundle.sh("stat -c %F /dev/thing") == "character special file\n"

@@ -17,6 +17,9 @@ def test_identity(bundle: Bundle) -> None:
 def test_the_working_directory(bundle: Bundle) -> None:
     bundle.process["cwd"] = "/made/for/it"
     assert bundle.sh("pwd") == "/made/for/it\n"
+    bundle.config["root"]["readonly"] = True
+    bundle.process["cwd"] = "/made/for/a/root/that/is/read-only"
+    assert bundle.sh("pwd") == "/made/for/a/root/that/is/read-only\n"
     (bundle.rootfs / "file").write_text("")
     for wrong in ("/file", "/proc/self/fd/3", "/bin/busybox/x"):
         bundle.process["cwd"] = wrong

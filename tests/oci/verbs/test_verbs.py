@@ -74,6 +74,8 @@ def test_exec(oci: Oci, tmp_path: Path) -> None:
     done = oci("exec", "--user", "5:6", "--env", "A=b", "--cwd", "/bin", "c", "sh", "-c", script)
     assert done.stdout == b"5\n6\nb\n/bin\n"
     assert b"executable file not found" in oci("exec", "c", "nope", code=127).stderr
+    assert b"No such file or directory" in oci("exec", "--cwd", "/not/there", "c", "true", code=255).stderr
+    assert not (oci.bundle / "rootfs/not").exists()
     oci("exec", "nobody-there", "true", code=255)
     process = {"args": ["echo", "from", "file"], "cwd": "/", "user": {"uid": 0, "gid": 0}, "env": ["PATH=/bin"]}
     (tmp_path / "process.json").write_text(json.dumps(process))
@@ -171,3 +173,11 @@ def test_debug_tells_of_every_step(oci: Oci, tmp_path: Path) -> None:
     steps = [json.loads(line) for line in log.read_text().splitlines()]
     assert {step["level"] for step in steps} == {"debug"}
     assert any("running createRuntime hook #0" in step["msg"] for step in steps)
+
+
+def test_messages_name_the_program_as_it_was_called(oci: Oci, tmp_path: Path) -> None:
+    name = tmp_path / "runc"
+    name.symlink_to(PROGRAM)
+    done = subprocess.run([name, "--root", tmp_path / "r", "run", "x"], cwd=tmp_path, capture_output=True, text=True)
+    assert done.returncode == 1 and "runc run failed: " in done.stderr
+    assert subprocess.run([name, "--version"], capture_output=True, text=True).stdout.startswith("runc version ")

@@ -39,13 +39,38 @@ impl Cgroup {
     /// Makes it, with the limits of the configuration, but for one that is for [`finish`](Cgroup::finish). What was
     /// made is removed when something fails.
     pub(crate) fn create(spec: &Spec, id: &str, by: (Driver, &Machine), rootless: bool) -> Result<Cgroup> {
+        Cgroup::default().grown(spec, id, by, rootless)
+    }
+
+    /// The same, with what was made [`ahead`](Cgroup::ahead). That stays when something fails.
+    pub(crate) fn grown(
+        &self,
+        spec: &Spec,
+        id: &str,
+        by: (Driver, &Machine),
+        rootless: bool,
+    ) -> Result<Cgroup> {
         match without_few_pids(spec) {
-            None => Cgroup::make(spec, id, by, rootless),
+            None => self.make(spec, id, by, rootless),
             Some((rest, late)) => {
-                let cgroup = Cgroup::make(&rest, id, by, rootless)?;
+                let cgroup = self.make(&rest, id, by, rootless)?;
                 Ok(Cgroup { late: Some(Box::new(late)), ..cgroup })
             }
         }
+    }
+
+    /// On a hybrid machine, its folder in the unified hierarchy: a process that is born there while the other folders
+    /// are made doesn't have to move. Where it can't be made, or is there, nothing is: what is wrong shows with the
+    /// others.
+    pub(crate) fn ahead(spec: &Spec, id: &str, machine: &Machine) -> Cgroup {
+        let path = CgroupPath::parse(wanted_path(spec), id).ok();
+        let Some(place) = path.and_then(|path| machine.hybrid(&path)) else { return Cgroup::default() };
+        let mut made = Made::default();
+        if make_v1(&place.mount, &place.dir, false, &mut made).is_err() || made.leaves.is_empty() {
+            made.undo();
+            return Cgroup::default();
+        }
+        Cgroup { tree: Tree::V1(vec![V1Dir::from(place)]), made: made.parents, ..Cgroup::default() }
     }
 
     /// Sets the limit that a start would not fit in, once the helper has left the container alone in there.
@@ -53,7 +78,13 @@ impl Cgroup {
         self.late.as_ref().map_or(Ok(()), |late| self.apply(late).map(drop))
     }
 
-    fn make(spec: &Spec, id: &str, (driver, machine): (Driver, &Machine), rootless: bool) -> Result<Cgroup> {
+    fn make(
+        &self,
+        spec: &Spec,
+        id: &str,
+        (driver, machine): (Driver, &Machine),
+        rootless: bool,
+    ) -> Result<Cgroup> {
         let wanted = wanted_path(spec);
         let none = LinuxResources::default();
         let resources = spec.linux().as_ref().and_then(|l| l.resources().as_ref()).unwrap_or(&none);
@@ -61,7 +92,7 @@ impl Cgroup {
             return super::systemd::create(spec, id, wanted, rootless);
         }
         let path = CgroupPath::parse(wanted, id)?;
-        let mut cgroup = Cgroup { rootless, ..Cgroup::default() };
+        let mut cgroup = Cgroup { rootless, ..self.clone() };
         let mut made = Made::default();
         let filled = cgroup.fill(machine, &path, wanted.is_none(), resources, &mut made);
         let done = filled.and_then(|()| {
@@ -74,10 +105,12 @@ impl Cgroup {
             Ok(warnings)
         });
         match done {
-            Ok(warnings) => Ok(Cgroup { warnings, made: made.parents, ..cgroup }),
+            Ok(warnings) => {
+                made.parents.extend(self.made.iter().cloned());
+                Ok(Cgroup { warnings, made: made.parents, ..cgroup })
+            }
             Err(e) => {
-                // Folders that were there before are not ours to remove.
-                made.leaves.iter().chain(&made.parents).for_each(|dir| drop(fs::remove_dir(dir)));
+                made.undo();
                 Err(e)
             }
         }
@@ -111,15 +144,24 @@ impl Cgroup {
         lenient: bool,
         made: &mut Made,
     ) -> Result<()> {
+        let ahead = self.birthplace().map(Path::to_path_buf);
         let mut dirs = Vec::new();
         for place in machine.v1(path) {
-            let cpuset = place.controllers.iter().any(|c| c == "cpuset");
-            match make_v1(&place.mount, &place.dir, cpuset, made) {
-                Err(e) if lenient && file::is_refusal(&e) => continue,
-                done => done.map_err(|e| cannot_make(&place.dir, e))?,
+            let mount = place.mount.clone();
+            let dir = V1Dir::from(place);
+            if ahead.as_ref() == Some(&dir.dir) {
+                dirs.push(dir);
+                continue;
             }
-            made.check(&place.dir)?;
-            dirs.push(V1Dir::from(place));
+            let cpuset = dir.controllers.iter().any(|c| c == "cpuset");
+            // Nothing is limited in a unified hierarchy without controllers.
+            let lenient = lenient || dir.is_unified();
+            match make_v1(&mount, &dir.dir, cpuset, made) {
+                Err(e) if lenient && file::is_refusal(&e) => continue,
+                done => done.map_err(|e| cannot_make(&dir.dir, e))?,
+            }
+            made.check(&dir.dir)?;
+            dirs.push(dir);
         }
         if !dirs.is_empty() {
             self.tree = Tree::V1(dirs);
@@ -184,6 +226,11 @@ impl Made {
             Err(e) => return Err(e),
         }
         Ok(true)
+    }
+
+    /// Removes it. Folders that were there before are not ours to remove.
+    fn undo(&self) {
+        self.leaves.iter().chain(&self.parents).for_each(|dir| drop(fs::remove_dir(dir)));
     }
 
     /// Whether a folder may be used.

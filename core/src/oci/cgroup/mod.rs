@@ -1,8 +1,8 @@
 //! cgroups of a configuration: `linux.cgroupsPath` and `linux.resources` on v1 and v2, made through the file
 //! system or by systemd.
 //!
-//! On v1 a container is in every hierarchy that is mounted, as other runtimes do it; of a hybrid machine's
-//! unified hierarchy, which has no controllers there, nothing is used.
+//! On v1 a container is in every hierarchy that is mounted, as other runtimes do it. That of a hybrid machine which is
+//! unified has no controllers, but names the container to whoever asks there (journald, BPF programs).
 
 mod create;
 mod devices;
@@ -76,9 +76,10 @@ enum Tree {
     V2(PathBuf),
 }
 
-/// Its folder in one v1 hierarchy.
+/// Its folder in one hierarchy of a machine with v1.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 struct V1Dir {
+    /// Of the unified hierarchy: one without a name.
     controllers: Vec<String>,
     dir: PathBuf,
 }
@@ -86,6 +87,13 @@ struct V1Dir {
 impl From<place::V1Place> for V1Dir {
     fn from(place: place::V1Place) -> V1Dir {
         V1Dir { controllers: place.controllers, dir: place.dir }
+    }
+}
+
+impl V1Dir {
+    /// It is in the unified hierarchy of a hybrid machine.
+    fn is_unified(&self) -> bool {
+        self.controllers.iter().any(String::is_empty)
     }
 }
 
@@ -100,7 +108,7 @@ impl Cgroup {
         &self.warnings
     }
 
-    /// The folders by controller; the key is empty on v2.
+    /// The folders by controller; the key of the unified hierarchy is empty.
     pub(crate) fn paths(&self) -> BTreeMap<String, PathBuf> {
         match &self.tree {
             Tree::None => BTreeMap::new(),
@@ -112,7 +120,7 @@ impl Cgroup {
         }
     }
 
-    /// The folder on v2: `clone3` can put a process into it.
+    /// The folder on v2.
     pub(crate) fn unified(&self) -> Option<&Path> {
         match &self.tree {
             Tree::V2(dir) => Some(dir),
@@ -120,11 +128,21 @@ impl Cgroup {
         }
     }
 
-    /// The files through which a process enters it by writing `0`. On v1 those of single threads: a process that
-    /// moves itself, and has one thread, does not wait for an RCU period.
-    pub(crate) fn entrances(&self) -> Vec<PathBuf> {
-        let file = if matches!(self.tree, Tree::V2(_)) { "cgroup.procs" } else { "tasks" };
-        self.dirs().into_iter().map(|dir| dir.join(file)).collect()
+    /// The folder that `clone3` can put a process into: in the unified hierarchy, of a hybrid machine too.
+    pub(crate) fn birthplace(&self) -> Option<&Path> {
+        match &self.tree {
+            Tree::V1(dirs) => dirs.iter().find(|d| d.is_unified()).map(|d| d.dir.as_path()),
+            _ => self.unified(),
+        }
+    }
+
+    /// The files through which a process enters it by writing `0`; without that of the [`birthplace`](Self::birthplace)
+    /// if it was `born` there. On v1 those of single threads: a process that moves itself, and has one thread, does not
+    /// wait for an RCU period.
+    pub(crate) fn entrances(&self, born: bool) -> Vec<PathBuf> {
+        let birthplace = self.birthplace();
+        let dirs = self.dirs().into_iter().filter(|dir| !born || Some(*dir) != birthplace);
+        dirs.map(|dir| dir.join(if Some(dir) == birthplace { "cgroup.procs" } else { "tasks" })).collect()
     }
 
     /// Changes limits: what `resources` doesn't name stays as it is. Returns warnings.

@@ -65,7 +65,7 @@ impl Machine {
         Ok(start.join(&path.inner))
     }
 
-    /// The folders in all v1 hierarchies. A relative path starts in our own cgroup.
+    /// The folders in all hierarchies of a machine with v1. A relative path starts in our own cgroup.
     pub(super) fn v1(&self, path: &CgroupPath) -> Vec<V1Place> {
         let mut places: Vec<V1Place> = Vec::new();
         for h in self.hierarchies.iter().filter(|h| !h.v2) {
@@ -83,7 +83,19 @@ impl Machine {
             };
             places.push(V1Place { mount: h.mount.clone(), dir: start.join(&path.inner), controllers });
         }
+        places.extend(self.hybrid(path));
         places
+    }
+
+    /// The folder in the unified hierarchy of a machine with v1, if that is mounted as well.
+    pub(super) fn hybrid(&self, path: &CgroupPath) -> Option<V1Place> {
+        let h = self.hierarchies.iter().find(|h| h.v2).filter(|_| self.is_v1())?;
+        let start = match path.absolute {
+            true => h.mount.clone(),
+            false => hierarchy::place(h, self.own.get("").map_or("/", String::as_str)),
+        };
+        let (mount, dir) = (h.mount.clone(), start.join(&path.inner));
+        Some(V1Place { mount, dir, controllers: vec![String::new()] })
     }
 }
 
@@ -252,10 +264,14 @@ mod tests {
         };
         assert!(machine.is_v1());
         let places = machine.v1(&path("/x/y").unwrap());
-        assert_eq!(places.len(), 2);
+        assert_eq!(places.len(), 3);
         assert_eq!(places[0].dir, Path::new("/none/cpu,cpuacct/x/y"));
         assert_eq!(places[0].controllers, ["cpu", "cpuacct"]);
         assert_eq!(places[1].controllers, ["name=systemd"]);
+        assert_eq!(
+            (places[2].dir.as_path(), &*places[2].controllers[0]),
+            (Path::new("/none/unified/x/y"), "")
+        );
         assert_eq!(machine.v2(&path("x").unwrap()).unwrap(), Path::new("/none/unified/x"));
     }
 }

@@ -37,7 +37,7 @@ fn create(path: &str, resources: &str) -> Result<Cgroup> {
 /// Moves a process into the cgroup. One that was forked a moment ago can't be moved yet (`EINVAL`).
 fn enter(cgroup: &Cgroup, pid: i32) {
     cgroup.start_unit(pid).unwrap();
-    for file in cgroup.entrances() {
+    for file in cgroup.entrances(false) {
         let mut tries = 0;
         while let Err(e) = std::fs::write(&file, pid.to_string()) {
             assert!(file::is(&e, libc::EINVAL) && tries < 5, "{}: {e}", file.display());

@@ -4,7 +4,7 @@ use super::wrong;
 use crate::Result;
 use containers_protocol::plan::{Device, Step};
 use oci_spec::runtime::{Linux, LinuxDevice, LinuxDeviceType, Mount, Spec};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 /// Devices that the specification gives to every container: name, major, minor.
 const DEFAULT: [(&str, u32, u32); 6] =
@@ -74,7 +74,9 @@ fn node(index: usize, device: &LinuxDevice) -> Result<Device> {
             wrong(format!("linux.devices[{index}].{name}"), format!("{value} is not from 0 to {max}"))
         })
     };
-    let path: containers_protocol::Bytes = device.path().as_path().into();
+    // Without a slash at its end.
+    let path: PathBuf = device.path().components().collect();
+    let path = containers_protocol::Bytes::from(path.as_path());
     Ok(Device {
         source: path.clone(),
         path,

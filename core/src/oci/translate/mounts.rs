@@ -24,6 +24,12 @@ pub(super) fn entry(index: usize, mount: &Mount, linux: &Linux, setting: &Settin
     if !mount.destination().is_absolute() {
         (setting.warn)(&format!("{}: it is relative, and taken from the root", field("destination")));
     }
+    let mut destination = mount.destination().as_path();
+    if let Some(inside) = in_root(destination, &setting.rootfs) {
+        let place = field("destination");
+        (setting.warn)(&format!("{place}: it is a path of the machine in root.path, and taken from there"));
+        destination = inside;
+    }
     let what = if opts.remount {
         MountWhat::Remount
     } else if bind {
@@ -46,9 +52,9 @@ pub(super) fn entry(index: usize, mount: &Mount, linux: &Linux, setting: &Settin
     }
     Ok(Step::MountEntry(Box::new(MountEntry {
         what,
-        target: Bytes::from(Path::new("/").join(mount.destination())),
+        target: Bytes::from(Path::new("/").join(destination)),
         set: opts.attr.0,
-        clear: opts.attr.1,
+        clear: opts.attr.1 & !if bind { kept(&opts, linux) } else { 0 },
         unasked: if bind && !opts.remount { unasked(&opts, linux) } else { 0 },
         set_recursive: opts.attr_recursive.0,
         clear_recursive: opts.attr_recursive.1,
@@ -67,11 +73,29 @@ fn unasked(opts: &options::Options, linux: &Linux) -> u64 {
     if set | clear == 0 {
         return 0;
     }
-    if linux.namespaces().iter().flatten().any(|space| space.typ() == LinuxNamespaceType::User) {
+    if in_userns(linux) {
         return MOUNT_ATTR_NOSYMFOLLOW & !set;
     }
     let times = if (set | clear) & TIMES != 0 { TIMES } else { 0 };
     (LOCKED | MOUNT_ATTR_NOSYMFOLLOW | times) & !set
+}
+
+/// What a bind does not clear in a user namespace, where times of access stay as they are: `diratime` alone is no
+/// change of them, as `atime` is none.
+fn kept(opts: &options::Options, linux: &Linux) -> u64 {
+    let (set, clear) = opts.attr;
+    let alone = clear & options::ATIME == 0 && set & MOUNT_ATTR_NODIRATIME == 0;
+    if alone && in_userns(linux) { MOUNT_ATTR_NODIRATIME } else { 0 }
+}
+
+fn in_userns(linux: &Linux) -> bool {
+    linux.namespaces().iter().flatten().any(|space| space.typ() == LinuxNamespaceType::User)
+}
+
+/// What remains of a destination that begins with the path that the root file system has on the machine, as
+/// configurations of long ago wrote them.
+fn in_root<'a>(destination: &'a Path, root: &Path) -> Option<&'a Path> {
+    destination.strip_prefix(root).ok().filter(|_| root != Path::new("/"))
 }
 
 /// A tmpfs that is read-only still has to take what is mounted or made in it: it gets so at the end. The steps

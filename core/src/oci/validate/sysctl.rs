@@ -9,7 +9,7 @@ use oci_spec::runtime::{Linux, Spec};
 
 /// Checks all sysctls.
 pub(super) fn check(spec: &Spec, linux: &Linux, spaces: &Spaces) -> Result<()> {
-    for key in linux.sysctl().iter().flatten().map(|(key, _)| key) {
+    for (key, value) in linux.sysctl().iter().flatten() {
         let field = format!("linux.sysctl.{key}");
         let name = dotted(key);
         let parts_are_names = name
@@ -31,10 +31,10 @@ pub(super) fn check(spec: &Spec, linux: &Linux, spaces: &Spaces) -> Result<()> {
             return Err(wrong(field, "it belongs to no namespace: a change would be one of the machine"));
         };
         ensure(spaces.own(flag), &*field, format!("it needs a {what} namespace that is not the machine's"))?;
-        let named = |n: &Option<String>| n.as_deref().is_some_and(|n| !n.is_empty());
-        let twice = name == "kernel.hostname" && named(spec.hostname())
-            || name == "kernel.domainname" && named(spec.domainname());
-        ensure(!twice, &*field, "the name is given by a property of its own too")?;
+        let other = |n: &Option<String>| n.as_deref().is_some_and(|n| !n.is_empty() && n != value);
+        let twice = name == "kernel.hostname" && other(spec.hostname())
+            || name == "kernel.domainname" && other(spec.domainname());
+        ensure(!twice, &*field, "a property of its own gives another name")?;
     }
     Ok(())
 }

@@ -122,7 +122,7 @@ impl Cgroup {
                 let machine = Machine::look();
                 for dir in dirs {
                     let is_below = |h: &&crate::cgroup::hierarchy::Hierarchy| dir.dir.starts_with(&h.mount);
-                    let Some(h) = machine.hierarchies.iter().filter(|h| !h.v2).find(is_below) else {
+                    let Some(h) = machine.hierarchies.iter().find(is_below) else {
                         continue;
                     };
                     let cpuset = dir.controllers.iter().any(|c| c == "cpuset");
