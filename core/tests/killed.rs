@@ -141,8 +141,13 @@ fn at_rest() {
             assert_eq!(c.status().unwrap(), Status::Running);
         } else {
             eventually("the container's end", || !is_alive(pid));
-            assert_typed(&attack.run().unwrap_err());
-            assert_typed(&block_on(c.wait(None)).unwrap_err());
+            // Another launcher is started, and even the container can be.
+            assert_eq!(attack.run().unwrap(), 0);
+            assert_eq!(c.status().unwrap(), Status::Exited);
+            assert_eq!(block_on(c.wait(None)).unwrap(), 137);
+            block_on(c.start()).unwrap();
+            assert_eq!(c.status().unwrap(), Status::Running);
+            assert!((0..5).all(|_| attack.run().unwrap() == 0));
         }
         drop(c);
         attack.end();
@@ -181,6 +186,35 @@ fn in_the_middle_of_many_runs() {
             }
         });
         attack.end();
+    }
+}
+
+/// Nobody who comes after its end notices, in a user namespace neither.
+#[test]
+fn many_at_once_need_another_launcher() {
+    if !is_root() {
+        return;
+    }
+    for rootless in [false, true] {
+        let scratch = Scratch::new();
+        let root = scratch.0.join("root");
+        let rt = block_on(Runtime::builder().root(&root).rootless(rootless).open()).unwrap();
+        let run_root = rt.info().unwrap().run_root;
+        let run = || block_on(rt.containers().run("host", ["sh", "-c", "echo x >/made && cat /made"]));
+        for _ in 0..2 {
+            assert_eq!(run().unwrap().stdout, b"x\n");
+            let before = launcher(&run_root);
+            kill(before);
+            eventually("the launcher's end", || !is_alive(before));
+            std::thread::scope(|s| {
+                let runs: Vec<_> = (0..RUNS / 5).map(|_| s.spawn(run)).collect();
+                runs.into_iter().for_each(|run| assert_eq!(run.join().unwrap().unwrap().stdout, b"x\n"));
+            });
+            assert_ne!(launcher(&run_root), before);
+        }
+        block_on(rt.close()).unwrap();
+        drop(rt);
+        nothing_left_soon(&root, &run_root);
     }
 }
 

@@ -52,10 +52,14 @@ impl Wanted {
         })
     }
 
+    fn unit(&self, name: &str) -> String {
+        format!("embedded-containers-{}-{name}.scope", self.root_hash)
+    }
+
     /// Has systemd make a scope for a launcher or monitor, and our folder in it.
     fn scope(&self, pid: i32, name: &str, description: &str) -> Result<Cgroups> {
         let user = !rustix::process::geteuid().is_root();
-        let unit = format!("embedded-containers-{}-{name}.scope", self.root_hash);
+        let unit = self.unit(name);
         let properties = systemd::scope(description, pid.cast_unsigned());
         Manager::connect(user)?.start(&unit, &properties)?;
         let failed = |what: &str, e| Error::io(format!("the scope {unit} can't be used: {what}"), e);
@@ -90,6 +94,20 @@ impl Cgroups {
             other
         });
         *self = Cgroups { manager: Some(wanted), ..made };
+    }
+
+    /// The scope that was made for a launcher.
+    pub(crate) fn scope_of(&self, launcher: &str) -> Option<PathBuf> {
+        let unit = self.manager.as_ref()?.unit(launcher.trim_start_matches("l-"));
+        let folder = self.folders().into_iter().next()?;
+        folder.ancestors().find(|p| p.ends_with(&unit)).map(Path::to_owned)
+    }
+
+    /// Wants a scope again if the launcher's has gone with it.
+    pub(crate) fn renew(&mut self, launcher: &str) {
+        if self.scope_of(launcher).is_some_and(|scope| !scope.exists()) {
+            self.scope = self.manager.take();
+        }
     }
 
     /// Whether detached containers can have a scope of their own: they live on when the unit of the process that has

@@ -33,7 +33,7 @@ pub use options::{
 };
 pub use output::{Output, StdioStream};
 pub use process::Process;
-pub(crate) use shared::{Shared, lost};
+pub(crate) use shared::{Shared, has_hung_up, lost};
 
 use crate::Result;
 use crate::runtime::paths::private_dir;

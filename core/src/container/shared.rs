@@ -202,7 +202,7 @@ impl Shared {
         if own.exit.is_none()
             && let Some(owner) = &own.owner
         {
-            own.exit = peek_exit(owner);
+            own.exit = peek_exit(owner).or_else(|| is_closed(owner).then(lost));
         }
         Some((own.started.clone(), own.exit.clone()))
     }
@@ -288,8 +288,8 @@ impl Shared {
                 return Ok(Some(exit));
             }
             if is_closed(&socket) {
-                // A monitor leaves a record; an attached one's parent was the launcher itself.
-                return if self.detached { Ok(None) } else { Err(events::gone()) };
+                // A monitor leaves a record; an attached one died with the launcher, its parent.
+                return Ok((!self.detached).then(lost));
             }
             readable(&*socket).await.map_err(|e| Error::io("can't wait for the container", e))?;
         }
@@ -363,7 +363,7 @@ pub(super) fn is_closed(socket: &OwnedFd) -> bool {
 }
 
 /// Whether the other side is gone, whatever it has left to be read.
-pub(super) fn has_hung_up(socket: &OwnedFd) -> bool {
+pub(crate) fn has_hung_up(socket: &OwnedFd) -> bool {
     use rustix::event::{PollFd, PollFlags, Timespec, poll};
     let mut polled = [PollFd::new(socket, PollFlags::empty())];
     let now = Timespec { tv_sec: 0, tv_nsec: 0 };

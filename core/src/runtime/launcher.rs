@@ -14,6 +14,7 @@ use rustix::io::Errno;
 use rustix::net::{AddressFamily, SocketAddrUnix, SocketFlags, SocketType};
 use std::io;
 use std::path::{Path, PathBuf};
+use std::sync::atomic::AtomicBool;
 use std::sync::{Mutex, RwLock};
 use std::time::{Duration, Instant};
 
@@ -31,10 +32,25 @@ pub(crate) struct Launcher {
     pub(crate) dir: PathBuf,
     /// Maps of its own user namespace.
     pub(crate) id_maps: Option<IdMaps>,
+    /// The root it works for.
+    pub(super) root: PathBuf,
+    /// Where it accounts containers.
+    pub(super) cgroups: Cgroups,
     /// Set until its end was waited for.
-    process: Mutex<Option<OwnedFd>>,
-    socket: RwLock<Option<OwnedFd>>,
+    pub(super) process: Mutex<Option<OwnedFd>>,
+    pub(super) socket: RwLock<Option<OwnedFd>>,
+    /// Somebody starts another one in its place.
+    pub(super) replacing: AtomicBool,
     pid: u32,
+}
+
+/// What a request came to.
+enum Sent {
+    Done,
+    /// The socket is full.
+    Later,
+    /// Nobody is there any more.
+    Lost(io::Error),
 }
 
 impl Launcher {
@@ -46,24 +62,19 @@ impl Launcher {
         cgroups: &mut Cgroups,
     ) -> Result<Launcher> {
         let place = Place::new(run_root)?;
-        let exe = helper::executable(root)?;
-        let flags = SocketFlags::CLOEXEC;
-        let pair = rustix::net::socketpair(AddressFamily::UNIX, SocketType::SEQPACKET, flags, None);
-        let (ours, theirs) = pair.map_err(|e| Error::io("can't make a socket", e.into()))?;
-        let first =
-            crate::sys::spawn::spawn(exe.as_fd(), &["containers", "launcher"], theirs.as_fd(), SOCKET);
-        let first = first.map_err(spawn_failed)?;
-        drop((theirs, exe));
-        let cgroup = (!cgroups.wants_scope()).then(|| cgroups.base.clone());
-        let setup = Setup { run_dir: place.dir.clone().into(), id_maps: id_maps.clone(), cgroup };
-        let ready = set_up(&ours, &setup, &place, cgroups).await;
-        crate::sys::spawn::reap(first);
-        let pid = ready?;
-        let process = open_process(pid)?;
-        rustix::io::ioctl_fionbio(&ours, true).map_err(|e| Error::io("can't set up a socket", e.into()))?;
+        let (process, ours) = begin(root, &place, id_maps.clone(), cgroups).await?;
         let (name, dir) = place.keep();
-        let (process, socket) = (Mutex::new(Some(process)), RwLock::new(Some(ours)));
-        Ok(Launcher { name, dir, id_maps, process, socket, pid: std::process::id() })
+        Ok(Launcher {
+            name,
+            dir,
+            id_maps,
+            root: root.to_owned(),
+            cgroups: cgroups.clone(),
+            process: Mutex::new(Some(process)),
+            socket: RwLock::new(Some(ours)),
+            replacing: AtomicBool::new(false),
+            pid: std::process::id(),
+        })
     }
 
     /// `handle_closed` after a release, or in a child of the process that started it.
@@ -87,11 +98,19 @@ impl Launcher {
     pub(crate) async fn request(&self, request: &Request, fds: &[BorrowedFd<'_>]) -> Result<OwnedFd> {
         self.check_open()?;
         let prepared = Prepared::new(request)?;
-        while !self.try_send(&prepared, fds)? {
-            let socket = self.own_socket()?;
-            writable(&socket).await.map_err(lost)?;
+        let mut replaced = false;
+        loop {
+            match self.try_send(&prepared, fds)? {
+                Sent::Done => return Ok(prepared.ours),
+                Sent::Later => writable(&self.own_socket()?).await.map_err(lost)?,
+                // It was killed, and has not heard of this.
+                Sent::Lost(_) if !replaced => {
+                    replaced = true;
+                    self.replace().await?;
+                }
+                Sent::Lost(e) => return Err(lost(e)),
+            }
         }
-        Ok(prepared.ours)
     }
 
     /// [`Launcher::request`], waiting on this thread.
@@ -99,21 +118,23 @@ impl Launcher {
         crate::executor::block_on(self.request(request, fds))
     }
 
-    /// Whether it was sent; else the socket is full.
-    fn try_send(&self, prepared: &Prepared, fds: &[BorrowedFd<'_>]) -> Result<bool> {
+    fn try_send(&self, prepared: &Prepared, fds: &[BorrowedFd<'_>]) -> Result<Sent> {
         let socket = self.socket.read().unwrap_or_else(|e| e.into_inner());
         let socket = socket.as_ref().ok_or_else(super::closed)?;
         let mut all = Vec::with_capacity(fds.len() + 1);
         all.push(prepared.theirs.as_fd());
         all.extend_from_slice(fds);
         match wire::send(socket, &prepared.message, &all) {
-            Ok(()) => Ok(true),
-            Err(e) if e.kind() == io::ErrorKind::WouldBlock => Ok(false),
+            Ok(()) => Ok(Sent::Done),
+            Err(e) if e.kind() == io::ErrorKind::WouldBlock => Ok(Sent::Later),
+            Err(e) if matches!(e.kind(), io::ErrorKind::BrokenPipe | io::ErrorKind::ConnectionReset) => {
+                Ok(Sent::Lost(e))
+            }
             Err(e) => Err(lost(e)),
         }
     }
 
-    fn own_socket(&self) -> Result<OwnedFd> {
+    pub(super) fn own_socket(&self) -> Result<OwnedFd> {
         let socket = self.socket.read().unwrap_or_else(|e| e.into_inner());
         let socket = socket.as_ref().ok_or_else(super::closed)?;
         socket.try_clone().map_err(|e| Error::io("can't duplicate a socket", e))
@@ -143,6 +164,30 @@ impl Launcher {
         let _ = rustix::process::pidfd_send_signal(&process, rustix::process::Signal::KILL);
         Err(Error::new(ErrorKind::Internal, "the launcher did not end in time and was killed"))
     }
+}
+
+/// Starts a helper in a place: its process, and the socket it serves.
+pub(super) async fn begin(
+    root: &Path,
+    place: &Place,
+    id_maps: Option<IdMaps>,
+    cgroups: &mut Cgroups,
+) -> Result<(OwnedFd, OwnedFd)> {
+    let exe = helper::executable(root)?;
+    let flags = SocketFlags::CLOEXEC;
+    let pair = rustix::net::socketpair(AddressFamily::UNIX, SocketType::SEQPACKET, flags, None);
+    let (ours, theirs) = pair.map_err(|e| Error::io("can't make a socket", e.into()))?;
+    let first = crate::sys::spawn::spawn(exe.as_fd(), &["containers", "launcher"], theirs.as_fd(), SOCKET);
+    let first = first.map_err(spawn_failed)?;
+    drop((theirs, exe));
+    let cgroup = (!cgroups.wants_scope()).then(|| cgroups.base.clone());
+    let setup = Setup { run_dir: place.dir.clone().into(), id_maps, cgroup };
+    let ready = set_up(&ours, &setup, place, cgroups).await;
+    crate::sys::spawn::reap(first);
+    let pid = ready?;
+    let process = open_process(pid)?;
+    rustix::io::ioctl_fionbio(&ours, true).map_err(|e| Error::io("can't set up a socket", e.into()))?;
+    Ok((process, ours))
 }
 
 /// A request encoded, with the pair its answers come on.
@@ -238,9 +283,9 @@ async fn answer(socket: &OwnedFd) -> Result<Ready> {
 }
 
 /// A launcher's folder with its lock and control socket; removed again unless kept.
-struct Place {
-    name: String,
-    dir: PathBuf,
+pub(super) struct Place {
+    pub(super) name: String,
+    pub(super) dir: PathBuf,
     lock: OwnedFd,
     listener: OwnedFd,
     keep: bool,
@@ -265,6 +310,25 @@ impl Place {
                 Err(e)
             }
         }
+    }
+
+    /// That of a launcher that was killed; it stays whatever happens.
+    pub(super) fn again(name: &str, dir: &Path) -> Result<Place> {
+        let _creating = match dir.parent() {
+            Some(run_root) => paths::creation_lock(run_root)?,
+            None => None,
+        };
+        // Another process that opened the root may have found it dead, and removed it.
+        paths::private_dir(dir)?;
+        let lock = paths::lock_file(&dir.join("lock"), false)?.ok_or_else(|| {
+            Error::new(
+                ErrorKind::Io,
+                "the launcher of this runtime is gone and not cleaned up yet; try again",
+            )
+        })?;
+        let _ = std::fs::remove_file(dir.join("ctl"));
+        let listener = listen(dir)?;
+        Ok(Place { name: name.to_owned(), dir: dir.to_owned(), lock, listener, keep: true })
     }
 
     fn keep(mut self) -> (String, PathBuf) {

@@ -5,6 +5,7 @@ mod inner;
 pub(crate) mod launcher;
 pub(crate) mod paths;
 mod repair;
+mod replace;
 mod support;
 
 use crate::cgroup::Cgroups;
