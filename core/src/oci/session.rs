@@ -246,6 +246,9 @@ fn describe(failed: Failure) -> Error {
     let path = &failed.path;
     let reason = match failed.errno {
         0 | libc::ENOENT if !path.contains('/') => "executable file not found in $PATH".to_owned(),
+        libc::ENOENT if failed.detail.contains("interpreter") => {
+            format!("exec {path}: no such file or directory: {}", failed.detail)
+        }
         libc::ENOENT => format!("stat {path}: no such file or directory"),
         libc::EACCES | libc::EPERM | libc::EISDIR => "permission denied".to_owned(),
         libc::ENOEXEC => "exec format error".to_owned(),

@@ -22,7 +22,7 @@ pub fn exec(args: &CStrings, env: &CStrings) -> Failure {
         return coded("command_not_found", "exec", b"", "the command is empty");
     }
     if name.contains(&b'/') {
-        return not_executed(name, execve(program, args, env));
+        return failed(program, execve(program, args, env));
     }
     let mut denied = None;
     for dir in env.get(b"PATH").unwrap_or(DEFAULT_PATH).split(|b| *b == b':') {
@@ -40,6 +40,15 @@ pub fn exec(args: &CStrings, env: &CStrings) -> Failure {
     match denied {
         Some(e) => not_executed(name, e),
         None => coded("command_not_found", "exec", name, "executable file not found in PATH"),
+    }
+}
+
+/// The same file may be missing, or what is to interpret it.
+fn failed(program: &CStr, e: Errno) -> Failure {
+    let failed = not_executed(program.to_bytes(), e);
+    match e == Errno::NOENT && rustix::fs::stat(program).is_ok() {
+        true => Failure { detail: "its interpreter is missing".into(), ..failed },
+        false => failed,
     }
 }
 
@@ -101,7 +110,7 @@ fn join<'a>(buf: &'a mut [u8; PATH_MAX], dir: &[u8], name: &[u8]) -> Option<&'a 
 
 fn not_executed(path: &[u8], errno: Errno) -> Failure {
     let (code, detail) = match errno {
-        Errno::NOENT => ("command_not_found", "no such file, or its interpreter is missing"),
+        Errno::NOENT => ("command_not_found", "no such file"),
         Errno::NOTDIR | Errno::LOOP | Errno::NAMETOOLONG => ("command_not_found", "no such file"),
         Errno::ACCESS | Errno::PERM | Errno::ISDIR => {
             ("command_not_found", "permission denied: not executable")

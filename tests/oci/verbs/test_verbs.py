@@ -74,6 +74,11 @@ def test_exec(oci: Oci, tmp_path: Path) -> None:
     done = oci("exec", "--user", "5:6", "--env", "A=b", "--cwd", "/bin", "c", "sh", "-c", script)
     assert done.stdout == b"5\n6\nb\n/bin\n"
     assert b"executable file not found" in oci("exec", "c", "nope", code=127).stderr
+    assert b"stat /not/there: no such file" in oci("exec", "c", "/not/there", code=127).stderr
+    script = oci.bundle / "rootfs/script"
+    script.write_text("#!/not/there\n")
+    script.chmod(0o755)
+    assert b"exec /script: no such file or directory: its interpreter" in oci("exec", "c", "/script", code=127).stderr
     assert b"No such file or directory" in oci("exec", "--cwd", "/not/there", "c", "true", code=255).stderr
     assert not (oci.bundle / "rootfs/not").exists()
     oci("exec", "nobody-there", "true", code=255)

@@ -58,25 +58,54 @@ fn action(action: OciAction, errno: Option<u32>, field: &str) -> Result<Action> 
     })
 }
 
-/// A kind of calls; `None`: of a machine that this library does not run on, whose calls never come.
+/// All actions.
+pub(in crate::oci) const ACTIONS: [OciAction; 9] = [
+    OciAction::ScmpActAllow,
+    OciAction::ScmpActErrno,
+    OciAction::ScmpActKill,
+    OciAction::ScmpActKillProcess,
+    OciAction::ScmpActKillThread,
+    OciAction::ScmpActLog,
+    OciAction::ScmpActNotify,
+    OciAction::ScmpActTrace,
+    OciAction::ScmpActTrap,
+];
+
+/// All comparisons.
+pub(in crate::oci) const OPERATORS: [Op; 7] = [
+    Op::ScmpCmpEq,
+    Op::ScmpCmpGe,
+    Op::ScmpCmpGt,
+    Op::ScmpCmpLe,
+    Op::ScmpCmpLt,
+    Op::ScmpCmpMaskedEq,
+    Op::ScmpCmpNe,
+];
+
+/// The kinds of calls of machines that this library runs on.
+pub(in crate::oci) const MACHINES: [(OciArch, Arch); 5] = [
+    (OciArch::ScmpArchX86, Arch::X86),
+    (OciArch::ScmpArchX86_64, Arch::X86_64),
+    (OciArch::ScmpArchX32, Arch::X32),
+    (OciArch::ScmpArchArm, Arch::Arm),
+    (OciArch::ScmpArchAarch64, Arch::Aarch64),
+];
+
+/// Flags of filters, and the kernel's bits for them.
+pub(in crate::oci) const FLAGS: [(LinuxSeccompFilterFlag, u32); 4] = [
+    (LinuxSeccompFilterFlag::SeccompFilterFlagTsync, flags::TSYNC),
+    (LinuxSeccompFilterFlag::SeccompFilterFlagLog, flags::LOG),
+    (LinuxSeccompFilterFlag::SeccompFilterFlagSpecAllow, flags::SPEC_ALLOW),
+    (LinuxSeccompFilterFlag::SeccompFilterFlagWaitKillableRecv, flags::WAIT_KILLABLE_RECV),
+];
+
+/// A kind of calls; `None`: of another machine, whose calls never come.
 fn machine(arch: &OciArch) -> Option<Arch> {
-    match arch {
-        OciArch::ScmpArchX86 => Some(Arch::X86),
-        OciArch::ScmpArchX86_64 => Some(Arch::X86_64),
-        OciArch::ScmpArchX32 => Some(Arch::X32),
-        OciArch::ScmpArchArm => Some(Arch::Arm),
-        OciArch::ScmpArchAarch64 => Some(Arch::Aarch64),
-        _ => None,
-    }
+    MACHINES.iter().find(|(known, _)| known == arch).map(|(_, machine)| *machine)
 }
 
 fn flag(flag: &LinuxSeccompFilterFlag) -> u32 {
-    match flag {
-        LinuxSeccompFilterFlag::SeccompFilterFlagLog => flags::LOG,
-        LinuxSeccompFilterFlag::SeccompFilterFlagTsync => flags::TSYNC,
-        LinuxSeccompFilterFlag::SeccompFilterFlagSpecAllow => flags::SPEC_ALLOW,
-        LinuxSeccompFilterFlag::SeccompFilterFlagWaitKillableRecv => flags::WAIT_KILLABLE_RECV,
-    }
+    FLAGS.iter().find(|(known, _)| known == flag).map_or(0, |(_, bits)| *bits)
 }
 
 fn rule(index: usize, call: &LinuxSyscall) -> Result<Rule> {

@@ -3,7 +3,7 @@
 //! The compiler is the library's own ([`crate::sandbox::seccomp`]); here are the notation, with the JSON path in
 //! every error, and the process behind `listenerPath`.
 
-mod convert;
+pub(super) mod convert;
 #[cfg(test)]
 mod tests;
 

@@ -13,14 +13,19 @@ use containers_protocol::plan::{Hook, Keep, Plan, ProcessPlan, Rootfs, Stdio, St
 use oci_spec::runtime::{Linux, Process, Spec};
 use std::path::{Path, PathBuf};
 
+pub(super) use namespaces::types as namespace_types;
 pub(super) use namespaces::{in_user_namespace, is_own as is_own_namespace};
-pub(super) use options::{Options, propagation};
+pub(super) use options::{Options, names as mount_options, propagation};
 pub(super) use process::mask;
 
 /// The options of an entry of `mounts`.
 pub(super) fn options(mount: &oci_spec::runtime::Mount) -> Options {
     options::parse(mount.options().as_deref().unwrap_or_default())
 }
+
+/// The kinds of hooks, in the order in which they run.
+pub(super) const HOOKS: [&str; 6] =
+    ["prestart", "createRuntime", "createContainer", "startContainer", "poststart", "poststop"];
 
 /// What a plan depends on besides the configuration.
 #[derive(Clone)]

@@ -22,18 +22,26 @@ pub(super) struct Spaces {
     pub(super) mounts: bool,
 }
 
+/// All types, and their `CLONE_NEW*` flags.
+const TYPES: [(LinuxNamespaceType, i32); 8] = [
+    (LinuxNamespaceType::Cgroup, libc::CLONE_NEWCGROUP),
+    (LinuxNamespaceType::Ipc, libc::CLONE_NEWIPC),
+    (LinuxNamespaceType::Mount, libc::CLONE_NEWNS),
+    (LinuxNamespaceType::Network, libc::CLONE_NEWNET),
+    (LinuxNamespaceType::Pid, libc::CLONE_NEWPID),
+    (LinuxNamespaceType::Time, libc::CLONE_NEWTIME),
+    (LinuxNamespaceType::User, libc::CLONE_NEWUSER),
+    (LinuxNamespaceType::Uts, libc::CLONE_NEWUTS),
+];
+
+/// All types.
+pub(in crate::oci) fn types() -> [LinuxNamespaceType; 8] {
+    TYPES.map(|(kind, _)| kind)
+}
+
 /// The `CLONE_NEW*` flag of a type.
 pub(super) fn flag(kind: LinuxNamespaceType) -> u64 {
-    (match kind {
-        LinuxNamespaceType::Mount => libc::CLONE_NEWNS,
-        LinuxNamespaceType::Cgroup => libc::CLONE_NEWCGROUP,
-        LinuxNamespaceType::Uts => libc::CLONE_NEWUTS,
-        LinuxNamespaceType::Ipc => libc::CLONE_NEWIPC,
-        LinuxNamespaceType::User => libc::CLONE_NEWUSER,
-        LinuxNamespaceType::Pid => libc::CLONE_NEWPID,
-        LinuxNamespaceType::Network => libc::CLONE_NEWNET,
-        LinuxNamespaceType::Time => 0x80,
-    }) as u64
+    TYPES.iter().find(|(known, _)| *known == kind).map_or(0, |(_, flag)| *flag as u64)
 }
 
 /// The namespaces of a configuration.

@@ -30,47 +30,105 @@ pub(in crate::oci) struct Options {
     pub(in crate::oci) data: Vec<(String, Option<String>)>,
 }
 
-/// An attribute by its option name: bits to set, bits to clear.
-fn attribute(name: &str) -> Option<(u64, u64)> {
-    Some(match name {
-        "ro" => (MOUNT_ATTR_RDONLY, 0),
-        "rw" => (0, MOUNT_ATTR_RDONLY),
-        "nosuid" => (MOUNT_ATTR_NOSUID, 0),
-        "suid" => (0, MOUNT_ATTR_NOSUID),
-        "nodev" => (MOUNT_ATTR_NODEV, 0),
-        "dev" => (0, MOUNT_ATTR_NODEV),
-        "noexec" => (MOUNT_ATTR_NOEXEC, 0),
-        "exec" => (0, MOUNT_ATTR_NOEXEC),
-        "nodiratime" => (MOUNT_ATTR_NODIRATIME, 0),
-        "diratime" => (0, MOUNT_ATTR_NODIRATIME),
-        "nosymfollow" => (MOUNT_ATTR_NOSYMFOLLOW, 0),
-        "symfollow" => (0, MOUNT_ATTR_NOSYMFOLLOW),
-        "noatime" => (MOUNT_ATTR_NOATIME, ATIME),
-        "strictatime" => (MOUNT_ATTR_STRICTATIME, ATIME),
-        // The kernel's default, whose bits are zero.
-        "relatime" => (0, ATIME),
-        _ => return None,
-    })
+/// What an option means.
+#[derive(Clone, Copy)]
+enum Meaning {
+    /// The default, or whether the kernel logs.
+    Nothing,
+    /// `bind`; of the whole tree.
+    Bind(bool),
+    Remount,
+    /// `idmap`; of the whole tree.
+    IdMap(bool),
+    CopyUp,
+    /// Attributes set, cleared. With an `r` before its name, of the whole tree.
+    Attribute(u64, u64),
+    /// Takes another option back, by its bits: the source of a bind keeps its own. In a whole tree, where the times of
+    /// access have one state, that is the default.
+    Back(u64),
+    Propagation(u64),
+    /// For every file system, whose superblock has it.
+    Superblock,
 }
 
-/// The same for a whole tree, where the times of access have one state and taking one back is the default.
+/// All options but those of file systems of one kind.
+const OPTIONS: [(&str, Meaning); 42] = {
+    use Meaning::*;
+    [
+        ("async", Superblock),
+        ("atime", Back(MOUNT_ATTR_NOATIME)),
+        ("bind", Bind(false)),
+        ("defaults", Nothing),
+        ("dev", Attribute(0, MOUNT_ATTR_NODEV)),
+        ("diratime", Attribute(0, MOUNT_ATTR_NODIRATIME)),
+        ("dirsync", Superblock),
+        ("exec", Attribute(0, MOUNT_ATTR_NOEXEC)),
+        ("idmap", IdMap(false)),
+        ("lazytime", Superblock),
+        ("loud", Nothing),
+        ("mand", Superblock),
+        ("noatime", Attribute(MOUNT_ATTR_NOATIME, ATIME)),
+        ("nodev", Attribute(MOUNT_ATTR_NODEV, 0)),
+        ("nodiratime", Attribute(MOUNT_ATTR_NODIRATIME, 0)),
+        ("noexec", Attribute(MOUNT_ATTR_NOEXEC, 0)),
+        ("nolazytime", Superblock),
+        ("nomand", Superblock),
+        ("norelatime", Back(0)),
+        ("nostrictatime", Back(MOUNT_ATTR_STRICTATIME)),
+        ("nosuid", Attribute(MOUNT_ATTR_NOSUID, 0)),
+        ("nosymfollow", Attribute(MOUNT_ATTR_NOSYMFOLLOW, 0)),
+        ("private", Propagation(MS_PRIVATE)),
+        ("rbind", Bind(true)),
+        // The kernel's default, whose bits are zero.
+        ("relatime", Attribute(0, ATIME)),
+        ("remount", Remount),
+        ("ridmap", IdMap(true)),
+        ("ro", Attribute(MOUNT_ATTR_RDONLY, 0)),
+        ("rprivate", Propagation(MS_PRIVATE | MS_REC)),
+        ("rshared", Propagation(MS_SHARED | MS_REC)),
+        ("rslave", Propagation(MS_SLAVE | MS_REC)),
+        ("runbindable", Propagation(MS_UNBINDABLE | MS_REC)),
+        ("rw", Attribute(0, MOUNT_ATTR_RDONLY)),
+        ("shared", Propagation(MS_SHARED)),
+        ("silent", Nothing),
+        ("slave", Propagation(MS_SLAVE)),
+        ("strictatime", Attribute(MOUNT_ATTR_STRICTATIME, ATIME)),
+        ("suid", Attribute(0, MOUNT_ATTR_NOSUID)),
+        ("symfollow", Attribute(0, MOUNT_ATTR_NOSYMFOLLOW)),
+        ("sync", Superblock),
+        ("tmpcopyup", CopyUp),
+        ("unbindable", Propagation(MS_UNBINDABLE)),
+    ]
+};
+
+fn meaning(name: &str) -> Option<Meaning> {
+    OPTIONS.iter().find(|(known, _)| *known == name).map(|(_, meaning)| *meaning)
+}
+
+/// Attributes for a whole tree, by the name without its `r`.
 fn recursive(name: &str) -> Option<(u64, u64)> {
-    attribute(name).or_else(|| taken_back(name).map(|_| (0, ATIME)))
+    match meaning(name)? {
+        Meaning::Attribute(set, clear) => Some((set, clear)),
+        Meaning::Back(_) => Some((0, ATIME)),
+        _ => None,
+    }
+}
+
+/// The names of all options but those of file systems of one kind.
+pub(in crate::oci) fn names() -> Vec<String> {
+    let trees =
+        OPTIONS.iter().filter(|(name, _)| recursive(name).is_some()).map(|(name, _)| format!("r{name}"));
+    let mut all: Vec<String> = OPTIONS.iter().map(|(name, _)| (*name).to_owned()).chain(trees).collect();
+    all.sort_unstable();
+    all
 }
 
 /// A propagation by its option name.
 pub(in crate::oci) fn propagation(name: &str) -> Option<u64> {
-    Some(match name {
-        "private" => MS_PRIVATE,
-        "rprivate" => MS_PRIVATE | MS_REC,
-        "slave" => MS_SLAVE,
-        "rslave" => MS_SLAVE | MS_REC,
-        "shared" => MS_SHARED,
-        "rshared" => MS_SHARED | MS_REC,
-        "unbindable" => MS_UNBINDABLE,
-        "runbindable" => MS_UNBINDABLE | MS_REC,
-        _ => return None,
-    })
+    match meaning(name)? {
+        Meaning::Propagation(flags) => Some(flags),
+        _ => None,
+    }
 }
 
 /// Later options win over earlier ones.
@@ -82,47 +140,31 @@ fn apply(to: &mut (u64, u64), (set, clear): (u64, u64)) {
 /// Reads a list of options.
 pub(super) fn parse(options: &[String]) -> Options {
     let mut all = Options::default();
-    for option in options {
-        match option.as_str() {
-            "bind" => all.bind = Some(all.bind.unwrap_or(false)),
-            "rbind" => all.bind = Some(true),
-            "remount" => all.remount = true,
-            "idmap" => all.idmap = Some(all.idmap.unwrap_or(false)),
-            "ridmap" => all.idmap = Some(true),
-            "tmpcopyup" => all.copy_up = true,
-            // They change nothing: the defaults, and whether the kernel logs.
-            "defaults" | "silent" | "loud" | "" => {}
-            name => other(name, &mut all),
+    for option in options.iter().filter(|option| !option.is_empty()) {
+        match meaning(option) {
+            Some(Meaning::Nothing) => {}
+            Some(Meaning::Bind(tree)) => all.bind = Some(tree || all.bind.unwrap_or(false)),
+            Some(Meaning::Remount) => all.remount = true,
+            Some(Meaning::IdMap(tree)) => all.idmap = Some(tree || all.idmap.unwrap_or(false)),
+            Some(Meaning::CopyUp) => all.copy_up = true,
+            Some(Meaning::Attribute(set, clear)) => apply(&mut all.attr, (set, clear)),
+            Some(Meaning::Back(bits)) => all.attr.0 &= !bits,
+            Some(Meaning::Propagation(flags)) => all.propagation.push(flags),
+            Some(Meaning::Superblock) | None => other(option, &mut all),
         }
     }
     all
 }
 
-/// An option that takes another one back, by its bits: the source of a bind keeps its own.
-fn taken_back(name: &str) -> Option<u64> {
-    match name {
-        "atime" => Some(MOUNT_ATTR_NOATIME),
-        "nostrictatime" => Some(MOUNT_ATTR_STRICTATIME),
-        "norelatime" => Some(0),
-        _ => None,
-    }
-}
-
+/// An option for a whole tree, or of a file system.
 fn other(name: &str, all: &mut Options) {
-    if let Some(bits) = attribute(name) {
-        apply(&mut all.attr, bits);
-    } else if let Some(bits) = taken_back(name) {
-        all.attr.0 &= !bits;
-    } else if let Some(flag) = propagation(name) {
-        all.propagation.push(flag);
-    } else if let Some(bits) = name.strip_prefix('r').and_then(recursive) {
-        apply(&mut all.attr_recursive, bits);
-    } else {
-        all.data.push(match name.split_once('=') {
-            Some((key, value)) => (key.to_owned(), Some(value.to_owned())),
-            None => (name.to_owned(), None),
-        });
+    if let Some(bits) = name.strip_prefix('r').and_then(recursive) {
+        return apply(&mut all.attr_recursive, bits);
     }
+    all.data.push(match name.split_once('=') {
+        Some((key, value)) => (key.to_owned(), Some(value.to_owned())),
+        None => (name.to_owned(), None),
+    });
 }
 
 #[cfg(test)]
@@ -184,6 +226,19 @@ mod tests {
         assert_eq!(of(&["noatime", "relatime"]).attr, (0, ATIME));
         assert_eq!(of(&["rbind", "bind"]).bind, Some(true));
         assert_eq!(of(&["ridmap", "idmap"]).idmap, Some(true));
+    }
+
+    #[test]
+    fn every_name_is_known() {
+        let names = names();
+        for name in ["rbind", "rro", "rnosymfollow", "ratime", "slave", "sync", "tmpcopyup"] {
+            assert!(names.iter().any(|n| n == name), "{name}");
+        }
+        for name in &names {
+            let superblock = matches!(meaning(name), Some(Meaning::Superblock));
+            assert_eq!(of(&[name]).data.len(), usize::from(superblock), "{name}");
+        }
+        assert!(names.windows(2).all(|pair| pair[0] < pair[1]));
     }
 
     #[test]
