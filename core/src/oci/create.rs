@@ -8,11 +8,12 @@ use super::handover::{paths, preserved, standard_streams};
 use super::hooks::Hook;
 use super::record::{Found, Record, VERSION, fifo, lock_dir};
 use super::session::{News, Session};
-use super::{Engine, config, foreground, translate};
+use super::{Engine, config, foreground, translate, validate};
 use crate::{Error, ErrorKind, Result};
 use containers_protocol::Bytes;
 use containers_protocol::oneshot::{Create, Request};
 use containers_protocol::plan::{Plan, Step};
+use containers_protocol::wire::MAX_FDS;
 use oci_spec::runtime::Spec;
 use rustix::fd::{AsFd, BorrowedFd, OwnedFd};
 use rustix::fs::{Mode, OFlags, open};
@@ -195,13 +196,13 @@ impl Making<'_> {
                 }
                 let found = Found { dir: self.dir.clone(), record: self.record.clone() };
                 let _ = self.engine.destroy(&found);
-                Err(e)
+                Err(validate::explained(&self.spec, e))
             }
         }
     }
 
     fn fill(&mut self, size: Option<(u16, u16)>, session: &mut Option<Session>) -> Result<Option<OwnedFd>> {
-        let plan = self.plan(size)?;
+        let mut plan = self.plan(size)?;
         self.record.namespaces = entered(&plan);
         self.record.own_pids = plan.namespaces & libc::CLONE_NEWPID as u64 != 0;
         let hooks: Vec<Option<containers_protocol::plan::Hook>> = plan
@@ -216,21 +217,12 @@ impl Making<'_> {
         let machine = Machine::look();
         let born = may_be_born(&plan) && engine.driver() == Driver::Cgroupfs;
         let planned = self.plan_cgroup(&machine)?;
-        let (started, cgroup) = if born && machine.is_v1() {
-            if planned {
-                self.record.cgroup = Cgroup::ahead(&self.spec, &id, &machine);
-            }
-            // At the same time: it can be born in none of v1.
-            let cgroup = || self.make_cgroup(&machine, planned);
-            let (started, cgroup) = at_once(|| self.bear(&plan), cgroup);
-            (Some(started), cgroup)
+        let mut doors = Vec::new();
+        if born && machine.is_v1() {
+            doors = self.bear_apart(&plan, &machine, planned, session)?;
         } else {
-            (None, self.make_cgroup(&machine, planned))
-        };
-        let started = started.map(|started| started.map(|started| *session = Some(started)));
-        // Where one has failed, the other has still to be undone.
-        self.record.cgroup = cgroup?;
-        started.transpose()?;
+            self.record.cgroup = self.make_cgroup(&machine, planned)?;
+        }
         for warning in self.record.cgroup.warnings() {
             (engine.warn)(warning);
         }
@@ -245,17 +237,55 @@ impl Making<'_> {
                 session.insert(Session::start(&self.dir, None, |pid| cgroup.start_unit(pid))?)
             }
         };
+        if let Some(extra) = &mut plan.extra {
+            extra.hierarchies = cgroup.hierarchies(&machine, &self.record.rootfs);
+        }
         let stdio = standard_streams()?;
         let extra: Vec<OwnedFd> = preserved(self.options.preserve_fds)?;
         let mut fds: Vec<BorrowedFd<'_>> = stdio.iter().map(AsFd::as_fd).collect();
         fds.push(self.gate.as_fd());
+        if fds.len() + doors.len() + extra.len() > MAX_FDS {
+            doors.clear();
+        }
+        fds.extend(doors.iter().map(AsFd::as_fd));
         fds.extend(extra.iter().map(AsFd::as_fd));
         let corner = self.dir.as_path().into();
-        let entrances = paths(cgroup.entrances(running.inside || unified.is_some()));
+        let mut entrances = cgroup.entrances(running.inside || unified.is_some());
+        if !doors.is_empty() {
+            let opened = cgroup.entrances(true);
+            entrances.retain(|entrance| !opened.contains(entrance));
+        }
+        let entrances = paths(entrances);
         let (preserved, mapped) = (self.options.preserve_fds, self.engine.mapped);
-        let create = Create { plan, corner, preserved, born, entrances, unified, mapped };
+        let doors = doors.len() as u32;
+        let create = Create { plan, corner, preserved, born, entrances, doors, unified, mapped };
         running.send(&Request::Create(Box::new(create)), &fds)?;
         self.follow(running, &hooks)
+    }
+
+    /// On v1 a process can be born in none of its cgroups but the unified one: it starts while they are made. The files
+    /// that it enters the others through.
+    fn bear_apart(
+        &mut self,
+        plan: &Plan,
+        machine: &Machine,
+        planned: bool,
+        session: &mut Option<Session>,
+    ) -> Result<Vec<OwnedFd>> {
+        if planned {
+            self.record.cgroup = Cgroup::ahead(&self.spec, &self.record.id, machine);
+        }
+        let cgroup = || {
+            let made = self.make_cgroup(machine, planned)?;
+            let doors = made.doors();
+            Ok((made, doors))
+        };
+        let (started, made) = at_once(|| self.bear(plan), cgroup);
+        let started = started.map(|started| *session = Some(started));
+        // Where one has failed, the other has still to be undone.
+        let (made, doors) = made?;
+        self.record.cgroup = made;
+        started.and(doors)
     }
 
     /// Has it on record which cgroup is about to be made, so that a [`delete`](Engine::delete) finds it when this process

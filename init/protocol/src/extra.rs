@@ -17,6 +17,19 @@ pub struct Extra {
     pub propagation: u64,
     /// Network devices of the host that go into the network namespace: name, name inside.
     pub net_devices: Vec<(String, String)>,
+    /// The v1 hierarchies that a mount of cgroups shows, and where the process is in them. Empty: the helper looks.
+    pub hierarchies: Vec<Hierarchy>,
+}
+
+/// A hierarchy of cgroup v1.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Hierarchy {
+    /// Where the machine has it.
+    pub point: Bytes,
+    /// Its controllers, or its name (`name=…`).
+    pub controllers: Vec<String>,
+    /// Where below that mount the process is: begins with a slash, or is empty.
+    pub path: Bytes,
 }
 
 /// An entry of `mounts`.

@@ -37,6 +37,8 @@ pub struct Create {
     pub born: bool,
     /// Files of cgroups to enter through: the helper does, before it makes the process.
     pub entrances: Vec<Bytes>,
+    /// So many descriptors after those that the plan counts are such files too, opened.
+    pub doors: u32,
     /// The cgroup on v2 that the helper lets the process be born into.
     pub unified: Option<Bytes>,
     /// The caller is root of a user namespace: it may make no device nodes.

@@ -2,16 +2,16 @@
 
 use super::entries::set_flags;
 use super::mounts::{clone_tree, mount_point};
-use super::root::{Root, attach};
+use super::root::{Root, attach, attach_at};
 use super::{Child, extra};
 use crate::failure::Context;
 use crate::fs;
-use crate::sys::mount::{ATTR_NODEV, ATTR_NOEXEC, ATTR_NOSUID, ATTR_RDONLY, RECURSIVE, setattr};
+use crate::sys::mount::{ATTR_NODEV, ATTR_NOEXEC, ATTR_NOSUID, ATTR_RDONLY, setattr};
 use containers_protocol::control::Failure;
-use containers_protocol::extra::MountEntry;
+use containers_protocol::extra::{Hierarchy, MountEntry};
 use containers_protocol::plan::Rootfs;
 use rustix::fd::OwnedFd;
-use rustix::fs::{CWD, Mode, OFlags, mkdirat, openat, symlinkat};
+use rustix::fs::{CWD, Mode, mkdirat, symlinkat};
 use rustix::io::Errno;
 use std::path::Path;
 
@@ -27,18 +27,14 @@ const USUAL: &str = "/sys/fs/cgroup";
 /// The inode of the root of a hierarchy.
 const FIRST: u64 = 1;
 
-/// A v1 hierarchy: where the machine has it, what it is called there, its controllers, and where below that mount
-/// this process is.
-struct Hierarchy {
-    point: String,
-    controllers: Vec<String>,
-    path: String,
-}
-
 /// The mount, as one tree.
 pub fn mount(child: &Child<'_>, root: &Root, entry: &MountEntry) -> Result<(), Failure> {
     let at = &entry.target.0;
     let target = mount_point(root, at, "cgroup").at("cgroup", at)?;
+    let known = child.plan.extra.as_ref().map_or(&[][..], |extra| &extra.hierarchies);
+    if !known.is_empty() {
+        return all(child, target, known, entry);
+    }
     // The whole of v2 is where v1 would be: the list of all mounts, which is dear, need not be read.
     let alone = shows(USUAL, CGROUP2) && rustix::fs::stat(USUAL).is_ok_and(|found| found.st_ino == FIRST);
     let mounts = if alone { String::new() } else { proc_file("self/mountinfo")? };
@@ -55,10 +51,21 @@ pub fn mount(child: &Child<'_>, root: &Root, entry: &MountEntry) -> Result<(), F
         set_flags(&made, entry, entry.set, entry.clear)?;
         return attach(&made, target).at("cgroup", at);
     }
+    all(child, target, &hierarchies, entry)
+}
+
+/// A folder with each v1 hierarchy.
+fn all(
+    child: &Child<'_>,
+    target: OwnedFd,
+    hierarchies: &[Hierarchy],
+    entry: &MountEntry,
+) -> Result<(), Failure> {
+    let at = &entry.target.0;
     let folder = fs::tmpfs("755", "0", ATTR_NOSUID | ATTR_NODEV | ATTR_NOEXEC).at("cgroup", at)?;
     attach(&folder, &target).at("cgroup", at)?;
-    for hierarchy in &hierarchies {
-        one(child, &folder, hierarchy, entry).at("cgroup", hierarchy.point.as_bytes())?;
+    for hierarchy in hierarchies {
+        one(child, &folder, hierarchy, entry).at("cgroup", &hierarchy.point.0)?;
     }
     // Whatever the entry says: links and folders in there are nobody's to change.
     set_flags(&folder, entry, entry.set, entry.clear)
@@ -92,7 +99,7 @@ fn v1(memberships: &str, mounts: &str, own: &Path) -> Vec<Hierarchy> {
         if all.iter().all(|h| h.controllers != controllers) {
             // Without a cgroup namespace, a container's mount begins below the hierarchy's root.
             let below = path.strip_prefix(top.trim_end_matches('/')).unwrap_or(path);
-            all.push(Hierarchy { point: point.to_owned(), controllers, path: below.to_owned() });
+            all.push(Hierarchy { point: point.into(), controllers, path: below.into() });
         }
     }
     all
@@ -105,9 +112,9 @@ fn shows(point: &str, magic: u64) -> bool {
 
 /// One v1 hierarchy in its folder, and links for each of several controllers.
 fn one(child: &Child<'_>, folder: &OwnedFd, h: &Hierarchy, entry: &MountEntry) -> Result<(), Errno> {
-    let name = h.point.rsplit('/').next().unwrap_or_default();
+    let name = h.point.as_path().file_name().and_then(|name| name.to_str()).ok_or(Errno::INVAL)?;
     mkdirat(folder, name, Mode::from_raw_mode(0o755))?;
-    let quiet = ATTR_NOSUID | ATTR_NODEV | ATTR_NOEXEC;
+    let quiet = ATTR_NOSUID | ATTR_NODEV | ATTR_NOEXEC | entry.set & ATTR_RDONLY;
     let tree = if child.cgroup_namespace {
         let option = |c: &String| match c.split_once('=') {
             Some((key, value)) => (key.to_owned(), Some(value.to_owned())),
@@ -119,15 +126,11 @@ fn one(child: &Child<'_>, folder: &OwnedFd, h: &Hierarchy, entry: &MountEntry) -
         }
         fs::new_mount_from(b"cgroup", "cgroup", &options, quiet).map_err(|(e, _)| e)?
     } else {
-        let tree = clone_tree(CWD, [h.point.as_bytes(), h.path.as_bytes()].concat().as_slice(), false)?;
-        setattr(&tree, c"", RECURSIVE, quiet, 0, libc::MS_PRIVATE)?;
+        let tree = clone_tree(CWD, [&*h.point.0, &h.path.0].concat().as_slice(), false)?;
+        setattr(&tree, c"", 0, quiet, 0, libc::MS_PRIVATE)?;
         tree
     };
-    if entry.set & ATTR_RDONLY != 0 {
-        setattr(&tree, c"", 0, ATTR_RDONLY, 0, 0)?;
-    }
-    let how = OFlags::PATH | OFlags::DIRECTORY | OFlags::NOFOLLOW | OFlags::CLOEXEC;
-    attach(&tree, openat(folder, name, how, Mode::empty())?)?;
+    attach_at(&tree, folder, name)?;
     if h.controllers.len() > 1 {
         for controller in h.controllers.iter().filter(|c| *c != name) {
             match symlinkat(name, folder, controller.as_str()) {

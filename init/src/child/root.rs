@@ -109,6 +109,11 @@ pub fn attach(mount: impl AsFd, target: impl AsFd) -> Result<(), Errno> {
     move_mount(mount, c"", target, c"", how)
 }
 
+/// Attaches a detached mount to a file or directory of a folder, which may be no link.
+pub fn attach_at(mount: impl AsFd, folder: impl AsFd, name: &str) -> Result<(), Errno> {
+    move_mount(mount, c"", folder, name, MoveMountFlags::MOVE_MOUNT_F_EMPTY_PATH)
+}
+
 /// Where a link in a directory leads; `None`: it is no link, or is missing.
 fn link_at(dir: &OwnedFd, name: &[u8]) -> Result<Option<Vec<u8>>, Errno> {
     match statat(dir, name, AtFlags::SYMLINK_NOFOLLOW) {

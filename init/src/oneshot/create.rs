@@ -28,7 +28,7 @@ pub fn create(create: &Create, reporter: &mut Reporter, fds: &[OwnedFd]) -> Resu
     let plan = &create.plan;
     let (args, env) = child::strings(&plan.process)?;
     if create.born {
-        enter_cgroup(create)?;
+        enter_cgroup(create, fds)?;
         let opened = Opened { entries: Vec::new(), root: None };
         let mut scratch = Scratch { env, failure: None, executing: false };
         return Err(become_container(create, reporter, fds, None, &args, &opened, &mut scratch));
@@ -38,7 +38,7 @@ pub fn create(create: &Create, reporter: &mut Reporter, fds: &[OwnedFd]) -> Resu
         extra::set_oom_score(score)?;
     }
     // With the rights of now: those in a user namespace are other ones.
-    let cgroup = enter_cgroup(create)?;
+    let cgroup = enter_cgroup(create, fds)?;
     let mut gift = None;
     if let Some(extra) = &plan.extra {
         gift = net_devices::find(extra)?;
@@ -81,7 +81,11 @@ struct Unified {
 }
 
 /// Enters the cgroup, unless the process is to be born in it.
-fn enter_cgroup(create: &Create) -> Result<Option<Unified>, Failure> {
+fn enter_cgroup(create: &Create, fds: &[OwnedFd]) -> Result<Option<Unified>, Failure> {
+    let first = fds.len().checked_sub(create.doors as usize);
+    let doors =
+        first.and_then(|first| fds.get(first..)).ok_or_else(|| failure("cgroup", b"", Errno::BADF))?;
+    child::enter_cgroups(doors)?;
     child::enter_cgroups(&super::open_entrances(&create.entrances)?)?;
     // What a manager is bound to is not for its containers.
     sched::reset_affinity();

@@ -29,7 +29,10 @@ pub(crate) use {
 };
 
 use crate::{Error, ErrorKind, Result};
+use containers_protocol::extra::Hierarchy;
 use oci_spec::runtime::{LinuxDeviceCgroup, LinuxResources};
+use rustix::fd::OwnedFd;
+use rustix::fs::{Mode, OFlags};
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
@@ -128,6 +131,28 @@ impl Cgroup {
         }
     }
 
+    /// What a mount of v1 cgroups shows of it in a container with this root file system. Empty: that is not known here,
+    /// because some hierarchies are left out or lie in there.
+    pub(crate) fn hierarchies(&self, machine: &Machine, rootfs: &Path) -> Vec<Hierarchy> {
+        let Tree::V1(dirs) = &self.tree else { return Vec::new() };
+        let shown = |dir: &V1Dir| {
+            let first = dir.controllers.first()?;
+            let mut known = machine.hierarchies.iter().filter(|h| !h.v2);
+            let found = known.find(|h| h.controllers.contains(first) && !h.mount.starts_with(rootfs))?;
+            let path = dir.dir.strip_prefix(&found.mount).ok()?;
+            Some(Hierarchy {
+                point: found.mount.as_path().into(),
+                controllers: dir.controllers.clone(),
+                path: Path::new("/").join(path).as_path().into(),
+            })
+        };
+        if self.rootless {
+            Vec::new()
+        } else {
+            dirs.iter().filter(|dir| !dir.is_unified()).map(shown).collect::<Option<_>>().unwrap_or_default()
+        }
+    }
+
     /// The folder that `clone3` can put a process into: in the unified hierarchy, of a hybrid machine too.
     pub(crate) fn birthplace(&self) -> Option<&Path> {
         match &self.tree {
@@ -143,6 +168,18 @@ impl Cgroup {
         let birthplace = self.birthplace();
         let dirs = self.dirs().into_iter().filter(|dir| !born || Some(*dir) != birthplace);
         dirs.map(|dir| dir.join(if Some(dir) == birthplace { "cgroup.procs" } else { "tasks" })).collect()
+    }
+
+    /// The same files for who is born there, opened.
+    pub(crate) fn doors(&self) -> Result<Vec<OwnedFd>> {
+        let open = |path: PathBuf| {
+            let how = OFlags::WRONLY | OFlags::CLOEXEC | OFlags::NOFOLLOW;
+            rustix::fs::open(&path, how, Mode::empty()).map_err(|e| {
+                Error::io("the cgroup can't be entered", e.into())
+                    .with_context("path", path.display().to_string())
+            })
+        };
+        self.entrances(true).into_iter().map(open).collect()
     }
 
     /// Changes limits: what `resources` doesn't name stays as it is. Returns warnings.

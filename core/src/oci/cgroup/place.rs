@@ -9,7 +9,8 @@ use std::path::{Component, Path, PathBuf};
 pub(super) const FIELD: &str = "linux.cgroupsPath";
 
 /// Mount options of v1 hierarchies that are no controllers.
-const NO_CONTROLLER: &[&str] = &["rw", "ro", "xattr", "noprefix", "none", "clone_children", "cpuset_v2_mode"];
+const NO_CONTROLLER: &[&str] =
+    &["rw", "ro", "xattr", "noprefix", "none", "clone_children", "cpuset_v2_mode", "favordynmods"];
 
 /// The hierarchies of the machine as this process sees them.
 pub(crate) struct Machine {

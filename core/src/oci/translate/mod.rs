@@ -77,6 +77,7 @@ pub(crate) fn plan(spec: &Spec, setting: &Setting<'_>) -> Result<Plan> {
         keep: Keep::default(),
         quiet: false,
         extra: Some(Box::new(Extra {
+            hierarchies: Vec::new(),
             join: spaces.join.clone(),
             time_offsets: namespaces::time_offsets(linux),
             propagation: mounts::root_propagation(linux)?.unwrap_or(0) | recursive(),

@@ -83,6 +83,12 @@ fn other_platforms(spec: &Spec) -> Result<()> {
     }
 }
 
+/// Why a start failed that could not have succeeded: the kernel lacks a namespace.
+pub(crate) fn explained(spec: &Spec, failed: Error) -> Error {
+    let missing = spec.linux().as_ref().and_then(|linux| namespaces::missing(linux).err());
+    missing.unwrap_or(failed)
+}
+
 /// The root file system of a bundle whose path is absolute and has no links in it.
 pub(crate) fn rootfs_path(spec: &Spec, bundle: &Path) -> Result<PathBuf> {
     let root = spec.root().as_ref().ok_or_else(|| wrong("root", "there is no root file system"))?;

@@ -41,6 +41,23 @@ fn names(kind: LinuxNamespaceType) -> (i32, &'static str) {
     }
 }
 
+/// What a kernel without one of the namespaces is to be told. It is looked for when a start has failed, since a look at
+/// each costs as much as their list: those that a kernel is likely to lack are looked for [before](check).
+pub(crate) fn missing(linux: &Linux) -> Result<()> {
+    linux.namespaces().iter().flatten().enumerate().try_for_each(|(index, space)| present(index, space.typ()))
+}
+
+fn present(index: usize, kind: LinuxNamespaceType) -> Result<()> {
+    let (_, name) = names(kind);
+    match Path::new("/proc/self/ns").join(name).exists() {
+        true => Ok(()),
+        false => {
+            let field = format!("linux.namespaces[{index}].type");
+            Err(unsupported(field, format!("the kernel has no {name} namespaces")))
+        }
+    }
+}
+
 /// Checks everything about namespaces.
 pub(super) fn check(linux: &Linux) -> Result<Spaces> {
     let (mut seen, mut spaces) = (0, Spaces { own: 0, new: 0 });
@@ -50,8 +67,9 @@ pub(super) fn check(linux: &Linux) -> Result<Spaces> {
         let flag = flag as u64;
         ensure(seen & flag == 0, at("type"), format!("the namespace is there twice: {name}"))?;
         seen |= flag;
-        if !Path::new("/proc/self/ns").join(name).exists() {
-            return Err(unsupported(at("type"), format!("the kernel has no {name} namespaces")));
+        use LinuxNamespaceType::{Cgroup, Time, User};
+        if matches!(space.typ(), User | Cgroup | Time) {
+            present(index, space.typ())?;
         }
         match space.path().as_ref().filter(|p| !p.as_os_str().is_empty()) {
             Some(path) => {
