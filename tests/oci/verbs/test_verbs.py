@@ -75,9 +75,9 @@ def test_exec(oci: Oci, tmp_path: Path) -> None:
     assert done.stdout == b"5\n6\nb\n/bin\n"
     assert b"executable file not found" in oci("exec", "c", "nope", code=127).stderr
     assert b"stat /not/there: no such file" in oci("exec", "c", "/not/there", code=127).stderr
-    script = oci.bundle / "rootfs/script"
-    script.write_text("#!/not/there\n")
-    script.chmod(0o755)
+    interpreted = oci.bundle / "rootfs/script"
+    interpreted.write_text("#!/not/there\n")
+    interpreted.chmod(0o755)
     assert b"exec /script: no such file or directory: its interpreter" in oci("exec", "c", "/script", code=127).stderr
     assert b"No such file or directory" in oci("exec", "--cwd", "/not/there", "c", "true", code=255).stderr
     assert not (oci.bundle / "rootfs/not").exists()
