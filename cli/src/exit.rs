@@ -23,25 +23,32 @@ impl Failure {
     /// The failure of `run` or `create`: 125 for our own, 126 for a command that can't be executed,
     /// 127 for one that is not there.
     pub fn of_run(error: &Error) -> Failure {
-        let cause = std::error::Error::source(error).and_then(|e| e.downcast_ref::<std::io::Error>());
-        let not_executable = cause.is_some_and(|e| e.raw_os_error() != Some(nix::libc::ENOENT));
         let code = match error.kind() {
-            ErrorKind::CommandNotFound if not_executable => 126,
-            ErrorKind::CommandNotFound => 127,
+            ErrorKind::CommandNotFound => not_there(error),
             _ => 125,
         };
         Failure { code, message: error.to_string() }
     }
 
-    /// The failure of `exec`: 126 for a user or folder that the container does not have, 127 and 126 as in
-    /// [`Failure::of_run`], 1 for a container that takes no command now.
+    /// The failure of `exec`: 126 for a user that the container does not have, 127 and 126 for a folder and as in
+    /// [`Failure::of_run`] for a command, 1 for a container that takes no command now.
     pub fn of_exec(error: &Error) -> Failure {
         let mut failure = Failure::of_run(error);
         if failure.code == 125 {
-            failure.code = if error.kind() == ErrorKind::InvalidArgument { 126 } else { 1 };
+            failure.code = match error.kind() {
+                ErrorKind::InvalidArgument => 126,
+                ErrorKind::PathNotFound => not_there(error),
+                _ => 1,
+            };
         }
         failure
     }
+}
+
+/// 127 for what does not exist, 126 for what can't be used.
+fn not_there(error: &Error) -> u8 {
+    let cause = std::error::Error::source(error).and_then(|e| e.downcast_ref::<std::io::Error>());
+    if cause.is_some_and(|e| e.raw_os_error() != Some(nix::libc::ENOENT)) { 126 } else { 127 }
 }
 
 impl From<Error> for Failure {

@@ -72,6 +72,8 @@ def test_detached_containers_live_on(cli: Cli) -> None:
     cli("exec", "web", "false", code=1)
     cli("exec", "web", "no-such-program", code=127)
     assert "nobody-here" in cli.error("exec", "-u", "nobody-here", "web", "true", code=126)
+    assert "/nowhere" in cli.error("exec", "-w", "/nowhere", "web", "true", code=127)
+    assert "/etc/hosts" in cli.error("exec", "-w", "/etc/hosts", "web", "true", code=126)
     cli("pause", "web")
     assert "paused" in cli.error("exec", "web", "true", code=1)
     cli("unpause", "web")

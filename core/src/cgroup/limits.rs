@@ -152,7 +152,8 @@ impl Plan<'_> {
             return Err(Error::new(
                 ErrorKind::Unsupported,
                 "MKNOD would give the container every device of the machine, because access to devices can be \
-                 limited only by the devices controller of cgroup v1 so far; name the devices it needs instead",
+                 limited only by the devices controller of cgroup v1 so far; drop it (cap_drop), and name the devices that \
+                 the container needs",
             )
             .with_context("field", "cap_add"));
         }
