@@ -78,5 +78,5 @@ fn located(e: ProfileError) -> Error {
         false => format!("linux.seccomp.{}", e.path),
     };
     let kind = if e.unsupported { ErrorKind::Unsupported } else { ErrorKind::InvalidArgument };
-    Error::new(kind, format!("{path}: {}", e.message)).with_context("path", path)
+    Error::new(kind, format!("{path}: {}", e.message)).with_context("field", path)
 }

@@ -162,4 +162,6 @@ fn annotations(spec: &Spec) -> Result<()> {
 }
 
 #[cfg(test)]
+mod random;
+#[cfg(test)]
 mod tests;

@@ -4,10 +4,10 @@ use super::*;
 use crate::oci::config;
 use serde_json::{Value, json};
 
-struct Bundle(PathBuf);
+pub(super) struct Bundle(pub(super) PathBuf);
 
 impl Bundle {
-    fn new(name: &str) -> Bundle {
+    pub(super) fn new(name: &str) -> Bundle {
         let dir = std::env::temp_dir().join(format!("containers-validate-{name}-{}", std::process::id()));
         std::fs::create_dir_all(dir.join("rootfs")).unwrap();
         Bundle(dir.canonicalize().unwrap())
@@ -20,7 +20,7 @@ impl Drop for Bundle {
     }
 }
 
-fn good() -> Value {
+pub(super) fn good() -> Value {
     json!({
         "ociVersion": "1.2.0",
         "root": {"path": "rootfs"},
