@@ -118,6 +118,12 @@ pub fn schedule(extra: &ProcessExtra) -> Result<(), Failure> {
                     "process scheduler can't be used together with AllowedCPUs, or without CAP_SYS_NICE";
                 Failure { detail: text.into(), ..failure("scheduler", b"", e) }
             }
+            // Where groups have shares of their own, one without a share runs nothing in real time.
+            Errno::PERM if [libc::SCHED_FIFO as u32, libc::SCHED_RR as u32].contains(&scheduler.policy) => {
+                let text = "real-time scheduling needs CAP_SYS_NICE, and on cgroup v1 \
+                            linux.resources.cpu.realtimeRuntime where the kernel has it";
+                Failure { detail: text.into(), ..failure("scheduler", b"", e) }
+            }
             e => failure("scheduler", b"", e),
         })?;
     }

@@ -260,3 +260,16 @@ def test_a_created_container_can_be_asked_to_end(oci: Oci) -> None:
     oci.silently("create", "c")
     oci("kill", "c", "TERM")
     oci.until("c", "stopped")
+
+
+def test_processors_of_further_processes(oci: Oci) -> None:
+    oci.change(lambda c: c["process"].update(execCPUAffinity={"initial": "0", "final": "0"}))
+    oci.detached("c")
+    shown = oci("exec", "c", "cat", "/proc/self/status").stdout.decode()
+    assert "Cpus_allowed_list:\t0\n" in shown
+    # The first process has all that its cgroup has.
+    mine = Path("/proc/self/status").read_text().split("Cpus_allowed_list:")[1].split()[0]
+    first = Path(f"/proc/{oci.state('c')['pid']}/status").read_text()
+    assert os.cpu_count() == 1 or f"Cpus_allowed_list:\t{mine}\n" in first
+    oci.change(lambda c: c["process"].update(execCPUAffinity={"initial": "x"}))
+    assert b"process.execCPUAffinity" in oci("run", "d", code=1).stderr

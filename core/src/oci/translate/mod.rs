@@ -72,7 +72,7 @@ pub(crate) fn plan(spec: &Spec, setting: &Setting<'_>) -> Result<Plan> {
         rootfs: Rootfs::Dir { path: Bytes::from(setting.rootfs.as_path()) },
         cgroup: None,
         steps: steps(spec, linux, &spaces, setting)?,
-        process: process(command, spec, setting)?,
+        process: first(process(command, spec, setting)?),
         stdio: Stdio::Direct([Some(0), Some(1), Some(2)]),
         keep: Keep::default(),
         quiet: false,
@@ -84,6 +84,14 @@ pub(crate) fn plan(spec: &Spec, setting: &Setting<'_>) -> Result<Plan> {
             net_devices: namespaces::net_devices(linux),
         })),
     })
+}
+
+/// Without what is said of further processes alone: `execCPUAffinity`.
+fn first(mut process: ProcessPlan) -> ProcessPlan {
+    if let Some(extra) = &mut process.extra {
+        (extra.initial_cpus, extra.final_cpus) = (None, None);
+    }
+    process
 }
 
 fn recursive() -> u64 {
