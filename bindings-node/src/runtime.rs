@@ -17,14 +17,9 @@ use std::sync::{Arc, Mutex, PoisonError};
 #[napi]
 pub struct Runtime {
     root: String,
-    open: Mutex<Option<Open>>,
-}
-
-/// What goes with the closing, whenever JavaScript collects the handle.
-struct Open {
     runtime: containers::Runtime,
-    /// The I/O thread stays from the opening to the closing.
-    guard: IoGuard,
+    /// The I/O thread stays from the opening to the closing, whenever JavaScript collects the handle.
+    guard: Mutex<Option<IoGuard>>,
 }
 
 impl Runtime {
@@ -39,20 +34,15 @@ impl Runtime {
         }
         let runtime = builder.open().await?;
         let root = runtime.root().to_string_lossy().into_owned();
-        Ok(Runtime { root, open: Mutex::new(Some(Open { runtime, guard })) })
+        Ok(Runtime { root, runtime, guard: Mutex::new(Some(guard)) })
     }
 
-    fn get(&self) -> Result<containers::Runtime, Failure> {
-        let open = self.open.lock().unwrap_or_else(PoisonError::into_inner);
-        open.as_ref().map(|o| o.runtime.clone()).ok_or_else(Failure::closed)
+    fn images(&self) -> Images {
+        self.runtime.images()
     }
 
-    fn images(&self) -> Result<Images, Failure> {
-        Ok(self.get()?.images())
-    }
-
-    fn containers(&self) -> Result<Containers, Failure> {
-        Ok(self.get()?.containers())
+    fn containers(&self) -> Containers {
+        self.runtime.containers()
     }
 }
 
@@ -102,20 +92,19 @@ impl Runtime {
     /// What this machine and this root have.
     #[napi(catch_unwind)]
     pub fn info(&self, port: &Port, id: u32) {
-        let runtime = self.get();
-        port.start_sync(id, move || Value::json(&runtime?.info()?));
+        let runtime = self.runtime.clone();
+        port.start_sync(id, move || Value::json(&runtime.info()?));
     }
 
     /// Kills attached containers, ends the launcher.
     #[napi(catch_unwind)]
     pub fn close(&self, port: &Port, id: u32) {
-        let open = self.open.lock().unwrap_or_else(PoisonError::into_inner).take();
+        let (runtime, guard) = (self.runtime.clone(), self.guard.lock());
+        let guard = guard.unwrap_or_else(PoisonError::into_inner).take();
         port.start(id, async move {
-            if let Some(Open { runtime, guard }) = open {
-                let closed = runtime.close().await;
-                drop(guard);
-                closed?;
-            }
+            let closed = runtime.close().await;
+            drop(guard);
+            closed?;
             Ok(Value::Nothing)
         });
     }
@@ -127,7 +116,7 @@ impl Runtime {
         let input = input.map(|b| b.to_vec());
         port.start(id, async move {
             let options = options::run(&options, input)?;
-            Ok(Value::Output(containers?.run_with(image, options).await?))
+            Ok(Value::Output(containers.run_with(image, options).await?))
         });
     }
 
@@ -137,7 +126,7 @@ impl Runtime {
         let containers = self.containers();
         port.start(id, async move {
             let options = options::parse(&options)?;
-            Ok(Value::Container(Container::new(containers?.run_detached(image, options).await?)))
+            Ok(Value::Container(Container::new(containers.run_detached(image, options).await?)))
         });
     }
 
@@ -147,7 +136,7 @@ impl Runtime {
         let containers = self.containers();
         port.start(id, async move {
             let options = options::parse(&options)?;
-            Ok(Value::Container(Container::new(containers?.create_with(image, options).await?)))
+            Ok(Value::Container(Container::new(containers.create_with(image, options).await?)))
         });
     }
 
@@ -155,14 +144,14 @@ impl Runtime {
     #[napi(catch_unwind)]
     pub fn container(&self, port: &Port, id: u32, name: String) {
         let containers = self.containers();
-        port.start_sync(id, move || Ok(Value::Container(Container::new(containers?.get(&name)?))));
+        port.start_sync(id, move || Ok(Value::Container(Container::new(containers.get(&name)?))));
     }
 
     /// Lists containers.
     #[napi(catch_unwind)]
     pub fn list(&self, port: &Port, id: u32, options: String) {
         let containers = self.containers();
-        port.start_sync(id, move || Value::json(&containers?.list(&options::parse(&options)?)?));
+        port.start_sync(id, move || Value::json(&containers.list(&options::parse(&options)?)?));
     }
 
     /// Fetches an image.
@@ -173,7 +162,7 @@ impl Runtime {
         port.start(id, async move {
             let mut options = options::pull(&options)?;
             options.progress = progress;
-            Ok(Value::Image(Image::new(images?.pull_with(&reference, options).await?)))
+            Ok(Value::Image(Image::new(images.pull_with(&reference, options).await?)))
         });
     }
 
@@ -185,7 +174,7 @@ impl Runtime {
         port.start(id, async move {
             let mut options = options::load(&options)?;
             options.progress = progress;
-            let loaded = images?.load(PathBuf::from(path), options).await?;
+            let loaded = images.load(PathBuf::from(path), options).await?;
             Ok(Value::Images(loaded.into_iter().map(Image::new).collect()))
         });
     }
@@ -196,7 +185,7 @@ impl Runtime {
         let images = self.images();
         port.start(id, async move {
             let options = options::import(&options)?;
-            Ok(Value::Image(Image::new(images?.import_(PathBuf::from(path), options).await?)))
+            Ok(Value::Image(Image::new(images.import_(PathBuf::from(path), options).await?)))
         });
     }
 
@@ -204,14 +193,14 @@ impl Runtime {
     #[napi(catch_unwind)]
     pub fn image(&self, port: &Port, id: u32, reference: String) {
         let images = self.images();
-        port.start_sync(id, move || Ok(Value::Image(Image::new(images?.get(&reference)?))));
+        port.start_sync(id, move || Ok(Value::Image(Image::new(images.get(&reference)?))));
     }
 
     /// Lists images.
     #[napi(catch_unwind)]
     pub fn image_list(&self, port: &Port, id: u32) {
         let images = self.images();
-        port.start_sync(id, move || Value::json(&images?.list()?));
+        port.start_sync(id, move || Value::json(&images.list()?));
     }
 
     /// Removes an image.
@@ -219,7 +208,7 @@ impl Runtime {
     pub fn image_remove(&self, port: &Port, id: u32, reference: String, force: bool) {
         let images = self.images();
         port.start_sync(id, move || {
-            images?.remove(&reference, force)?;
+            images.remove(&reference, force)?;
             Ok(Value::Nothing)
         });
     }

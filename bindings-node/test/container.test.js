@@ -115,8 +115,9 @@ it('a closed runtime says so', async () => {
   const c = await rt.containers.create('host', ['sleep', marker()]);
   await rt.close();
   await rt.close();
-  await assert.rejects(rt.containers.run('host', ['true']), { code: 'handle_closed' });
-  await assert.rejects(rt.images.list(), { code: 'handle_closed' });
+  await assert.rejects(rt.containers.run('host', ['true']), { code: 'handle_closed', operation: 'container.run' });
+  await assert.rejects(rt.images.list(), { code: 'handle_closed', operation: 'image.list' });
+  await assert.rejects(rt.info(), { code: 'handle_closed', operation: 'runtime.info' });
   await assert.rejects(c.start(), { code: 'handle_closed' });
 });
 
