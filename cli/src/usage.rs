@@ -125,6 +125,8 @@ pub fn refuse(error: &clap::Error) -> u8 {
         ErrorKind::DisplayHelp
         | ErrorKind::DisplayVersion
         | ErrorKind::DisplayHelpOnMissingArgumentOrSubcommand => 0,
+        // As docker: only flags are 125.
+        ErrorKind::MissingRequiredArgument => 1,
         _ => WRONG,
     }
 }

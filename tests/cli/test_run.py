@@ -230,6 +230,9 @@ def test_info_and_doctor(cli: Cli) -> None:
     assert cli.out("version", "-f", "{{.Client.Os}}/{{.Client.Arch}}") == platform
     assert platform in cli.out("version")
     assert cli.out("help") == cli.out("--help")
+    for command in ("run", "rm", "exec", "stop"):
+        assert "required" in cli.error(command, code=1)
+        assert "--no-such-flag" in cli.error(command, "--no-such-flag", "x", "y", code=125)
     assert cli.out("help", "stop") == cli.out("stop", "--help")
     report = json.loads(cli.out("doctor", "-f", "json"))
     assert {"open a runtime", "run a container"} <= {check["name"] for check in report if check["ok"]}
