@@ -58,7 +58,7 @@ def test_killed_while_it_makes_the_container(oci: Oci, tmp_path: Path) -> None:
         listener.listen(0)
         first.connect(path)
         for cgroup in ("", f"/{tmp_path.name}-above/here"):
-            oci.change(lambda c, cgroup=cgroup: c["linux"].update(cgroupsPath=cgroup))
+            oci.change(lambda c, cgroup=cgroup: c["linux"].update(cgroupsPath=cgroup))  # type: ignore[misc]
             name = f"{tmp_path.name}-killed"
             running = begin(oci, "create", "--console-socket", path, name)
             place = cgroup.lstrip("/") or name
