@@ -190,8 +190,13 @@ class Replay:
 
     def compare_error(self, output: Output, wanted: Json, verb: str) -> None:
         """docker's exit codes, and a message that names what it was about."""
-        codes = {"command_not_found": (126, 127)}.get(wanted["code"], (125,))
-        assert output.exit_code in (codes if verb in ("run", "create", "exec_run") else (1, *codes)), output
+        codes: dict[str, tuple[int, ...]] = {"command_not_found": (126, 127)}
+        if verb == "exec_run":
+            codes |= {"invalid_argument": (126,), "path_not_found": (126, 127)}
+        known: tuple[int, ...] = (1,)
+        if verb in ("run", "create", "exec_run"):
+            known = codes.get(wanted["code"], (1,) if verb == "exec_run" else (125,))
+        assert output.exit_code in known, output
         check("the message", wanted.get("message", {"any": True}), output.stderr)
         for key, matcher in wanted.get("context", {}).items():
             named = f"{key}={matcher}" if isinstance(matcher, str) else f"{key}="
