@@ -137,9 +137,11 @@ def rows(present: dict[str, Contender], said: dict[str, list[dict[str, Any]]]) -
                 "name": contender.name,
                 "what": contender.what,
                 "runs": len(samples[name]),
+                "least_us": round(min(samples[name])),
                 "p50_us": round(p50),
                 "p99_us": round(percentile(samples[name], 99)),
                 "to_floor": round(p50 / base, 2),
+                "least_to_floor": round(min(samples[name]) / min(samples["floor"]), 2),
                 "cpu_us": round(cpu[name]),
                 "cpu_to_floor": round(cpu[name] / cpu["floor"], 2),
                 "to_ours": round(p50 / percentile(samples[ours], 50), 2) if ours in samples else None,
@@ -151,15 +153,19 @@ def rows(present: dict[str, Contender], said: dict[str, list[dict[str, Any]]]) -
 
 def table(lines: Sequence[Row], missing: dict[str, str]) -> str:
     text = [
-        "| | runs | p50 | p99 | to the floor | to ours | processor | to the floor | peak memory | what it does |",
-        "|---|---|---|---|---|---|---|---|---|---|",
+        "| | runs | least | to the floor | p50 | p99 | to the floor | to ours | processor | to the floor | peak memory "
+        "| what it does |",
+        "|---|---|---|---|---|---|---|---|---|---|---|---|",
     ]
     for r in lines:
         ms = " | ".join(f"{r[key] / 1000:.2f} ms" for key in ("p50_us", "p99_us"))
         ours = "" if r["to_ours"] is None or not r["peak_kib"] else r["to_ours"]
         cpu = f"{r['cpu_us'] / 1000:.2f} ms | {r['cpu_to_floor']}"
         peak = f"{r['peak_kib'] / 1024:.1f} MB" if r["peak_kib"] else ""
-        text.append(f"| {r['name']} | {r['runs']} | {ms} | {r['to_floor']} | {ours} | {cpu} | {peak} | {r['what']} |")
+        least = f"{r['least_us'] / 1000:.2f} ms | {r['least_to_floor']}"
+        text.append(
+            f"| {r['name']} | {r['runs']} | {least} | {ms} | {r['to_floor']} | {ours} | {cpu} | {peak} | {r['what']} |"
+        )
     text += [f"\nNot measured: {name}: {why}" for name, why in missing.items()]
     return "\n".join(text)
 

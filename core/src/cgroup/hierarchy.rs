@@ -62,6 +62,9 @@ pub(crate) fn is_visible(h: &Hierarchy) -> bool {
 /// Where a cgroup of the hierarchy is in the file system. One outside of what the mount shows: the mount.
 pub(crate) fn place(h: &Hierarchy, cgroup: &str) -> PathBuf {
     let inside = Path::new(cgroup).strip_prefix(&h.root).unwrap_or(Path::new(""));
+    if inside.as_os_str().is_empty() {
+        return h.mount.clone();
+    }
     let folder = h.mount.join(inside);
     if folder.is_dir() { folder } else { h.mount.clone() }
 }
