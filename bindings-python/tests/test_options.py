@@ -38,7 +38,7 @@ WRONG_TYPES: list[tuple[dict[str, Any], str]] = [
     ({"name": 5}, "name"),
     ({"entrypoint": 5}, "entrypoint"),
     ({"labels": {"a": None}}, 'labels["a"]'),
-    ({"healthcheck": {"test": "true"}}, 'healthcheck["test"]'),
+    ({"healthcheck": {"test": 5}}, 'healthcheck["test"]'),
     ({"tty_size": (1,)}, "tty_size"),
     ({"input": "text"}, "input"),
     ({"input": 5}, "input"),

@@ -2,14 +2,14 @@
 
 use super::report::Reporter;
 use super::{Finish, Scratch, enter_cgroups, exec, extra, finish, tty};
-use crate::failure::{Context, coded, failure};
+use crate::failure::{Context, coded};
 use crate::launcher::userns;
 use crate::sys::process::{self, CStrings, Forked};
 use crate::sys::sched;
 use containers_protocol::control::Failure;
 use containers_protocol::plan::ProcessPlan;
+use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use rustix::fd::{AsRawFd, BorrowedFd, OwnedFd, RawFd};
-use rustix::io::Errno;
 
 /// All that a joining child is given.
 pub struct Joiner<'a> {
@@ -42,8 +42,19 @@ impl Joiner<'_> {
     pub fn run(&self, scratch: &mut Scratch, reporter: &mut Reporter) -> Failure {
         match self.enter(reporter) {
             Ok(()) => self.become_command(scratch, reporter),
+            Err(failed) if self.has_ended(failed.errno) => {
+                coded("not_running", "exec", b"", "the container has just ended")
+            }
             Err(failed) => failed,
         }
+    }
+
+    /// Whether the container's first process has ended, or is about to: while it still exits, its pid namespace takes no
+    /// new process, and says that with the error for no memory (pid_namespaces(7)).
+    fn has_ended(&self, errno: i32) -> bool {
+        let patience = Timespec { tv_sec: i64::from(errno == libc::ENOMEM), tv_nsec: 0 };
+        let mut fds = [PollFd::new(&self.target, PollFlags::IN)];
+        poll(&mut fds, Some(&patience)).is_ok_and(|ready| ready > 0)
     }
 
     fn enter(&self, reporter: &Reporter) -> Result<(), Failure> {
@@ -57,10 +68,7 @@ impl Joiner<'_> {
         if self.process.extra.as_ref().is_some_and(|e| e.initial_cpus.is_none() && e.final_cpus.is_none()) {
             sched::reset_affinity();
         }
-        process::setns(self.target, self.namespaces).map_err(|e| match e {
-            Errno::SRCH => coded("not_running", "exec", b"", "the container has just ended"),
-            e => failure("setns", b"", e),
-        })?;
+        process::setns(self.target, self.namespaces).during("setns")?;
         if self.namespaces & libc::CLONE_NEWUSER as u64 != 0 {
             userns::become_root()?;
         }
