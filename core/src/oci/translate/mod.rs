@@ -198,4 +198,4 @@ fn hook_steps<'a>(
 }
 
 #[cfg(test)]
-mod tests;
+pub(super) mod tests;

@@ -15,7 +15,8 @@ fn spec(change: impl FnOnce(&mut serde_json::Value)) -> Spec {
     config::parse(document.to_string().as_bytes(), &|_| {}).unwrap()
 }
 
-fn setting() -> Setting<'static> {
+/// That of a bundle at `/bundle`.
+pub(in crate::oci) fn setting() -> Setting<'static> {
     Setting {
         id: "c",
         bundle: Path::new("/bundle"),

@@ -3,6 +3,7 @@
 use super::tests::{Bundle, good};
 use super::*;
 use crate::oci::config;
+use crate::oci::translate::tests::setting;
 use crate::oci::translate::{Setting, plan};
 use proptest::prelude::*;
 use proptest::sample::Index;
@@ -117,18 +118,7 @@ fn nasty() -> impl Strategy<Value = Value> {
 fn whole_way(text: &[u8], bundle: &Bundle) -> Result<()> {
     let spec = config::parse(text, &|_| {})?;
     check(&spec, &bundle.0)?;
-    let setting = Setting {
-        id: "c",
-        bundle: &bundle.0,
-        rootfs: bundle.0.join("rootfs"),
-        no_pivot: false,
-        no_new_keyring: false,
-        rootless: false,
-        gate: 3,
-        tty: None,
-        hook_state: b"{}",
-        warn: &|_| {},
-    };
+    let setting = Setting { bundle: &bundle.0, rootfs: bundle.0.join("rootfs"), ..setting() };
     plan(&spec, &setting).map(drop)
 }
 
