@@ -8,6 +8,7 @@ import argparse
 import json
 import os
 import platform
+import signal
 import subprocess
 import sys
 import tempfile
@@ -22,6 +23,9 @@ from plot import svg
 Samples = dict[str, list[float]]
 Row = dict[str, Any]
 
+# Seconds for one contender's part of a round.
+TOO_LONG = 120
+
 
 def percentile(values: list[float], p: int) -> float:
     values = sorted(values)
@@ -35,10 +39,18 @@ def report(contender: Contender, runs: int, realtime: bool) -> dict[str, Any]:
     if realtime:
         prefix = ["chrt", "-f", "10"] if contender.realtime else ["nice", "-n", "-20"]
     command = [str(part).replace("{runs}", str(runs)) for part in contender.command]
-    done = subprocess.run(prefix + command, capture_output=True, text=True, timeout=600)
-    if done.returncode:
-        raise Missing(done.stderr.strip()[-300:] or f"ended with {done.returncode}")
-    said: dict[str, Any] = json.loads(done.stdout.splitlines()[-1])
+    # A session of its own, so that one that hangs is ended with all that it started.
+    with subprocess.Popen(
+        prefix + command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, start_new_session=True
+    ) as started:
+        try:
+            out, err = started.communicate(timeout=TOO_LONG)
+        except subprocess.TimeoutExpired:
+            os.killpg(started.pid, signal.SIGKILL)
+            raise Missing(f"not done after {TOO_LONG} s") from None
+    if started.returncode:
+        raise Missing(err.strip()[-300:] or f"ended with {started.returncode}")
+    said: dict[str, Any] = json.loads(out.splitlines()[-1])
     return said
 
 
@@ -71,7 +83,7 @@ def gather(
             progress(f"round {number + 1}/{rounds}: {contender.name}")
             try:
                 samples.setdefault(name, []).extend(measure(contender, runs, realtime))
-            except (Missing, subprocess.TimeoutExpired) as why:
+            except Missing as why:
                 missing[name] = str(why)
                 del present[name]
                 samples.pop(name, None)

@@ -9,7 +9,6 @@ it does below /run. See README.md.
 import argparse
 import json
 import shutil
-import subprocess
 import sys
 import tempfile
 import time
@@ -98,7 +97,7 @@ def kernel_cgroups(bench: Bench) -> Contender:
 def gather(bench: OciBench, operation: str, args: argparse.Namespace) -> tuple[list[Row], dict[str, str]]:
     """One operation of all programs, in all views that the machine has."""
     hybrid = Path("/sys/fs/cgroup/unified").exists()
-    wanted = [(name, wrap) for wrap in ([(), V2_VIEW] if hybrid else [()]) for name in SHARES]
+    wanted = [(name, wrap) for wrap in ([(), V2_VIEW] if hybrid else [()]) for name in args.only.split(",")]
     present = {"floor": floor(bench.bench), "cgroups alone": kernel_cgroups(bench.bench)}
     missing: dict[str, str] = {}
     for name, wrap in wanted:
@@ -115,7 +114,7 @@ def gather(bench: OciBench, operation: str, args: argparse.Namespace) -> tuple[l
             print(f"\r{operation}, round {number + 1}/{args.rounds}: {name:<30}", end="", file=sys.stderr)
             try:
                 said.setdefault(name, []).append(report(contender, args.runs, args.realtime))
-            except (Missing, subprocess.TimeoutExpired) as why:
+            except Missing as why:
                 missing[name] = str(why)
                 del present[name]
                 said.pop(name, None)
@@ -174,6 +173,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0] if __doc__ else "")
     parser.add_argument("--rounds", type=int, default=5)
     parser.add_argument("--runs", type=int, default=50, help="in each round; slow contenders get fewer")
+    parser.add_argument("--only", default=",".join(SHARES), help="names, comma-separated: %(default)s")
     parser.add_argument("--target", type=Path, default=contenders.REPO / "target/release", help="folder of the build")
     parser.add_argument("--save", nargs="?", const=contenders.HERE / "results", help="write JSON and SVG there")
     parser.add_argument("--realtime", action="store_true", help="above other work of the machine (nice)")
