@@ -13,7 +13,6 @@ use crate::{Error, ErrorKind, Result};
 use containers_protocol::Bytes;
 use containers_protocol::oneshot::{Create, Request};
 use containers_protocol::plan::{Plan, Step};
-use containers_protocol::wire::MAX_FDS;
 use oci_spec::runtime::Spec;
 use rustix::fd::{AsFd, BorrowedFd, OwnedFd};
 use rustix::fs::{Mode, OFlags, open};
@@ -54,6 +53,8 @@ struct Making<'a> {
     gate: OwnedFd,
     /// Writes to it open the gate of a `run`.
     opener: Option<OwnedFd>,
+    /// The helper, if it could be started before the folder is there.
+    session: Option<Session>,
     /// Until it is made, nobody else deletes or starts it.
     _held: OwnedFd,
 }
@@ -103,7 +104,10 @@ impl Engine {
         self.run_post_start(&found, &spec)?;
         let Some(foreground) = foreground else { return Ok(0) };
         let Some((pid, pidfd)) = made.session.born.take() else { return Ok(0) };
-        let code = foreground.serve(pid, &pidfd, made.master.take())?;
+        let Made { session, master } = made;
+        // Its helper is not left to be reaped until the container ends.
+        drop(session);
+        let code = foreground.serve(pid, &pidfd, master)?;
         if !options.keep && dir.exists() {
             let _held = lock_dir(&dir)?;
             self.destroy(&found)?;
@@ -130,10 +134,10 @@ impl Engine {
         let gate = open(&path, how, Mode::empty()).map_err(gone)?;
         rustix::io::write(&gate, b"0").map_err(gone)?;
         let _ = std::fs::remove_file(&path);
-        if let Ok(spec) = found.spec() {
-            self.run_post_start(&found, &spec)?;
+        match found.record.start_hooks {
+            true => found.spec().map_or(Ok(()), |spec| self.run_post_start(&found, &spec)),
+            false => Ok(()),
         }
-        Ok(())
     }
 
     /// The poststart hooks. One that fails is the end of the container.
@@ -150,6 +154,8 @@ impl Engine {
     /// Everything before anything is made that has to be undone by [`Engine::destroy`].
     fn begin<'a>(&'a self, id: &str, options: &'a CreateOptions, run: bool) -> Result<Making<'a>> {
         let dir = self.dir(id)?;
+        // On its way while the configuration is read. It does nothing until it is asked to, and ends with this process.
+        let session = Session::early();
         let Bundle { path: bundle, text, spec, rootfs } = self.read_bundle(&options.bundle)?;
         for n in 0..options.preserve_fds {
             let fd = 3 + n as i32;
@@ -166,7 +172,7 @@ impl Engine {
         let (held, gate, opener) = made.inspect_err(|_| drop(std::fs::remove_dir_all(&dir)))?;
         let record =
             Record { no_new_keyring: options.no_new_keyring, ..Record::new(id, &spec, bundle, rootfs) };
-        Ok(Making { engine: self, options, spec, dir, record, gate, opener, _held: held })
+        Ok(Making { engine: self, options, spec, dir, record, gate, opener, session, _held: held })
     }
 }
 
@@ -183,17 +189,15 @@ impl Making<'_> {
 
     /// Makes the container, or leaves nothing behind.
     fn make(mut self, size: Option<(u16, u16)>) -> Result<(Made, Found, Spec)> {
-        let mut session = None;
+        let started = self.session.take().map_or_else(|| Session::start(&self.dir, None), Ok);
+        let mut session = started.inspect_err(|_| drop(std::fs::remove_dir_all(&self.dir)))?;
         match self.fill(size, &mut session) {
             Ok(master) => {
-                let Some(session) = session else { return Err(internal()) };
                 let found = Found { dir: self.dir.clone(), record: self.record.clone() };
                 Ok((Made { session, master }, found, self.spec))
             }
             Err(e) => {
-                if let Some(session) = session {
-                    session.abort();
-                }
+                session.abort();
                 let found = Found { dir: self.dir.clone(), record: self.record.clone() };
                 let _ = self.engine.destroy(&found);
                 Err(validate::explained(&self.spec, e))
@@ -201,7 +205,7 @@ impl Making<'_> {
         }
     }
 
-    fn fill(&mut self, size: Option<(u16, u16)>, session: &mut Option<Session>) -> Result<Option<OwnedFd>> {
+    fn fill(&mut self, size: Option<(u16, u16)>, running: &mut Session) -> Result<Option<OwnedFd>> {
         let mut plan = self.plan(size)?;
         self.record.namespaces = entered(&plan);
         self.record.own_pids = plan.namespaces & libc::CLONE_NEWPID as u64 != 0;
@@ -217,26 +221,21 @@ impl Making<'_> {
         let machine = Machine::look();
         let born = may_be_born(&plan) && engine.driver() == Driver::Cgroupfs;
         let planned = self.plan_cgroup(&machine)?;
-        let mut doors = Vec::new();
-        if born && machine.is_v1() {
-            doors = self.bear_apart(&plan, &machine, planned, session)?;
-        } else {
-            self.record.cgroup = self.make_cgroup(&machine, planned)?;
+        if born {
+            if planned {
+                self.record.cgroup = Cgroup::ahead(&self.spec, &self.record.id, &machine);
+            }
+            // It takes its time: the rest of the cgroup is made meanwhile.
+            running.bear(plan.namespaces, self.record.cgroup.birthplace())?;
         }
+        self.record.cgroup = self.make_cgroup(&machine, planned)?;
         for warning in self.record.cgroup.warnings() {
             (engine.warn)(warning);
         }
         engine.step(|| format!("{id}: its cgroups are {:?}", self.record.cgroup.paths()));
         let cgroup = &self.record.cgroup;
-        let mut unified = None;
-        let running = match session {
-            Some(running) => running,
-            None if born => session.insert(self.bear(&plan)?),
-            None => {
-                unified = cgroup.birthplace().map(Bytes::from);
-                session.insert(Session::start(&self.dir, None, |pid| cgroup.start_unit(pid))?)
-            }
-        };
+        cgroup.start_unit(running.helper())?;
+        let unified = if born { None } else { cgroup.birthplace().map(Bytes::from) };
         if let Some(extra) = &mut plan.extra {
             extra.hierarchies = cgroup.hierarchies(&machine, &self.record.rootfs);
         }
@@ -244,48 +243,13 @@ impl Making<'_> {
         let extra: Vec<OwnedFd> = preserved(self.options.preserve_fds)?;
         let mut fds: Vec<BorrowedFd<'_>> = stdio.iter().map(AsFd::as_fd).collect();
         fds.push(self.gate.as_fd());
-        if fds.len() + doors.len() + extra.len() > MAX_FDS {
-            doors.clear();
-        }
-        fds.extend(doors.iter().map(AsFd::as_fd));
         fds.extend(extra.iter().map(AsFd::as_fd));
         let corner = self.dir.as_path().into();
-        let mut entrances = cgroup.entrances(running.inside || unified.is_some());
-        if !doors.is_empty() {
-            let opened = cgroup.entrances(true);
-            entrances.retain(|entrance| !opened.contains(entrance));
-        }
-        let entrances = paths(entrances);
+        let entrances = paths(cgroup.entrances(running.inside || unified.is_some()));
         let (preserved, mapped) = (self.options.preserve_fds, self.engine.mapped);
-        let doors = doors.len() as u32;
-        let create = Create { plan, corner, preserved, born, entrances, doors, unified, mapped };
+        let create = Create { plan, corner, preserved, born, entrances, unified, mapped };
         running.send(&Request::Create(Box::new(create)), &fds)?;
         self.follow(running, &hooks)
-    }
-
-    /// On v1 a process can be born in none of its cgroups but the unified one: it starts while they are made. The files
-    /// that it enters the others through.
-    fn bear_apart(
-        &mut self,
-        plan: &Plan,
-        machine: &Machine,
-        planned: bool,
-        session: &mut Option<Session>,
-    ) -> Result<Vec<OwnedFd>> {
-        if planned {
-            self.record.cgroup = Cgroup::ahead(&self.spec, &self.record.id, machine);
-        }
-        let cgroup = || {
-            let made = self.make_cgroup(machine, planned)?;
-            let doors = made.doors();
-            Ok((made, doors))
-        };
-        let (started, made) = at_once(|| self.bear(plan), cgroup);
-        let started = started.map(|started| *session = Some(started));
-        // Where one has failed, the other has still to be undone.
-        let (made, doors) = made?;
-        self.record.cgroup = made;
-        started.and(doors)
     }
 
     /// Has it on record which cgroup is about to be made, so that a [`delete`](Engine::delete) finds it when this process
@@ -310,11 +274,6 @@ impl Making<'_> {
             self.save_cgroup(&made).inspect_err(|_| drop(made.delete()))?;
         }
         Ok(made)
-    }
-
-    /// Starts the process in its namespaces, and in its cgroup if that is there.
-    fn bear(&self, plan: &Plan) -> Result<Session> {
-        Session::bear(&self.dir, namespaces(plan), self.record.cgroup.birthplace())
     }
 
     fn plan(&self, size: Option<(u16, u16)>) -> Result<Plan> {
@@ -343,27 +302,6 @@ impl Making<'_> {
 
 fn internal() -> Error {
     Error::new(ErrorKind::Internal, format!("the helper program answered nonsense ({VERSION})"))
-}
-
-/// Does two things, the second on another processor if there is one.
-fn at_once<A, B: Send>(
-    first: impl FnOnce() -> A,
-    second: impl FnOnce() -> Result<B> + Send + Clone,
-) -> (A, Result<B>) {
-    /// Of the thread.
-    const STACK: usize = 256 * 1024;
-    std::thread::scope(|scope| {
-        let thread = std::thread::Builder::new().stack_size(STACK);
-        match thread.spawn_scoped(scope, second.clone()) {
-            Ok(other) => (first(), other.join().unwrap_or_else(|_| Err(internal()))),
-            Err(_) => (first(), second()),
-        }
-    })
-}
-
-/// The namespaces that a process can be born in.
-fn namespaces(plan: &Plan) -> u64 {
-    plan.namespaces & !(libc::CLONE_NEWCGROUP as u64)
 }
 
 /// Whether the process can be made in its namespaces at once: nothing has to be prepared outside of them, nor to be joined

@@ -122,7 +122,7 @@ impl Engine {
         // Of a container that runs, nothing is made that is not asked for.
         plan.create_cwd = false;
         let further = further_entrances(found, options)?;
-        let mut session = Session::start(&found.dir, record.cgroup.birthplace(), |_| Ok(()))?;
+        let mut session = Session::start(&found.dir, record.cgroup.birthplace())?;
         let entrances = [record.cgroup.entrances(session.inside), further].concat();
         let request = Join {
             namespaces: record.namespaces,

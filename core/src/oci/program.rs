@@ -2,7 +2,7 @@
 //!
 //! It must be out of reach of the container: a command that is `/proc/self/exe`, or a process that looks into one that
 //! enters, gets at the file that is executed (CVE-2019-5736). So it is executed from a read-only mount of its own that
-//! is attached nowhere: with its descriptor closed it belongs to no mount namespace, so nobody can make it writable,
+//! is attached nowhere: with its descriptor closed, as it is before the helper is told anything, it belongs to no mount namespace, so nobody can make it writable,
 //! copy or move it. Nothing is copied, and processes that wait for their start share the pages of the program.
 
 use crate::sandbox::helper;
@@ -38,7 +38,8 @@ pub(crate) fn executable(private: &Path) -> Result<OwnedFd> {
     helper::sealed_copy(private, |copy| std::io::copy(&mut &file, copy).map(drop))
 }
 
-fn mounted() -> std::io::Result<OwnedFd> {
+/// This program, to be executed from where nobody can change it.
+pub(crate) fn mounted() -> std::io::Result<OwnedFd> {
     let how = OpenTreeFlags::OPEN_TREE_CLONE | OpenTreeFlags::OPEN_TREE_CLOEXEC;
     let mount = open_tree(CWD, EXE, how)?;
     crate::sys::make_read_only(mount.as_fd())?;

@@ -4,7 +4,7 @@ use super::cgroup::Cgroup;
 use super::identity::Identity;
 use super::{Engine, config};
 use crate::{Error, ErrorKind, Result};
-use oci_spec::runtime::Spec;
+use oci_spec::runtime::{Hook, Spec};
 use rustix::fd::OwnedFd;
 use rustix::fs::{FlockOperation, Mode, OFlags, flock, open};
 use serde::{Deserialize, Serialize};
@@ -37,6 +37,9 @@ pub(crate) struct Record {
     /// It is process 1 of a pid namespace of its own.
     pub(crate) own_pids: bool,
     pub(crate) no_new_keyring: bool,
+    /// There are `poststart` hooks. Records of versions that did not say may have some.
+    #[serde(default = "yes")]
+    pub(crate) start_hooks: bool,
     /// There are `poststop` hooks.
     pub(crate) stop_hooks: bool,
 }
@@ -69,7 +72,8 @@ pub struct State {
 impl Record {
     /// That of a container of which nothing is made yet.
     pub(crate) fn new(id: &str, spec: &Spec, bundle: PathBuf, rootfs: PathBuf) -> Record {
-        let stop_hooks = spec.hooks().as_ref().and_then(|h| h.poststop().as_ref());
+        let hooks = spec.hooks().as_ref();
+        let some = |hooks: Option<&Vec<Hook>>| hooks.is_some_and(|hooks| !hooks.is_empty());
         Record {
             oci_version: spec.version().clone(),
             id: id.to_owned(),
@@ -84,7 +88,8 @@ impl Record {
             namespaces: 0,
             own_pids: false,
             no_new_keyring: false,
-            stop_hooks: stop_hooks.is_some_and(|h| !h.is_empty()),
+            start_hooks: some(hooks.and_then(|h| h.poststart().as_ref())),
+            stop_hooks: some(hooks.and_then(|h| h.poststop().as_ref())),
         }
     }
 
@@ -160,6 +165,10 @@ impl Record {
         let text = serde_json::to_vec(self).map_err(|e| unwritten(dir, e.into()))?;
         std::fs::write(dir.join(NEW), text).map_err(|e| unwritten(dir, e))
     }
+}
+
+fn yes() -> bool {
+    true
 }
 
 /// The record before it is shown.

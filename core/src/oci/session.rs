@@ -1,26 +1,32 @@
 //! One use of the one-shot helper.
 
 use super::program;
-use crate::sys::born::Birth;
+use crate::sys::born;
 use crate::{Error, ErrorKind, Result};
+use containers_protocol::Bytes;
 use containers_protocol::control::Failure;
-use containers_protocol::launch::SOCKET;
-use containers_protocol::oneshot::{ARGUMENT, Report, Request};
+use containers_protocol::oneshot::{ARGUMENT, Birth, Report, Request};
 use containers_protocol::wire;
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use rustix::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd};
 use rustix::fs::{Mode, OFlags, open};
 use rustix::io::Errno;
 use rustix::net::{AddressFamily, SocketFlags, SocketType, socketpair};
-use rustix::process::{PidfdGetfdFlags, pidfd_getfd};
+use rustix::process::{Pid, PidfdGetfdFlags, pidfd_getfd};
+use rustix::thread::{CpuSet, sched_getaffinity, sched_getcpu, sched_setaffinity};
 use std::collections::VecDeque;
 use std::path::Path;
 
 /// A helper, and the process that it makes.
 pub(crate) struct Session {
     sock: OwnedFd,
+    /// Until it is reaped, when the session ends.
     helper: Option<i32>,
-    /// Whether what was started is in the unified cgroup that was asked for; if not, it has still to move.
+    /// Where it may run from its first request on.
+    allowed: Option<CpuSet>,
+    /// It was asked for something.
+    asked: bool,
+    /// Whether the process is in the unified cgroup that was asked for; if not, it has still to move.
     pub(crate) inside: bool,
     /// The process: id and pidfd.
     pub(crate) born: Option<(i32, OwnedFd)>,
@@ -42,27 +48,52 @@ pub(crate) enum News {
 }
 
 impl Session {
-    /// Starts a helper that makes the process, in a unified cgroup; `begin` is told its process id before it does
-    /// anything.
-    pub(crate) fn start(
-        private: &Path,
-        cgroup: Option<&Path>,
-        begin: impl FnOnce(i32) -> Result<()>,
-    ) -> Result<Session> {
-        let (sock, (pid, _), inside) = born(private, 0, cgroup)?;
-        let session = Session { sock, helper: Some(pid), inside, born: None, early: VecDeque::new() };
-        begin(pid)?;
-        Ok(session)
+    /// Starts a helper in a unified cgroup. It is on its way when this returns.
+    pub(crate) fn start(private: &Path, cgroup: Option<&Path>) -> Result<Session> {
+        Session::of(program::executable(private)?, cgroup)
     }
 
-    /// Starts the process itself, in new namespaces, and in a unified cgroup.
-    pub(crate) fn bear(private: &Path, namespaces: u64, cgroup: Option<&Path>) -> Result<Session> {
-        let (sock, born, inside) = born(private, namespaces, cgroup)?;
-        Ok(Session { sock, helper: None, inside, born: Some(born), early: VecDeque::new() })
+    /// Starts a helper for a container that has no folder yet. `None`: it needs one.
+    pub(crate) fn early() -> Option<Session> {
+        Session::of(program::mounted().ok()?, None).ok()
+    }
+
+    fn of(exe: OwnedFd, cgroup: Option<&Path>) -> Result<Session> {
+        let (sock, helper, inside) = started(&exe, cgroup)?;
+        let allowed = elsewhere(helper);
+        let early = VecDeque::new();
+        Ok(Session { sock, helper: Some(helper), allowed, asked: false, inside, born: None, early })
+    }
+
+    /// The helper's process id, until it is reaped.
+    pub(crate) fn helper(&self) -> i32 {
+        self.helper.unwrap_or_default()
+    }
+
+    /// Has the helper make the process, in new namespaces and in a unified cgroup. It waits for the next request.
+    pub(crate) fn bear(&mut self, namespaces: u64, cgroup: Option<&Path>) -> Result<()> {
+        self.inside = cgroup.is_some();
+        self.send(&Request::Bear(Birth { namespaces, unified: cgroup.map(Bytes::from) }), &[])
+    }
+
+    /// Waits until the process is there.
+    pub(crate) fn meet(&mut self) -> Result<i32> {
+        loop {
+            if let Some((pid, _)) = &self.born {
+                return Ok(*pid);
+            }
+            let (report, fds) = self.receive()?.ok_or_else(silent)?;
+            self.note(report, fds)?;
+        }
     }
 
     /// Tells the helper what to do.
-    pub(crate) fn send(&self, request: &Request, fds: &[BorrowedFd<'_>]) -> Result<()> {
+    pub(crate) fn send(&mut self, request: &Request, fds: &[BorrowedFd<'_>]) -> Result<()> {
+        self.asked = true;
+        if let Some(allowed) = self.allowed.take() {
+            // Only time would be lost.
+            let _ = sched_setaffinity(self.helper.and_then(Pid::from_raw), &allowed);
+        }
         wire::send_postcard(&self.sock, request, fds)
             .map_err(|e| Error::io("the helper program ended early", e))
     }
@@ -71,27 +102,16 @@ impl Session {
     pub(crate) fn next(&mut self, executing: &mut bool) -> Result<News> {
         loop {
             // Its helper may tell of a process later than the process speaks.
-            let next = if self.born.is_some() { self.early.pop_front() } else { None };
-            let (report, fds) = match next {
+            self.meet()?;
+            let (report, fds) = match self.early.pop_front() {
                 Some(early) => early,
                 None => match self.receive()? {
                     Some(message) => message,
-                    None if self.born.is_some() => return Ok(News::Closed),
-                    None => {
-                        return Err(Error::new(
-                            ErrorKind::Internal,
-                            "the helper program ended without a word",
-                        ));
-                    }
+                    None => return Ok(News::Closed),
                 },
             };
             match report {
-                Report::Joined { pid } => {
-                    self.born = fds.into_iter().next().map(|pidfd| (pid, pidfd));
-                    self.reap();
-                }
                 Report::Failed(failed) => return Err(describe(failed)),
-                other if self.born.is_none() => self.early.push_back((other, fds)),
                 Report::Master => {
                     if let Some(master) = fds.into_iter().next() {
                         return Ok(News::Master(master));
@@ -106,9 +126,19 @@ impl Session {
                 Report::MapMount { recursive } => self.answer("idmap", map_mount(&fds, recursive))?,
                 Report::Ready => return Ok(News::Ready),
                 Report::Executing => *executing = true,
-                Report::NeedMaps => {}
+                Report::NeedMaps | Report::Joined { .. } => {}
             }
         }
+    }
+
+    /// Keeps what is heard before the process is known.
+    fn note(&mut self, report: Report, fds: Vec<OwnedFd>) -> Result<()> {
+        match report {
+            Report::Joined { pid } => self.born = fds.into_iter().next().map(|pidfd| (pid, pidfd)),
+            Report::Failed(failed) => return Err(describe(failed)),
+            other => self.early.push_back((other, fds)),
+        }
+        Ok(())
     }
 
     /// The listener of a filter, out of the process that attaches the filter: from then on that process may have to
@@ -158,8 +188,12 @@ impl Session {
         }
     }
 
-    /// Ends the process that was made, if it was, and reaps it.
+    /// Ends the process that was made, or is being made, and reaps it.
     pub(crate) fn abort(mut self) {
+        if self.asked {
+            // One that is on its way would be left alone.
+            let _ = self.meet();
+        }
         if let Some((pid, pidfd)) = self.born.take() {
             let _ = rustix::process::pidfd_send_signal(&pidfd, rustix::process::Signal::KILL);
             crate::sys::spawn::reap(pid);
@@ -176,29 +210,42 @@ impl Drop for Session {
 }
 
 /// The other end of its socket, a process that waits there for its request, and whether it is in the cgroup.
-fn born(private: &Path, namespaces: u64, cgroup: Option<&Path>) -> Result<(OwnedFd, (i32, OwnedFd), bool)> {
-    let exe = program::executable(private)?;
+fn started(exe: &OwnedFd, cgroup: Option<&Path>) -> Result<(OwnedFd, i32, bool)> {
     let how = OFlags::PATH | OFlags::DIRECTORY | OFlags::CLOEXEC;
     let cgroup = cgroup.map(|dir| open(dir, how, Mode::empty())).transpose();
     let cgroup = cgroup.map_err(|e| Error::io("the cgroup can't be entered", e.into()))?;
     let cgroup = cgroup.as_ref().map(AsFd::as_fd);
     let pair = socketpair(AddressFamily::UNIX, SocketType::SEQPACKET, SocketFlags::CLOEXEC, None);
     let (ours, theirs) = pair.map_err(|e| Error::io("can't make a socket", e.into()))?;
-    let args = [program::NAME, ARGUMENT];
-    let mut birth = Birth { exe: exe.as_fd(), args, socket: (theirs.as_fd(), SOCKET), namespaces, cgroup };
-    let given = match birth.give() {
+    let start = |cgroup| born::start(exe.as_fd(), [program::NAME, ARGUMENT], theirs.as_fd(), cgroup);
+    let (started, inside) = match start(cgroup) {
         // What can't be born there may still move there, and if not, that says why.
         Err(e) if cgroup.is_some() && !matches!(e.raw_os_error(), Some(libc::EAGAIN | libc::ENOMEM)) => {
-            birth.cgroup = None;
-            birth.give()
+            (start(None), false)
         }
-        given => given,
+        started => (started, cgroup.is_some()),
     };
-    let born = given.map_err(|e| {
+    let pid = started.map_err(|e| {
         let errno = e.raw_os_error().unwrap_or(0);
         crate::sandbox::failure::describe(Failure { step: "clone".into(), errno, ..Failure::default() })
     })?;
-    Ok((ours, born, birth.cgroup.is_some()))
+    Ok((ours, pid, inside))
+}
+
+/// Keeps a helper from the processor that this process is busy on, for which some schedulers would have it wait. Where it
+/// may run once it is waited for; `None`: it was left alone.
+fn elsewhere(helper: i32) -> Option<CpuSet> {
+    let allowed = sched_getaffinity(None).ok()?;
+    let mut others = allowed;
+    others.unset(sched_getcpu());
+    if others.count() == 0 {
+        return None;
+    }
+    sched_setaffinity(Pid::from_raw(helper), &others).ok().map(|()| allowed)
+}
+
+fn silent() -> Error {
+    Error::new(ErrorKind::Internal, "the helper program ended without a word")
 }
 
 /// Has a mount show the ids that a user namespace maps.

@@ -1,86 +1,145 @@
-//! Making a process in new namespaces that executes a program at once, in our memory until then: nothing is copied.
+//! Starting a program beside this one: it is on its way when the call returns, and nothing is copied.
 
-use containers_protocol::vfork::{Stack, vfork};
-use std::ffi::CStr;
+#![allow(unsafe_code, reason = "the calls that no safe crate makes")]
+
+use containers_protocol::vfork::clone_args;
+use std::ffi::{CStr, CString};
 use std::io;
-use std::os::fd::{AsRawFd, BorrowedFd, OwnedFd, RawFd};
+use std::os::fd::{AsRawFd, BorrowedFd, FromRawFd, OwnedFd, RawFd};
 
 /// `CLONE_CLEAR_SIGHAND`, which libc cuts to 32 bits.
 const CLONE_CLEAR_SIGHAND: u64 = 0x1_0000_0000;
 
-/// Of the child, for a few calls.
-const STACK: usize = 64 * 1024;
+/// The exit code of a child that can't execute its program: what a shell says.
+const NOT_EXECUTED: i32 = 126;
 
-/// Descriptors below this number are arranged here.
-const FIRST_FREE: RawFd = 10;
-
-/// A process to be made.
-pub(crate) struct Birth<'a> {
-    /// The program.
-    pub(crate) exe: BorrowedFd<'a>,
-    /// Its name and argument.
-    pub(crate) args: [&'a CStr; 2],
-    /// A descriptor for it, and the number that it gets.
-    pub(crate) socket: (BorrowedFd<'a>, RawFd),
-    /// `CLONE_NEW*`.
-    pub(crate) namespaces: u64,
-    /// Its cgroup on v2, if not ours.
-    pub(crate) cgroup: Option<BorrowedFd<'a>>,
+/// What a child passes on to its program.
+struct Arguments {
+    argv: [*const libc::c_char; 4],
+    envp: [*const libc::c_char; 1],
 }
 
-impl Birth<'_> {
-    /// A child with an empty environment, `/dev/null` as descriptors 0 to 2, default signal actions and nothing
-    /// blocked. Its process id and pidfd. It executes its program, or has ended, when this returns.
-    pub(crate) fn give(&self) -> io::Result<(i32, OwnedFd)> {
-        // Out of the way of the descriptors that the child gets.
-        let exe = rustix::io::fcntl_dupfd_cloexec(self.exe, FIRST_FREE)?;
-        let socket = rustix::io::fcntl_dupfd_cloexec(self.socket.0, FIRST_FREE)?;
-        let argv = [self.args[0].as_ptr(), self.args[1].as_ptr(), std::ptr::null()];
-        let mut stack = Stack::new(STACK)?;
-        // No handler of ours may run in the child: it would change our memory.
-        let flags = self.namespaces | CLONE_CLEAR_SIGHAND;
-        let mut child = || become_program(exe.as_raw_fd(), &argv, (socket.as_raw_fd(), self.socket.1));
-        Ok(vfork(flags, self.cgroup, &mut stack, &mut child)?)
+/// Starts the program in `exe`, in `cgroup` (v2) if given, with an empty environment and its name, an argument and the
+/// number of `socket` as arguments. The process id. It has this process's descriptors that stay open on exec,
+/// `socket` besides, and its ignored and blocked signals. That it can't be executed shows as the end of the child.
+pub(crate) fn start(
+    exe: BorrowedFd<'_>,
+    args: [&'static CStr; 2],
+    socket: BorrowedFd<'_>,
+    cgroup: Option<BorrowedFd<'_>>,
+) -> io::Result<i32> {
+    // Only the child's copy outlives the call.
+    let socket = rustix::io::dup(socket)?;
+    let number = Box::leak(CString::new(socket.as_raw_fd().to_string())?.into_boxed_c_str());
+    // Nobody says when the child has read them, so these few bytes stay.
+    let arguments: &'static Arguments = Box::leak(Box::new(Arguments {
+        argv: [args[0].as_ptr(), args[1].as_ptr(), number.as_ptr(), std::ptr::null()],
+        envp: [std::ptr::null()],
+    }));
+    let mut pidfd: RawFd = -1;
+    // No handler of ours may run in the child: it would change our memory.
+    let mut clone = clone_args(CLONE_CLEAR_SIGHAND | libc::CLONE_VM as u64, &mut pidfd, cgroup);
+    // SAFETY: no stack is named, and the child uses none: see `clone_and_execute`. What it reads is never freed.
+    let pid = unsafe { clone_and_execute(&mut clone, exe.as_raw_fd(), arguments) };
+    if pid < 0 {
+        return Err(io::Error::from_raw_os_error(-pid as i32));
     }
+    // SAFETY: CLONE_PIDFD made this descriptor for us, and a child that is ours to reap needs none.
+    drop(unsafe { OwnedFd::from_raw_fd(pidfd) });
+    Ok(pid as i32)
 }
 
-/// The child. `argv` ends with null. Returns only on failure, with the exit code.
-fn become_program(exe: RawFd, argv: &[*const libc::c_char; 3], (socket, socket_at): (RawFd, RawFd)) -> i32 {
-    /// What a shell says of a program that can't be executed.
-    const FAILED: i32 = 126;
-    /// Of all signals.
-    const LAST: i32 = 64;
-    let envp: [*const libc::c_char; 1] = [std::ptr::null()];
-    // SAFETY: only calls that change nothing in the memory of the parent, which is stopped, but `errno`; on integers,
-    // constants, and values of this frame; `argv` holds strings with an end that are the parent's.
+/// `clone3`, after which the child executes the program of a descriptor, or ends.
+///
+/// # Safety
+/// `clone` must be valid, ask for a child that may share this process's memory (no signal handlers), and name no stack;
+/// `arguments` must hold lists of strings that end with null.
+#[cfg(target_arch = "x86_64")]
+unsafe fn clone_and_execute(
+    clone: &mut libc::clone_args,
+    exe: RawFd,
+    arguments: &'static Arguments,
+) -> libc::c_long {
+    let ret;
+    // SAFETY: the caller vouches for the arguments. The parent falls through to label 2 with its registers as the constraints
+    // say. The child goes on with the same registers (the kernel clobbers rcx and r11), makes two calls with what is in
+    // them, and does not come back: it neither reads nor writes the stack and the thread's own memory, `errno` included,
+    // which the parent uses at the same time.
     unsafe {
-        let mut action: libc::sigaction = std::mem::zeroed();
-        for signal in 1..=LAST {
-            // There are no handlers; what is ignored would stay.
-            if libc::sigaction(signal, std::ptr::null(), &mut action) == 0
-                && action.sa_sigaction == libc::SIG_IGN
-            {
-                action.sa_sigaction = libc::SIG_DFL;
-                libc::sigaction(signal, &action, std::ptr::null_mut());
-            }
-        }
-        let mut none: libc::sigset_t = std::mem::zeroed();
-        libc::sigemptyset(&mut none);
-        libc::sigprocmask(libc::SIG_SETMASK, &none, std::ptr::null_mut());
-        let null = libc::open(c"/dev/null".as_ptr(), libc::O_RDWR | libc::O_CLOEXEC);
-        let arranged = null >= 0
-            && (0..3).all(|fd| libc::dup2(null, fd) == fd && libc::fcntl(fd, libc::F_SETFD, 0) == 0)
-            && libc::dup2(socket, socket_at) == socket_at;
-        if arranged {
-            libc::syscall(
-                libc::SYS_execveat,
-                exe,
-                c"".as_ptr(),
-                argv.as_ptr(),
-                envp.as_ptr(),
-                libc::AT_EMPTY_PATH,
-            );
-        }
+        std::arch::asm!(
+            "syscall",
+            "test rax, rax",
+            "jnz 2f",
+            "mov rdi, r12",
+            "mov rsi, r13",
+            "mov rdx, r14",
+            "mov r10, r15",
+            "mov r8d, {empty_path}",
+            "mov eax, {execveat}",
+            "syscall",
+            "mov edi, {not_executed}",
+            "mov eax, {exit_group}",
+            "syscall",
+            "ud2",
+            "2:",
+            empty_path = const libc::AT_EMPTY_PATH,
+            execveat = const libc::SYS_execveat,
+            not_executed = const NOT_EXECUTED,
+            exit_group = const libc::SYS_exit_group,
+            inlateout("rax") libc::SYS_clone3 => ret,
+            in("rdi") clone as *mut libc::clone_args,
+            in("rsi") size_of::<libc::clone_args>(),
+            in("r12") i64::from(exe),
+            in("r13") c"".as_ptr(),
+            in("r14") arguments.argv.as_ptr(),
+            in("r15") arguments.envp.as_ptr(),
+            lateout("rcx") _,
+            lateout("r11") _,
+        );
     }
-    FAILED
+    ret
+}
+
+/// `clone3`, after which the child executes the program of a descriptor, or ends.
+///
+/// # Safety
+/// As on x86-64.
+#[cfg(target_arch = "aarch64")]
+unsafe fn clone_and_execute(
+    clone: &mut libc::clone_args,
+    exe: RawFd,
+    arguments: &'static Arguments,
+) -> libc::c_long {
+    let ret;
+    // SAFETY: as on x86-64; the kernel preserves all registers but x0.
+    unsafe {
+        std::arch::asm!(
+            "svc #0",
+            "cbnz x0, 2f",
+            "mov x0, x9",
+            "mov x1, x10",
+            "mov x2, x11",
+            "mov x3, x12",
+            "mov x4, #{empty_path}",
+            "mov x8, #{execveat}",
+            "svc #0",
+            "mov x0, #{not_executed}",
+            "mov x8, #{exit_group}",
+            "svc #0",
+            "brk #1",
+            "2:",
+            empty_path = const libc::AT_EMPTY_PATH,
+            execveat = const libc::SYS_execveat,
+            not_executed = const NOT_EXECUTED,
+            exit_group = const libc::SYS_exit_group,
+            in("x8") libc::SYS_clone3,
+            inlateout("x0") clone as *mut libc::clone_args => ret,
+            in("x1") size_of::<libc::clone_args>(),
+            in("x9") i64::from(exe),
+            in("x10") c"".as_ptr(),
+            in("x11") arguments.argv.as_ptr(),
+            in("x12") arguments.envp.as_ptr(),
+        );
+    }
+    ret
 }

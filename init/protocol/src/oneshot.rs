@@ -1,9 +1,9 @@
 //! `containers-oci` to a helper from the same build: the program itself, executed again. It becomes the process, or
 //! makes it and ends.
 //!
-//! The helper is executed with the argument [`ARGUMENT`], an empty environment, `/dev/null` as descriptors 0 to
-//! 2 and its end of the socket pair as descriptor [`crate::launch::SOCKET`]. It gets one [`Request`]. A
-//! process that it makes is its sibling, a child of whoever spawned it, and reports on the same socket.
+//! The helper is executed with the argument [`ARGUMENT`], the number of its end of the socket pair, and an empty
+//! environment. It gets one [`Request`], and after a [`Request::Bear`] the process gets another. A process that it makes is
+//! its sibling, a child of whoever started it, and reports on the same socket.
 
 use crate::Bytes;
 use crate::control::Failure;
@@ -16,11 +16,22 @@ pub const ARGUMENT: &std::ffi::CStr = c"oneshot";
 /// What a one-shot helper is asked for.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub enum Request {
+    /// A process in new namespaces that waits there for its own request, a [`Request::Create`].
+    Bear(Birth),
     /// The first process of a container. Descriptors: those that the plan counts, then `preserved` further ones.
     Create(Box<Create>),
     /// A further process in a container. Descriptors: a pidfd of its first process, the standard streams, then
     /// `preserved` further ones.
     Join(Box<Join>),
+}
+
+/// Where a process is born.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct Birth {
+    /// `CLONE_NEW*` flags.
+    pub namespaces: u64,
+    /// Its cgroup on v2.
+    pub unified: Option<Bytes>,
 }
 
 /// The first process of a container.
@@ -33,12 +44,10 @@ pub struct Create {
     pub corner: Bytes,
     /// How many descriptors the command gets from 3 on.
     pub preserved: u32,
-    /// The helper is the process already: it was born in the new namespaces, and nothing had to be prepared outside.
+    /// For a process that was born already: nothing had to be prepared outside of its namespaces.
     pub born: bool,
-    /// Files of cgroups to enter through: the helper does, before it makes the process.
+    /// Files of cgroups to enter through: the helper does, before it makes the process, or the process that was born.
     pub entrances: Vec<Bytes>,
-    /// So many descriptors after those that the plan counts are such files too, opened.
-    pub doors: u32,
     /// The cgroup on v2 that the helper lets the process be born into.
     pub unified: Option<Bytes>,
     /// The caller is root of a user namespace: it may make no device nodes.

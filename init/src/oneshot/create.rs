@@ -10,7 +10,7 @@ use crate::sys::process::{self, CStrings, Forked};
 use crate::sys::{sched, security};
 use containers_protocol::control::Failure;
 use containers_protocol::extra::Extra;
-use containers_protocol::oneshot::Create;
+use containers_protocol::oneshot::{Birth, Create};
 use containers_protocol::plan::{Plan, Rootfs, Stdio};
 use rustix::fd::{AsFd, OwnedFd, RawFd};
 use rustix::fs::{CWD, Mode, OFlags, openat};
@@ -23,12 +23,18 @@ const NEWNS: u64 = libc::CLONE_NEWNS as u64;
 const NEWCGROUP: u64 = libc::CLONE_NEWCGROUP as u64;
 const NEWTIME: u64 = libc::CLONE_NEWTIME as u64;
 
+/// Makes a process for which nothing has to be prepared outside of its namespaces.
+pub fn bear(birth: &Birth) -> Result<Forked, Failure> {
+    let cgroup = birth.unified.as_ref().map(|path| open_unified(&path.0)).transpose()?;
+    born(birth.namespaces, cgroup.as_ref())
+}
+
 /// Becomes the process, or makes it.
 pub fn create(create: &Create, reporter: &mut Reporter, fds: &[OwnedFd]) -> Result<(), Failure> {
     let plan = &create.plan;
     let (args, env) = child::strings(&plan.process)?;
     if create.born {
-        enter_cgroup(create, fds)?;
+        enter_cgroup(create)?;
         let opened = Opened { entries: Vec::new(), root: None };
         let mut scratch = Scratch { env, failure: None, executing: false };
         return Err(become_container(create, reporter, fds, None, &args, &opened, &mut scratch));
@@ -38,7 +44,7 @@ pub fn create(create: &Create, reporter: &mut Reporter, fds: &[OwnedFd]) -> Resu
         extra::set_oom_score(score)?;
     }
     // With the rights of now: those in a user namespace are other ones.
-    let cgroup = enter_cgroup(create, fds)?;
+    let cgroup = enter_cgroup(create)?;
     let mut gift = None;
     if let Some(extra) = &plan.extra {
         gift = net_devices::find(extra)?;
@@ -49,7 +55,7 @@ pub fn create(create: &Create, reporter: &mut Reporter, fds: &[OwnedFd]) -> Resu
         true => Some(pipe_with(PipeFlags::CLOEXEC).during("userns")?),
         false => None,
     };
-    match born(plan, cgroup.as_ref())? {
+    match born(plan.namespaces, cgroup.as_ref())? {
         Forked::Child => {
             let wait = maps.map(|(wait, _)| wait);
             let mut scratch = Scratch { env, failure: None, executing: false };
@@ -81,22 +87,25 @@ struct Unified {
 }
 
 /// Enters the cgroup, unless the process is to be born in it.
-fn enter_cgroup(create: &Create, fds: &[OwnedFd]) -> Result<Option<Unified>, Failure> {
-    let first = fds.len().checked_sub(create.doors as usize);
-    let doors =
-        first.and_then(|first| fds.get(first..)).ok_or_else(|| failure("cgroup", b"", Errno::BADF))?;
-    child::enter_cgroups(doors)?;
+fn enter_cgroup(create: &Create) -> Result<Option<Unified>, Failure> {
     child::enter_cgroups(&super::open_entrances(&create.entrances)?)?;
     // What a manager is bound to is not for its containers.
     sched::reset_affinity();
     let Some(path) = &create.unified else { return Ok(None) };
-    let file = [&path.0, b"/cgroup.procs".as_slice()].concat();
     if create.plan.namespaces & NEWUSER == 0 && in_userns(&create.plan) {
-        return move_to(&file).map(|()| None);
+        return move_to(&entrance_of(&path.0)).map(|()| None);
     }
+    open_unified(&path.0).map(Some)
+}
+
+fn open_unified(path: &[u8]) -> Result<Unified, Failure> {
     let how = OFlags::PATH | OFlags::DIRECTORY | OFlags::CLOEXEC;
-    let dir = openat(CWD, &*path.0, how, Mode::empty()).map_err(|e| super::no_entrance(&path.0, e))?;
-    Ok(Some(Unified { dir, file }))
+    let dir = openat(CWD, path, how, Mode::empty()).map_err(|e| super::no_entrance(path, e))?;
+    Ok(Unified { dir, file: entrance_of(path) })
+}
+
+fn entrance_of(unified: &[u8]) -> Vec<u8> {
+    [unified, b"/cgroup.procs".as_slice()].concat()
 }
 
 fn move_to(file: &[u8]) -> Result<(), Failure> {
@@ -105,8 +114,8 @@ fn move_to(file: &[u8]) -> Result<(), Failure> {
 }
 
 /// Makes the process.
-fn born(plan: &Plan, cgroup: Option<&Unified>) -> Result<Forked, Failure> {
-    let flags = plan.namespaces & !(NEWCGROUP | NEWTIME) | libc::CLONE_PARENT as u64;
+fn born(namespaces: u64, cgroup: Option<&Unified>) -> Result<Forked, Failure> {
+    let flags = namespaces & !(NEWCGROUP | NEWTIME) | libc::CLONE_PARENT as u64;
     let Some(cgroup) = cgroup else { return process::fork(flags, None).during("clone") };
     match process::fork(flags, Some(cgroup.dir.as_fd())) {
         // What can't be born there may still move there, and if not, that says why.

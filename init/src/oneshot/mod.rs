@@ -5,52 +5,81 @@ mod join;
 
 use crate::child::report::Reporter;
 use crate::failure::{Context, failure};
-use crate::sys::process;
+use crate::sys::process::{self, Forked};
 use containers_protocol::Bytes;
 use containers_protocol::control::Failure;
 use containers_protocol::launch::SOCKET;
 use containers_protocol::oneshot::Request;
-use containers_protocol::wire::{self, Message};
-use rustix::fd::{AsRawFd, OwnedFd};
+use containers_protocol::wire;
+use rustix::fd::{AsRawFd, OwnedFd, RawFd};
 use rustix::fs::{CWD, Mode, OFlags, openat};
 use rustix::io::{Errno, fcntl_dupfd_cloexec};
 
 /// The program.
 pub fn main() -> ! {
-    if process::close_from(SOCKET as u32 + 1, false).is_err() {
-        process::exit(2);
-    }
-    let Some(sock) = process::adopt(SOCKET) else { process::exit(2) };
-    process::ignore_signal(libc::SIGPIPE);
-    rustix::process::umask(Mode::empty());
-    let code = match wire::recv(&sock) {
-        Ok(Some(message)) => answer(sock, message),
-        Ok(None) => 0,
-        Err(_) => 2,
-    };
-    process::exit(code)
+    let Some(sock) = begin() else { process::exit(2) };
+    process::exit(serve(sock))
 }
 
-fn answer(sock: OwnedFd, message: Message) -> i32 {
-    let request = match wire::from_postcard::<Request>(&message.payload).during("setup") {
-        Ok(request) => request,
-        Err(failed) => return refuse(&Reporter::new(sock), &failed),
-    };
-    let preserved = match &request {
-        Request::Create(create) => create.preserved,
-        Request::Join(join) => join.preserved,
-    };
-    let (sock, fds) = match arrange(sock, message.fds, preserved) {
-        Ok(arranged) => arranged,
-        // Without the socket there is no way to say more.
-        Err(_) => return 2,
-    };
+/// Makes this process independent of what it inherited; its socket.
+fn begin() -> Option<OwnedFd> {
+    let socket: RawFd = std::env::args().nth(2)?.parse().ok()?;
+    process::reset_signals();
+    process::dup_to(socket, SOCKET).ok()?;
+    process::close_from(SOCKET as u32 + 1, false).ok()?;
+    let sock = process::adopt(SOCKET)?;
+    let null = openat(CWD, c"/dev/null", OFlags::RDWR | OFlags::CLOEXEC, Mode::empty()).ok()?;
+    (0..SOCKET).try_for_each(|stream| process::dup_to(null.as_raw_fd(), stream)).ok()?;
+    process::ignore_signal(libc::SIGPIPE);
+    rustix::process::umask(Mode::empty());
+    Some(sock)
+}
+
+/// Does what it is asked for, and what the process that it bears is; the exit code.
+fn serve(sock: OwnedFd) -> i32 {
+    loop {
+        let message = match wire::recv(&sock) {
+            Ok(Some(message)) => message,
+            Ok(None) => return 0,
+            Err(_) => return 2,
+        };
+        let request = match wire::from_postcard::<Request>(&message.payload).during("setup") {
+            Ok(request) => request,
+            Err(failed) => return refuse(&Reporter::new(sock), &failed),
+        };
+        match request {
+            Request::Bear(birth) => match create::bear(&birth) {
+                Ok(Forked::Child) => {}
+                Ok(Forked::Parent { pid, pidfd }) => {
+                    return i32::from(Reporter::new(sock).send_joined(pid, &pidfd).is_err());
+                }
+                Err(failed) => return refuse(&Reporter::new(sock), &failed),
+            },
+            Request::Create(create) => {
+                return carry_out(sock, message.fds, create.preserved, |reporter, fds| {
+                    create::create(&create, reporter, fds)
+                });
+            }
+            Request::Join(join) => {
+                return carry_out(sock, message.fds, join.preserved, |reporter, fds| {
+                    join::join(&join, reporter, fds)
+                });
+            }
+        }
+    }
+}
+
+/// Does one thing with the descriptors that came with it; the exit code.
+fn carry_out(
+    sock: OwnedFd,
+    fds: Vec<OwnedFd>,
+    preserved: u32,
+    what: impl FnOnce(&mut Reporter, &[OwnedFd]) -> Result<(), Failure>,
+) -> i32 {
+    // Without the socket there is no way to say more.
+    let Ok((sock, fds)) = arrange(sock, fds, preserved) else { return 2 };
     let mut reporter = Reporter::new(sock);
-    let done = match request {
-        Request::Create(create) => create::create(&create, &mut reporter, &fds),
-        Request::Join(join) => join::join(&join, &mut reporter, &fds),
-    };
-    match done {
+    match what(&mut reporter, &fds) {
         Ok(()) => 0,
         Err(failed) => refuse(&reporter, &failed),
     }

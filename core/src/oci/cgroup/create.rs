@@ -59,18 +59,17 @@ impl Cgroup {
         }
     }
 
-    /// On a hybrid machine, its folder in the unified hierarchy: a process that is born there while the other folders
-    /// are made doesn't have to move. Where it can't be made, or is there, nothing is: what is wrong shows with the
-    /// others.
+    /// Its folder in the unified hierarchy: a process that is born there, while the rest is made, doesn't have to move. Where
+    /// it can't be made, or is there, nothing is: what is wrong shows with the rest.
     pub(crate) fn ahead(spec: &Spec, id: &str, machine: &Machine) -> Cgroup {
-        let path = CgroupPath::parse(wanted_path(spec), id).ok();
-        let Some(place) = path.and_then(|path| machine.hybrid(&path)) else { return Cgroup::default() };
         let mut made = Made::default();
-        if make_v1(&place.mount, &place.dir, false, &mut made).is_err() || made.leaves.is_empty() {
-            made.undo();
-            return Cgroup::default();
+        match first_folder(spec, id, machine, &mut made) {
+            Ok(tree) if !made.leaves.is_empty() => Cgroup { tree, made: made.parents, ..Cgroup::default() },
+            _ => {
+                made.undo();
+                Cgroup::default()
+            }
         }
-        Cgroup { tree: Tree::V1(vec![V1Dir::from(place)]), made: made.parents, ..Cgroup::default() }
     }
 
     /// Sets the limit that a start would not fit in, once the helper has left the container alone in there.
@@ -87,7 +86,7 @@ impl Cgroup {
     ) -> Result<Cgroup> {
         let wanted = wanted_path(spec);
         let none = LinuxResources::default();
-        let resources = spec.linux().as_ref().and_then(|l| l.resources().as_ref()).unwrap_or(&none);
+        let resources = wanted_limits(spec).unwrap_or(&none);
         if driver == Driver::Systemd {
             return super::systemd::create(spec, id, wanted, rootless);
         }
@@ -177,9 +176,10 @@ impl Cgroup {
         made: &mut Made,
     ) -> Result<()> {
         let values = values::v2(resources, dir)?;
-        let needs_domain = ["memory", "io", "hugetlb"].iter().any(|c| values.uses(c));
-        make_v2(mount, dir, needs_domain, made)?;
-        made.check(dir)?;
+        if self.unified() != Some(dir) {
+            make_v2(mount, dir, needs_domain(&values), made)?;
+            made.check(dir)?;
+        }
         self.tree = Tree::V2(dir.to_owned());
         Ok(())
     }
@@ -189,6 +189,30 @@ impl Cgroup {
 fn wanted_path(spec: &Spec) -> Option<&Path> {
     let path = spec.linux().as_ref().and_then(|l| l.cgroups_path().as_deref());
     path.filter(|p| !p.as_os_str().is_empty())
+}
+
+fn wanted_limits(spec: &Spec) -> Option<&LinuxResources> {
+    spec.linux().as_ref()?.resources().as_ref()
+}
+
+/// [`Cgroup::ahead`], not yet undone.
+fn first_folder(spec: &Spec, id: &str, machine: &Machine, made: &mut Made) -> Result<Tree> {
+    let path = CgroupPath::parse(wanted_path(spec), id)?;
+    if machine.is_v1() {
+        let Some(place) = machine.hybrid(&path) else { return Ok(Tree::None) };
+        make_v1(&place.mount, &place.dir, false, made).map_err(|e| cannot_make(&place.dir, e))?;
+        return Ok(Tree::V1(vec![V1Dir::from(place)]));
+    }
+    let dir = machine.v2(&path)?;
+    let none = LinuxResources::default();
+    let values = values::v2(wanted_limits(spec).unwrap_or(&none), &dir)?;
+    make_v2(&machine.unified()?.mount, &dir, needs_domain(&values), made)?;
+    Ok(Tree::V2(dir))
+}
+
+/// Controllers that a threaded cgroup can't have are needed.
+fn needs_domain(values: &values::Values) -> bool {
+    ["memory", "io", "hugetlb"].iter().any(|c| values.uses(c))
 }
 
 /// So many processes must fit in: the helper that makes the first one, and hooks with programs of their own.

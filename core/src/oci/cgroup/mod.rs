@@ -31,8 +31,6 @@ pub(crate) use {
 use crate::{Error, ErrorKind, Result};
 use containers_protocol::extra::Hierarchy;
 use oci_spec::runtime::{LinuxDeviceCgroup, LinuxResources};
-use rustix::fd::OwnedFd;
-use rustix::fs::{Mode, OFlags};
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
@@ -168,18 +166,6 @@ impl Cgroup {
         let birthplace = self.birthplace();
         let dirs = self.dirs().into_iter().filter(|dir| !born || Some(*dir) != birthplace);
         dirs.map(|dir| dir.join(if Some(dir) == birthplace { "cgroup.procs" } else { "tasks" })).collect()
-    }
-
-    /// The same files for who is born there, opened.
-    pub(crate) fn doors(&self) -> Result<Vec<OwnedFd>> {
-        let open = |path: PathBuf| {
-            let how = OFlags::WRONLY | OFlags::CLOEXEC | OFlags::NOFOLLOW;
-            rustix::fs::open(&path, how, Mode::empty()).map_err(|e| {
-                Error::io("the cgroup can't be entered", e.into())
-                    .with_context("path", path.display().to_string())
-            })
-        };
-        self.entrances(true).into_iter().map(open).collect()
     }
 
     /// Changes limits: what `resources` doesn't name stays as it is. Returns warnings.

@@ -17,8 +17,9 @@ impl Making<'_> {
         hooks: &[Option<containers_protocol::plan::Hook>],
     ) -> Result<Option<OwnedFd>> {
         let (mut master, mut executing, mut written) = (None, false, false);
+        session.meet()?;
         loop {
-            if session.born.is_some() && !written {
+            if !written {
                 // While it is busy.
                 self.meet(session)?;
                 self.record.write_made(&self.dir)?;
