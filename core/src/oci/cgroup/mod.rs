@@ -174,9 +174,10 @@ impl Cgroup {
             values::check_usage(resources, dir)?;
         }
         self.update_unit(resources)?;
-        let warnings = self.write(resources)?;
+        let mut warnings = self.write(resources)?;
         if let Some(rules) = resources.devices() {
             self.apply_devices(rules)?;
+            warnings.extend(devices::warnings(rules));
         }
         Ok(warnings)
     }

@@ -1,12 +1,14 @@
 //! `config.json`: read, parsed strictly, and turned into [`Spec`]. Errors name the JSON path (`field`) and,
 //! where the text itself is broken, the byte `offset`.
 
+mod document;
 mod process;
 mod strict;
+mod typed;
 
 use crate::{Error, ErrorKind, Result};
-use oci_spec::runtime::{Process, Spec};
-use serde_json::Value;
+use document::Node;
+use oci_spec::runtime::{LinuxResources, Process, Spec};
 use std::fs::File;
 use std::io::{Read, Write};
 use std::os::unix::fs::OpenOptionsExt;
@@ -64,34 +66,46 @@ fn too_big() -> Error {
 /// Parses the text of a `config.json`.
 pub(crate) fn parse(text: &[u8], warn: &dyn Fn(&str)) -> Result<Spec> {
     let mut document = document(text)?;
-    process::complete(document.get_mut("process"), warn);
-    typed(document)
+    if let Some(process) = document.member("process") {
+        process::complete(process, warn);
+    }
+    specification(&document)
 }
 
 /// Parses the text of a single `process`, as `exec --process` has it.
 pub(crate) fn parse_process(text: &[u8], warn: &dyn Fn(&str)) -> Result<Process> {
     let mut document = document(text)?;
-    process::complete(Some(&mut document), warn);
-    typed(document)
+    process::complete(&mut document, warn);
+    specification(&document)
 }
 
-fn document(text: &[u8]) -> Result<Value> {
+/// Parses the text of `linux.resources` alone, as `update` has it.
+pub(crate) fn parse_resources(text: &[u8]) -> Result<LinuxResources> {
+    specification(&document(text)?)
+}
+
+/// `linux.resources` from a document that was read already.
+pub(crate) fn typed(document: serde_json::Value) -> Result<LinuxResources> {
+    parse_resources(document.to_string().as_bytes())
+}
+
+/// The document, which is an object.
+fn document(text: &[u8]) -> Result<Node<'_>> {
     if text.len() as u64 > MAX_SIZE {
         return Err(too_big());
     }
-    strict::parse(text)
-}
-
-/// The document as the specification's types.
-pub(crate) fn typed<T: serde::de::DeserializeOwned>(mut document: Value) -> Result<T> {
-    if !document.is_object() {
+    let document = strict::parse(text)?;
+    if !matches!(document, Node::Object(_)) {
         let message = "the configuration is not valid: it is not an object";
         return Err(Error::new(ErrorKind::InvalidArgument, message).with_context("field", "(document)"));
     }
-    rename_flags(&mut document);
-    serde_path_to_error::deserialize(document).map_err(|e| {
-        let field = e.path().to_string();
-        let message = e.into_inner().to_string();
+    Ok(document)
+}
+
+/// The document as the specification's types.
+fn specification<'d, T: serde::de::Deserialize<'d>>(document: &'d Node<'_>) -> Result<T> {
+    typed::read(document).map_err(|e| {
+        let field = e.place().to_string();
         let what = match field.as_str() {
             "linux.memoryPolicy" | "linux.memoryPolicy.mode" => {
                 "the configuration has an invalid memory policy mode"
@@ -101,24 +115,8 @@ pub(crate) fn typed<T: serde::de::DeserializeOwned>(mut document: Value) -> Resu
             }
             _ => "the configuration is not valid",
         };
-        Error::new(ErrorKind::InvalidArgument, format!("{what}: {message}"))
-            .with_context("field", if field == "." { "(document)".to_owned() } else { field })
+        Error::new(ErrorKind::InvalidArgument, format!("{what}: {e}")).with_context("field", field)
     })
-}
-
-/// `oci-spec` spells two flags of the scheduler differently from the specification.
-fn rename_flags(document: &mut Value) {
-    // Of a configuration, and of a process alone.
-    for place in ["/process/scheduler/flags", "/scheduler/flags"] {
-        let flags = document.pointer_mut(place).and_then(Value::as_array_mut);
-        for flag in flags.into_iter().flatten() {
-            match flag.as_str() {
-                Some("SCHED_FLAG_DL_OVERRUN") => *flag = Value::from("SCHED_FLAG_D_L_OVERRUN"),
-                Some("SCHED_FLAG_RESET_ON_FORK") => *flag = Value::from("SCHED_RESET_ON_FORK"),
-                _ => {}
-            }
-        }
-    }
 }
 
 #[cfg(test)]

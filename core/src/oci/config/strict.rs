@@ -1,55 +1,26 @@
 //! JSON without ambiguity: one value, no key twice, no byte order mark, bounded depth, no NUL in a string.
 //! A `null` counts as absent, as it does for the runtimes written in Go.
 
+use super::document::{Node, Object, Place};
 use crate::{Error, ErrorKind, Result};
 use serde::de::{self, DeserializeSeed, Deserializer, MapAccess, SeqAccess, Visitor};
-use serde_json::{Map, Value};
-use std::cell::RefCell;
-use std::fmt::{self, Write};
-
-/// Longer paths are cut in errors.
-const MAX_PATH: usize = 256;
-
-/// Where in the document the parser is.
-#[derive(Default)]
-struct Path(RefCell<Vec<Segment>>);
-
-enum Segment {
-    Key(String),
-    Index(usize),
-}
-
-impl fmt::Display for Path {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let mut text = String::new();
-        for segment in self.0.borrow().iter() {
-            match segment {
-                Segment::Key(key) if text.is_empty() => text.push_str(key),
-                Segment::Key(key) => write!(text, ".{key}")?,
-                Segment::Index(index) => write!(text, "[{index}]")?,
-            }
-            if text.len() > MAX_PATH {
-                let cut = (0..=MAX_PATH).rev().find(|i| text.is_char_boundary(*i)).unwrap_or(0);
-                return write!(f, "{}…", &text[..cut]);
-            }
-        }
-        f.write_str(if text.is_empty() { "(document)" } else { &text })
-    }
-}
+use std::borrow::Cow;
+use std::collections::BTreeSet;
+use std::fmt;
 
 /// Parses a document.
-pub(super) fn parse(text: &[u8]) -> Result<Value> {
+pub(super) fn parse(text: &[u8]) -> Result<Node<'_>> {
     if text.starts_with(b"\xef\xbb\xbf") {
         return Err(Error::new(ErrorKind::InvalidArgument, "the JSON text begins with a byte order mark")
             .with_context("offset", "0"));
     }
-    let path = Path::default();
+    let mut place = Place::default();
     let mut parser = serde_json::Deserializer::from_slice(text);
-    let parsed = Strict(&path).deserialize(&mut parser).and_then(|value| parser.end().map(|()| value));
+    let parsed = Strict(&mut place).deserialize(&mut parser).and_then(|value| parser.end().map(|()| value));
     parsed.map_err(|e| {
         let offset = offset_of(text, e.line(), e.column());
         Error::new(ErrorKind::InvalidArgument, format!("the JSON text is not valid: {e}"))
-            .with_context("field", path.to_string())
+            .with_context("field", place.to_string())
             .with_context("offset", offset.to_string())
     })
 }
@@ -60,84 +31,140 @@ fn offset_of(text: &[u8], line: usize, column: usize) -> usize {
     (before(line.saturating_sub(1)) + column.saturating_sub(1)).min(text.len())
 }
 
-/// One value.
-struct Strict<'a>(&'a Path);
+/// One value; of one that is wrong, the place is noted.
+struct Strict<'a>(&'a mut Place);
 
 impl<'de> DeserializeSeed<'de> for Strict<'_> {
-    type Value = Value;
+    type Value = Node<'de>;
 
-    fn deserialize<D: Deserializer<'de>>(self, from: D) -> Result<Value, D::Error> {
+    fn deserialize<D: Deserializer<'de>>(self, from: D) -> Result<Node<'de>, D::Error> {
         from.deserialize_any(self)
     }
 }
 
 impl<'de> Visitor<'de> for Strict<'_> {
-    type Value = Value;
+    type Value = Node<'de>;
 
     fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str("a JSON value")
     }
 
-    fn visit_unit<E>(self) -> Result<Value, E> {
-        Ok(Value::Null)
+    fn visit_unit<E>(self) -> Result<Node<'de>, E> {
+        Ok(Node::Null)
     }
 
-    fn visit_bool<E>(self, value: bool) -> Result<Value, E> {
-        Ok(Value::Bool(value))
+    fn visit_bool<E>(self, value: bool) -> Result<Node<'de>, E> {
+        Ok(Node::Bool(value))
     }
 
-    fn visit_u64<E>(self, value: u64) -> Result<Value, E> {
-        Ok(Value::from(value))
+    fn visit_u64<E>(self, value: u64) -> Result<Node<'de>, E> {
+        Ok(Node::Unsigned(value))
     }
 
-    fn visit_i64<E>(self, value: i64) -> Result<Value, E> {
-        Ok(Value::from(value))
+    fn visit_i64<E>(self, value: i64) -> Result<Node<'de>, E> {
+        Ok(Node::Signed(value))
     }
 
-    fn visit_f64<E>(self, value: f64) -> Result<Value, E> {
-        Ok(Value::from(value))
+    fn visit_f64<E>(self, value: f64) -> Result<Node<'de>, E> {
+        Ok(Node::Float(value))
     }
 
-    fn visit_str<E: de::Error>(self, value: &str) -> Result<Value, E> {
-        self.visit_string(value.to_owned())
+    /// Text as it stands there, where a NUL would be a syntax error.
+    fn visit_borrowed_str<E>(self, value: &'de str) -> Result<Node<'de>, E> {
+        Ok(Node::Text(Cow::Borrowed(value)))
     }
 
-    fn visit_string<E: de::Error>(self, value: String) -> Result<Value, E> {
+    /// Text that had escapes.
+    fn visit_str<E: de::Error>(self, value: &str) -> Result<Node<'de>, E> {
         if value.contains('\0') {
             return Err(E::custom("a string contains a NUL character"));
         }
-        Ok(Value::String(value))
+        Ok(Node::Text(Cow::Owned(value.to_owned())))
     }
 
-    fn visit_seq<A: SeqAccess<'de>>(self, mut seq: A) -> Result<Value, A::Error> {
+    fn visit_seq<A: SeqAccess<'de>>(self, mut seq: A) -> Result<Node<'de>, A::Error> {
         let mut all = Vec::new();
         loop {
-            self.0.0.borrow_mut().push(Segment::Index(all.len()));
-            let Some(value) = seq.next_element_seed(Strict(self.0))? else { break };
-            self.0.0.borrow_mut().pop();
-            all.push(value);
+            match seq.next_element_seed(Strict(self.0)) {
+                Ok(Some(value)) => all.push(value),
+                Ok(None) => return Ok(Node::List(all)),
+                Err(e) => {
+                    self.0.in_element(all.len());
+                    return Err(e);
+                }
+            }
         }
-        self.0.0.borrow_mut().pop();
-        Ok(Value::Array(all))
     }
 
-    fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Value, A::Error> {
-        let mut all = Map::new();
-        let mut nulls = Vec::new();
-        while let Some(key) = map.next_key::<String>()? {
-            self.0.0.borrow_mut().push(Segment::Key(key.clone()));
-            if key.contains('\0') {
-                return Err(de::Error::custom("a key contains a NUL character"));
+    fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Node<'de>, A::Error> {
+        let mut all = Vec::new();
+        let mut names = Names::default();
+        while let Some(key) = map.next_key_seed(Key)? {
+            let value = match names.problem(&key, &all) {
+                None => map.next_value_seed(Strict(self.0)),
+                Some(problem) => Err(de::Error::custom(problem)),
+            };
+            match value {
+                Ok(value) => all.push((key, value)),
+                Err(e) => {
+                    self.0.in_key(&key);
+                    return Err(e);
+                }
             }
-            if all.contains_key(&key) || nulls.contains(&key) {
-                return Err(de::Error::custom("the key is there twice"));
-            }
-            match map.next_value_seed(Strict(self.0))? {
-                Value::Null => nulls.push(key),
-                value => drop(all.insert(key, value)),
-            }
-            self.0.0.borrow_mut().pop();
         }
-        Ok(Value::Object(all))
+        all.retain(|(_, value)| !matches!(value, Node::Null));
+        Ok(Node::Object(Object(all)))
+    }
+}
+
+/// A key of an object.
+struct Key;
+
+impl<'de> DeserializeSeed<'de> for Key {
+    type Value = Cow<'de, str>;
+
+    fn deserialize<D: Deserializer<'de>>(self, from: D) -> Result<Cow<'de, str>, D::Error> {
+        from.deserialize_str(self)
+    }
+}
+
+impl<'de> Visitor<'de> for Key {
+    type Value = Cow<'de, str>;
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("a key")
+    }
+
+    fn visit_borrowed_str<E>(self, key: &'de str) -> Result<Cow<'de, str>, E> {
+        Ok(Cow::Borrowed(key))
+    }
+
+    fn visit_str<E>(self, key: &str) -> Result<Cow<'de, str>, E> {
+        Ok(Cow::Owned(key.to_owned()))
+    }
+}
+
+/// The names of an object's members. A few are looked through, which is what every object of a configuration has; of
+/// many, as only a hostile text or a long list of annotations has, there is a set beside.
+#[derive(Default)]
+struct Names(BTreeSet<String>);
+
+impl Names {
+    const FEW: usize = 32;
+
+    /// What is wrong with one more name beside those of `members`.
+    fn problem(&mut self, key: &str, members: &[(Cow<'_, str>, Node<'_>)]) -> Option<&'static str> {
+        if key.contains('\0') {
+            return Some("a key contains a NUL character");
+        }
+        let is_twice = if members.len() < Self::FEW {
+            members.iter().any(|(k, _)| k == key)
+        } else {
+            if self.0.is_empty() {
+                self.0.extend(members.iter().map(|(k, _)| k.to_string()));
+            }
+            !self.0.insert(key.to_owned())
+        };
+        is_twice.then_some("the key is there twice")
     }
 }

@@ -131,3 +131,48 @@ fn a_process_without_a_user_is_roots() {
     let process = parse_process(br#"{"args":["true"],"cwd":"/"}"#, &|_| {}).unwrap();
     assert_eq!((process.user().uid(), process.user().gid()), (0, 0));
 }
+
+#[test]
+fn a_key_twice_among_many_is_found() {
+    for count in [2, 31, 32, 33, 34, 100_000] {
+        let mut all: Vec<String> = (0..count).map(|i| format!(r#""k{i}":null"#)).collect();
+        let text = |all: &[String]| GOOD.replacen('{', &format!(r#"{{"x":{{{}}},"#, all.join(",")), 1);
+        parse(text(&all).as_bytes(), &|_| {}).unwrap();
+        // Escapes don't make another key of it.
+        for (again, key) in [(r#""k1":1"#, "x.k1"), (r#""\u006b0":1"#, "x.k0")] {
+            all.push(again.into());
+            let e = parse(text(&all).as_bytes(), &|_| {}).unwrap_err();
+            assert_eq!(context(&e, "field"), key, "{count}: {e}");
+            all.pop();
+        }
+    }
+}
+
+#[test]
+fn an_object_is_no_list_of_its_values() {
+    for (from, to, field) in [
+        (r#""user":{"uid":0,"gid":0}"#, r#""user":[0,0]"#, "process.user"),
+        (r#""root":{"path":"rootfs"}"#, r#""root":["rootfs"]"#, "root"),
+        (r#""args":["sh"]"#, r#""args":{"0":"sh"}"#, "process.args"),
+        (r#""cwd":"/""#, r#""cwd":"/","rlimits":[{"type":{"RLIMIT_CPU":null}}]"#, "process.rlimits[0].type"),
+    ] {
+        let e = parse(GOOD.replace(from, to).as_bytes(), &|_| {}).unwrap_err();
+        assert_eq!((e.kind(), context(&e, "field").as_str()), (ErrorKind::InvalidArgument, field), "{e}");
+    }
+}
+
+#[test]
+fn resources_alone_are_read_as_strictly() {
+    let limits = parse_resources(br#"{"pids":{"limit":3},"memory":null,"cpu":{"cpus":"\u0030"}}"#).unwrap();
+    assert_eq!(limits.cpu().as_ref().unwrap().cpus().as_deref(), Some("0"));
+    assert!(limits.memory().is_none());
+    for (text, field) in [
+        (r#"{"pids":{"limit":"x"}}"#, "pids.limit"),
+        (r#"{"pids":{"limit":1,"limit":2}}"#, "pids.limit"),
+        (r#"{"devices":[{"allow":true},{"allow":1}]}"#, "devices[1].allow"),
+        ("[]", "(document)"),
+    ] {
+        let e = parse_resources(text.as_bytes()).unwrap_err();
+        assert_eq!((e.kind(), context(&e, "field").as_str()), (ErrorKind::InvalidArgument, field), "{e}");
+    }
+}

@@ -3,7 +3,7 @@
 mod program;
 mod rules;
 
-pub(super) use rules::{Access, Devices, Kind as DeviceKind, State};
+pub(super) use rules::{Access, Devices, Kind as DeviceKind, State, warnings};
 
 use super::file;
 use crate::sys::bpf;

@@ -11,6 +11,10 @@ use std::fmt;
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(in super::super) struct Access(pub(super) u32);
 
+/// Stands for all devices as a kind, and for nothing as an access; configurations have it there ("rwa") and runc
+/// leaves it out, so it is worth a warning only. Every other letter is an error.
+const NO_ACCESS: char = 'a';
+
 impl Access {
     pub(super) const MKNOD: Access = Access(1);
     pub(super) const READ: Access = Access(2);
@@ -23,6 +27,7 @@ impl Access {
                 'r' => Access::READ,
                 'w' => Access::WRITE,
                 'm' => Access::MKNOD,
+                NO_ACCESS => Access(0),
                 _ => return None,
             };
             Some(Access(all.0 | one.0))
@@ -94,6 +99,17 @@ const ALWAYS: &[(Kind, Option<u32>, Option<u32>, Access)] = &[
     (Kind::Char, Some(10), Some(200), Access::ALL),
     (Kind::Char, Some(136), None, Access::ALL),
 ];
+
+/// What is odd about rules, but no error.
+pub(in super::super) fn warnings(rules: &[LinuxDeviceCgroup]) -> Vec<String> {
+    let odd = |rule: &LinuxDeviceCgroup| {
+        let is_for_all = matches!(rule.typ(), None | Some(LinuxDeviceType::A));
+        !is_for_all && rule.access().as_deref().is_some_and(|access| access.contains(NO_ACCESS))
+    };
+    let of = rules.iter().enumerate().filter(|(_, rule)| odd(rule));
+    of.map(|(i, _)| format!("{FIELD}[{i}].access: there is no access {NO_ACCESS:?}: it is left out"))
+        .collect()
+}
 
 impl State {
     /// The rules of a configuration in their order, beginning with nothing, and what is always allowed.
@@ -285,6 +301,22 @@ mod tests {
             assert_eq!(e.kind(), ErrorKind::InvalidArgument);
             assert!(e.to_string().contains(&format!("linux.resources.devices[{i}]")), "{e}");
         }
+    }
+
+    #[test]
+    fn an_access_a_is_left_out_with_a_warning() {
+        let json = r#"[{"allow":false,"access":"rwma"},{"allow":true,"type":"c","major":1,"minor":11,"access":"rwa"}]"#;
+        let rules: Vec<LinuxDeviceCgroup> = serde_json::from_str(json).unwrap();
+        let state = State::build(&rules).unwrap();
+        assert!(
+            state.permits(Kind::Char, 1, 11, Access(6)) && !state.permits(Kind::Char, 1, 12, Access::READ)
+        );
+        // Of a rule for everything no letter counts.
+        let warning = "linux.resources.devices[1].access: there is no access 'a': it is left out";
+        assert_eq!(warnings(&rules), [warning]);
+        assert!(warnings(&[]).is_empty());
+        // There is nothing else in it: an access is missing.
+        assert!(self::state(r#"[{"allow":true,"type":"c","major":1,"access":"a"}]"#).is_err());
     }
 
     #[test]

@@ -75,6 +75,7 @@ pub(super) fn create(spec: &Spec, id: &str, wanted: Option<&Path>, rootless: boo
         _ => values::v2(&resources(spec), Path::new("/nonexistent"))?,
     };
     cgroup.warnings = values.warnings;
+    cgroup.warnings.extend(devices::warnings(resources(spec).devices().as_deref().unwrap_or_default()));
     for dir in cgroup.dirs().into_iter().filter(|dir| dir.is_dir()) {
         create::check_unused(dir)?;
     }
