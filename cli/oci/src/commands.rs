@@ -208,6 +208,7 @@ fn update_options(update: Update) -> Result<(String, UpdateOptions), Failure> {
         memory_reservation: size(&update.memory_reservation)?,
         memory_swap: size(&update.memory_swap)?,
         pids_limit: update.pids_limit,
+        ..UpdateOptions::default()
     };
     Ok((update.id, options))
 }

@@ -34,7 +34,7 @@ impl Shared {
         if let Some(client) = self.client().await? {
             no_restart(&client, self).await?;
             match client.ask(&Request::Kill { signal: libc::SIGKILL }, &[]).await {
-                Err(e) if !matches!(e.kind(), ErrorKind::NotRunning | ErrorKind::Internal) => return Err(e),
+                Err(e) if e.kind() != ErrorKind::NotRunning && !super::events::is_gone(&e) => return Err(e),
                 _ => {}
             }
         }

@@ -28,7 +28,7 @@ impl Client {
         let hello = Request::Hello { version: VERSION, container: id.to_owned() };
         match client.ask(&hello, &[]).await {
             Ok(_) => Ok(Some(client)),
-            Err(e) if matches!(e.kind(), ErrorKind::ContainerNotFound | ErrorKind::Internal) => Ok(None),
+            Err(e) if e.kind() == ErrorKind::ContainerNotFound || events::is_gone(&e) => Ok(None),
             Err(e) => Err(e),
         }
     }

@@ -180,7 +180,7 @@ impl Shared {
                 Ok((Event::State(state), _)) => return Ok(state),
                 Ok(_) => return Err(events::gone()),
                 // It ended, and its parent went, between the connection and the answer.
-                Err(e) if matches!(e.kind(), ErrorKind::NotRunning | ErrorKind::Internal) => {}
+                Err(e) if e.kind() == ErrorKind::NotRunning || events::is_gone(&e) => {}
                 Err(e) => return Err(e),
             }
         }
@@ -263,7 +263,7 @@ impl Shared {
                         return Ok(exit);
                     }
                 }
-                Err(e) if e.kind() == ErrorKind::Internal => {}
+                Err(e) if events::is_gone(&e) => {}
                 Err(e) => return Err(e),
             }
             // The parent is gone: its record says how it ended, or that it was lost.
@@ -316,7 +316,7 @@ async fn wait_on(socket: &OwnedFd) -> Result<Option<ExitRecord>> {
             Ok((Event::Failed(failure), _)) if failure.code == "not_running" => return Ok(None),
             Ok((Event::Failed(failure), _)) => return Err(super::failure::describe(failure)),
             Ok(_) => {}
-            Err(e) if e.kind() == ErrorKind::Internal => return Ok(None),
+            Err(e) if events::is_gone(&e) => return Ok(None),
             Err(e) => return Err(e),
         }
     }

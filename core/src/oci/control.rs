@@ -1,6 +1,6 @@
 //! `pause`, `resume` and `update`.
 
-use super::{Engine, config};
+use super::{Engine, config, rdt};
 use crate::{Error, ErrorKind, Result};
 use oci_spec::runtime::LinuxResources;
 use serde_json::{Value, json};
@@ -38,6 +38,10 @@ pub struct UpdateOptions {
     pub memory_swap: Option<i64>,
     /// `pids.limit`.
     pub pids_limit: Option<i64>,
+    /// `intelRdt.l3CacheSchema`.
+    pub l3_cache_schema: Option<String>,
+    /// `intelRdt.memBwSchema`.
+    pub mem_bw_schema: Option<String>,
 }
 
 impl UpdateOptions {
@@ -100,6 +104,20 @@ impl Engine {
         if found.status() == "stopped" {
             return Err(Error::new(ErrorKind::NotRunning, "container not running"));
         }
-        found.record.cgroup.apply(&options.resources()?)
+        let resources = options.resources()?;
+        let schemas: Vec<&str> = [&options.l3_cache_schema, &options.mem_bw_schema]
+            .into_iter()
+            .flatten()
+            .map(String::as_str)
+            .collect();
+        match &found.record.rdt {
+            Some(group) => group.change(&schemas)?,
+            None if schemas.is_empty() => {}
+            None => {
+                let text = "the container is in no resctrl group; create it with linux.intelRdt";
+                return Err(Error::new(ErrorKind::Unsupported, text).with_context("field", rdt::FIELD));
+            }
+        }
+        found.record.cgroup.apply(&resources)
     }
 }

@@ -8,7 +8,7 @@ use super::handover::{paths, preserved, standard_streams};
 use super::hooks::Hook;
 use super::record::{Found, Record, VERSION, fifo, lock_dir};
 use super::session::{News, Session};
-use super::{Engine, config, foreground, translate, validate};
+use super::{Engine, config, foreground, rdt, translate, validate};
 use crate::{Error, ErrorKind, Result};
 use containers_protocol::Bytes;
 use containers_protocol::oneshot::{Create, Request};
@@ -220,6 +220,7 @@ impl Making<'_> {
         let (engine, id) = (self.engine, self.record.id.clone());
         let machine = Machine::look();
         let born = may_be_born(&plan) && engine.driver() == Driver::Cgroupfs;
+        rdt::share_out(&self.spec, (&mut self.record, &self.dir), running.helper(), &*engine.warn)?;
         let planned = self.plan_cgroup(&machine)?;
         if born {
             if planned {

@@ -85,6 +85,7 @@ impl Engine {
             std::thread::sleep(Duration::from_millis(1));
         }
         cgroup.delete()?;
+        found.record.rdt.as_ref().map_or(Ok(()), |group| group.delete())?;
         // The first process, if we are its parent, is no container's any more.
         let hooks = if found.record.stop_hooks { found.spec().ok() } else { None };
         remove_dir(&found.dir)?;

@@ -1,10 +1,19 @@
 //! `events`.
 
-use super::Engine;
+use super::record::Record;
+use super::{Engine, rdt};
 use crate::{Error, ErrorKind, Result};
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use serde_json::{Value, json};
 use std::time::{Duration, Instant};
+
+fn measured(id: &str, record: &Record) -> Result<Value> {
+    let mut event = json!({"type": "stats", "id": id, "data": record.cgroup.stats()?});
+    if let Some(group) = &record.rdt {
+        event["data"]["intel_rdt"] = group.stats(&rdt::mounted()?)?;
+    }
+    Ok(event)
+}
 
 impl Engine {
     /// One look at what a container uses.
@@ -14,7 +23,7 @@ impl Engine {
             let text = format!("container with id {id} is not running");
             return Err(Error::new(ErrorKind::NotRunning, text));
         }
-        Ok(json!({"type": "stats", "id": id, "data": found.record.cgroup.stats()?}))
+        measured(id, &found.record)
     }
 
     /// Looks again and again, and tells when memory ran out, until the container ends or `tell` says `false`.
@@ -55,8 +64,7 @@ impl Engine {
             }
             if Instant::now() >= next {
                 next = Instant::now() + interval;
-                let data = found.record.cgroup.stats()?;
-                if !tell(&json!({"type": "stats", "id": id, "data": data})) {
+                if !tell(&measured(id, &found.record)?) {
                     return Ok(());
                 }
             }

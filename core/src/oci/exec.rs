@@ -123,6 +123,7 @@ impl Engine {
         plan.create_cwd = false;
         let further = further_entrances(found, options)?;
         let mut session = Session::start(&found.dir, record.cgroup.birthplace())?;
+        record.rdt.as_ref().map_or(Ok(()), |group| group.enter(session.helper()))?;
         let entrances = [record.cgroup.entrances(session.inside), further].concat();
         let request = Join {
             namespaces: record.namespaces,

@@ -28,7 +28,7 @@ pub fn features() -> Value {
             "apparmor": {"enabled": true},
             "selinux": {"enabled": true},
             "mountExtensions": {"idmap": {"enabled": true}},
-            "intelRdt": {"enabled": false},
+            "intelRdt": {"enabled": true, "schemata": true, "monitoring": true},
             "netDevices": {"enabled": true}
         },
         "annotations": {

@@ -21,6 +21,7 @@ mod hooks;
 mod identity;
 mod inspect;
 mod program;
+pub(crate) mod rdt;
 mod record;
 pub(crate) mod seccomp;
 mod session;

@@ -2,7 +2,7 @@
 
 use super::cgroup::Cgroup;
 use super::identity::Identity;
-use super::{Engine, config};
+use super::{Engine, config, rdt};
 use crate::{Error, ErrorKind, Result};
 use oci_spec::runtime::{Hook, Spec};
 use rustix::fd::OwnedFd;
@@ -32,6 +32,9 @@ pub(crate) struct Record {
     /// The start has come as far as the gate.
     pub(crate) made: bool,
     pub(crate) cgroup: Cgroup,
+    /// Its group of caches and memory bandwidth.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) rdt: Option<rdt::Group>,
     /// `CLONE_NEW*` flags of what a further process enters.
     pub(crate) namespaces: u64,
     /// It is process 1 of a pid namespace of its own.
@@ -85,6 +88,7 @@ impl Record {
             init: None,
             made: false,
             cgroup: Cgroup::default(),
+            rdt: None,
             namespaces: 0,
             own_pids: false,
             no_new_keyring: false,

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 from pathlib import Path
 
 import pytest
@@ -42,6 +43,24 @@ def test_resource_groups_are_an_error(bundle: Bundle) -> None:
         pytest.skip("needs a kernel without resctrl")
     bundle.linux["intelRdt"] = {"closID": "group", "l3CacheSchema": "L3:0=f"}
     bundle.fails("linux.intelRdt")
+
+
+def test_a_resource_group_is_made_and_taken_away(bundle: Bundle) -> None:
+    if not RESCTRL.exists():
+        pytest.skip("needs a processor with Intel RDT or AMD QoS, and resctrl mounted")
+    bundle.linux["intelRdt"] = {"enableMonitoring": True}
+    bundle.process["args"] = ["sh", "-c", "sleep 60"]
+    bundle.write()
+    group = RESCTRL.parent / "rdt"
+    try:
+        with open(os.devnull, "w") as said:
+            assert bundle.silently(said, "run", "--detach", "--bundle", str(bundle.path), "rdt") == 0
+        pid = str(json.loads(bundle.runtime("state", "rdt").stdout)["pid"])
+        for tasks in (group / "tasks", group / "mon_groups/rdt/tasks"):
+            assert pid in tasks.read_text().split()
+    finally:
+        bundle.runtime("delete", "--force", "rdt")
+    assert not group.exists()
 
 
 def test_a_label_of_mounts_without_selinux_is_an_error(bundle: Bundle) -> None:

@@ -13,6 +13,7 @@ use crate::oci::foreground::{self, Foreground};
 use crate::oci::handover::{send_master, standard_streams};
 use crate::oci::hooks::Hook;
 use crate::oci::identity::Identity;
+use crate::oci::rdt;
 use crate::oci::record::{Found, Record, lock_dir};
 use crate::oci::{Engine, translate};
 use crate::{Error, ErrorKind, Result};
@@ -255,8 +256,10 @@ impl Restoring<'_> {
         Ok(fds)
     }
 
-    /// Puts CRIU, and with it what it restores, into the container's cgroup.
-    fn enter(&self, pid: i32) -> Result<Vec<CgroupRoot>> {
+    /// Puts CRIU, and with it what it restores, into the container's cgroup and its group of caches.
+    fn enter(&mut self, pid: i32) -> Result<Vec<CgroupRoot>> {
+        let Found { dir, record } = &mut self.found;
+        rdt::share_out(&self.spec, (record, dir), pid, &*self.engine.warn)?;
         let failed = |e| Error::io("criu can't be put into the container's cgroup", e);
         let cgroup = &self.found.record.cgroup;
         cgroup.start_unit(pid)?;

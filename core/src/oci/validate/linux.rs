@@ -90,11 +90,19 @@ fn memory_policy(linux: &Linux) -> Result<()> {
 
 fn rdt(linux: &Linux) -> Result<()> {
     let Some(rdt) = linux.intel_rdt() else { return Ok(()) };
+    let field = |name: &str| format!("linux.intelRdt.{name}");
     if let Some(id) = rdt.clos_id() {
         let plain = !id.is_empty() && id != "." && id != ".." && !id.contains('/');
-        ensure(plain, "linux.intelRdt.closID", "it is not the name of a folder")?;
+        ensure(plain || id == "/", field("closID"), "it is neither the name of a folder nor \"/\"")?;
     }
-    Err(unsupported("linux.intelRdt", "resource groups of resctrl are not supported"))
+    if let Some(schema) = rdt.mem_bw_schema().as_deref().filter(|schema| !schema.is_empty()) {
+        let one = schema.starts_with("MB:") && !schema.contains('\n');
+        ensure(one, field("memBwSchema"), "it is not one line that begins with MB:")?;
+    }
+    for (index, line) in rdt.schemata().iter().flatten().enumerate() {
+        ensure(!line.contains('\n'), field(&format!("schemata[{index}]")), "it is not one line")?;
+    }
+    crate::oci::rdt::mounted().map(drop)
 }
 
 fn net_devices(linux: &Linux, spaces: &Spaces) -> Result<()> {
