@@ -32,3 +32,6 @@ pub fn main() {
 pub fn oneshot() -> ! {
     oneshot::main()
 }
+
+/// What the first process of a container does that `containers-oci` makes in its own memory.
+pub use oneshot::become_first;

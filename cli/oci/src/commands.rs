@@ -75,6 +75,7 @@ pub fn dispatch(cli: Cli, log: &Log) -> Result<u8, Failure> {
     let rootless = cli.rootless.parse().ok();
     let warnings = log.clone();
     let engine = Engine::new(cli.root, cli.systemd_cgroup, rootless)?;
+    let engine = engine.with_first(containers_init::become_first);
     let engine = engine.on_warning(move |text| warnings.warning(text));
     let engine = match cli.debug {
         false => engine,

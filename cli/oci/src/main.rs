@@ -10,6 +10,8 @@ mod criu;
 mod entry;
 mod log;
 mod numbers;
+#[cfg(all(own_start, not(test)))]
+mod start;
 
 use clap::Parser;
 

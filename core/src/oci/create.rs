@@ -6,6 +6,7 @@ use super::cgroup::{Cgroup, Driver, Machine};
 use super::folder::{Bundle, make_dir, make_fifo, pipe};
 use super::handover::{paths, preserved, standard_streams};
 use super::hooks::Hook;
+use super::program::is_out_of_reach;
 use super::record::{Found, Record, VERSION, fifo, lock_dir};
 use super::session::{News, Session};
 use super::{Engine, config, foreground, rdt, translate, validate};
@@ -53,10 +54,9 @@ struct Making<'a> {
     gate: OwnedFd,
     /// Writes to it open the gate of a `run`.
     opener: Option<OwnedFd>,
-    /// The helper, if it could be started before the folder is there.
     session: Option<Session>,
     /// Until it is made, nobody else deletes or starts it.
-    _held: OwnedFd,
+    held: OwnedFd,
 }
 
 /// A container at its gate.
@@ -70,7 +70,10 @@ impl Engine {
     pub fn create(&self, id: &str, options: &CreateOptions) -> Result<()> {
         let making = self.begin(id, options, false)?;
         making.check_terminal(true)?;
-        making.make(None).map(drop)
+        let (_, _, _, held) = making.make(None)?;
+        // Until this process has ended: the one that waits may go on in its memory.
+        std::mem::forget(held);
+        Ok(())
     }
 
     /// Creates and starts a container; unless detached, waits for its end and passes signals and the terminal
@@ -86,12 +89,10 @@ impl Engine {
         };
         let (dir, opener) = (making.dir.clone(), making.opener.as_ref().and_then(|o| o.try_clone().ok()));
         let size = foreground.as_ref().and_then(|f| f.size());
-        let (mut made, found, spec) = making.make(size)?;
+        let (mut made, found, spec, held) = making.make(size)?;
+        drop(held);
         let started = (|| {
-            if let Some(opener) = opener {
-                rustix::io::write(&opener, b"0")
-                    .map_err(|e| Error::io("can't start the process", e.into()))?;
-            }
+            opener.map_or(Ok(()), |opener| made.session.open_gate(&opener))?;
             let mut executing = false;
             while !matches!(made.session.next(&mut executing)?, News::Closed) {}
             Ok(())
@@ -154,8 +155,6 @@ impl Engine {
     /// Everything before anything is made that has to be undone by [`Engine::destroy`].
     fn begin<'a>(&'a self, id: &str, options: &'a CreateOptions, run: bool) -> Result<Making<'a>> {
         let dir = self.dir(id)?;
-        // On its way while the configuration is read. It does nothing until it is asked to, and ends with this process.
-        let session = Session::early();
         let Bundle { path: bundle, text, spec, rootfs } = self.read_bundle(&options.bundle)?;
         for n in 0..options.preserve_fds {
             let fd = 3 + n as i32;
@@ -172,7 +171,7 @@ impl Engine {
         let (held, gate, opener) = made.inspect_err(|_| drop(std::fs::remove_dir_all(&dir)))?;
         let record =
             Record { no_new_keyring: options.no_new_keyring, ..Record::new(id, &spec, bundle, rootfs) };
-        Ok(Making { engine: self, options, spec, dir, record, gate, opener, session, _held: held })
+        Ok(Making { engine: self, options, spec, dir, record, gate, opener, session: None, held })
     }
 }
 
@@ -188,25 +187,23 @@ impl Making<'_> {
     }
 
     /// Makes the container, or leaves nothing behind.
-    fn make(mut self, size: Option<(u16, u16)>) -> Result<(Made, Found, Spec)> {
-        let started = self.session.take().map_or_else(|| Session::start(&self.dir, None), Ok);
-        let mut session = started.inspect_err(|_| drop(std::fs::remove_dir_all(&self.dir)))?;
-        match self.fill(size, &mut session) {
-            Ok(master) => {
-                let found = Found { dir: self.dir.clone(), record: self.record.clone() };
-                Ok((Made { session, master }, found, self.spec))
-            }
-            Err(e) => {
-                session.abort();
-                let found = Found { dir: self.dir.clone(), record: self.record.clone() };
+    fn make(mut self, size: Option<(u16, u16)>) -> Result<(Made, Found, Spec, OwnedFd)> {
+        let done = self.fill(size);
+        let found = Found { dir: self.dir.clone(), record: self.record.clone() };
+        match (done, self.session.take()) {
+            (Ok(master), Some(session)) => Ok((Made { session, master }, found, self.spec, self.held)),
+            (done, session) => {
+                if let Some(session) = session {
+                    session.abort();
+                }
                 let _ = self.engine.destroy(&found);
-                Err(validate::explained(&self.spec, e))
+                Err(validate::explained(&self.spec, done.err().unwrap_or_else(internal)))
             }
         }
     }
 
-    fn fill(&mut self, size: Option<(u16, u16)>, running: &mut Session) -> Result<Option<OwnedFd>> {
-        let mut plan = self.plan(size)?;
+    fn fill(&mut self, size: Option<(u16, u16)>) -> Result<Option<OwnedFd>> {
+        let plan = self.plan(size)?;
         self.record.namespaces = entered(&plan);
         self.record.own_pids = plan.namespaces & libc::CLONE_NEWPID as u64 != 0;
         let hooks: Vec<Option<containers_protocol::plan::Hook>> = plan
@@ -217,40 +214,80 @@ impl Making<'_> {
                 _ => None,
             })
             .collect();
-        let (engine, id) = (self.engine, self.record.id.clone());
         let machine = Machine::look();
-        let born = may_be_born(&plan) && engine.driver() == Driver::Cgroupfs;
-        rdt::share_out(&self.spec, (&mut self.record, &self.dir), running.helper(), &*engine.warn)?;
-        let planned = self.plan_cgroup(&machine)?;
-        if born {
-            if planned {
-                self.record.cgroup = Cgroup::ahead(&self.spec, &self.record.id, &machine);
+        let speaks = self.terminal() || hooks.iter().any(Option::is_some);
+        let run = self.engine.first.filter(|_| self.may_share(&plan));
+        // Somebody else's cgroup may have little memory left.
+        let planned = run.is_some() && self.plan_cgroup(&machine)?;
+        match run.filter(|_| planned) {
+            Some(run) => {
+                self.engine.step(|| "its process is made in this program's memory".to_owned());
+                let create = self.prepare(plan, &machine, planned)?;
+                let fds = self.descriptors()?;
+                self.session = Some(Session::bear(run, create, fds, speaks)?);
             }
-            // It takes its time: the rest of the cgroup is made meanwhile.
-            running.bear(plan.namespaces, self.record.cgroup.birthplace())?;
+            None => self.ask_helper(plan, &machine)?,
         }
-        self.record.cgroup = self.make_cgroup(&machine, planned)?;
+        self.follow(&hooks)
+    }
+
+    /// Whether the process can be made in this process's memory: nothing has to be prepared outside of its namespaces, nor to
+    /// be joined before, it has nothing to be told while a filter stops it, and what happens to it doesn't
+    /// matter to us: who is killed for want of memory takes along all that share his.
+    fn may_share(&self, plan: &Plan) -> bool {
+        /// What a start takes of a container's memory is a fraction of this.
+        const ENOUGH: i64 = 16 << 20;
+        const PREPARED: u64 = (libc::CLONE_NEWUSER | libc::CLONE_NEWTIME) as u64;
+        let mapped = |step: &Step| matches!(step, Step::MountEntry(entry) if entry.idmap.is_some());
+        let apart = plan.extra.iter().any(|e| !e.join.is_empty() || !e.net_devices.is_empty());
+        let alone = plan.namespaces & PREPARED == 0 && !apart && !plan.steps.iter().any(mapped);
+        let linux = self.spec.linux().as_ref();
+        let listened = plan.process.extra.as_ref().is_some_and(|extra| extra.seccomp_notify);
+        let quiet = !linux.is_some_and(|l| l.intel_rdt().is_some()) && !listened;
+        let memory = linux.and_then(|l| l.resources().as_ref()?.memory().as_ref()?.limit());
+        let quiet = quiet && memory.is_none_or(|limit| limit <= 0 || limit >= ENOUGH);
+        let engine = self.engine;
+        let ours = engine.driver() == Driver::Cgroupfs && !engine.rootless && !engine.mapped;
+        alone && quiet && ours && self.options.preserve_fds == 0 && is_out_of_reach()
+    }
+
+    /// Makes the cgroup, which is [on record](Self::plan_cgroup) if `planned`, and says what the process does.
+    fn prepare(&mut self, mut plan: Plan, machine: &Machine, planned: bool) -> Result<Create> {
+        let (engine, id) = (self.engine, self.record.id.clone());
+        self.record.cgroup = self.make_cgroup(machine, planned)?;
         for warning in self.record.cgroup.warnings() {
             (engine.warn)(warning);
         }
         engine.step(|| format!("{id}: its cgroups are {:?}", self.record.cgroup.paths()));
         let cgroup = &self.record.cgroup;
-        cgroup.start_unit(running.helper())?;
-        let unified = if born { None } else { cgroup.birthplace().map(Bytes::from) };
         if let Some(extra) = &mut plan.extra {
-            extra.hierarchies = cgroup.hierarchies(&machine, &self.record.rootfs);
+            extra.hierarchies = cgroup.hierarchies(machine, &self.record.rootfs);
         }
-        let stdio = standard_streams()?;
-        let extra: Vec<OwnedFd> = preserved(self.options.preserve_fds)?;
-        let mut fds: Vec<BorrowedFd<'_>> = stdio.iter().map(AsFd::as_fd).collect();
-        fds.push(self.gate.as_fd());
-        fds.extend(extra.iter().map(AsFd::as_fd));
-        let corner = self.dir.as_path().into();
-        let entrances = paths(cgroup.entrances(running.inside || unified.is_some()));
-        let (preserved, mapped) = (self.options.preserve_fds, self.engine.mapped);
-        let create = Create { plan, corner, preserved, born, entrances, unified, mapped };
-        running.send(&Request::Create(Box::new(create)), &fds)?;
-        self.follow(running, &hooks)
+        let unified = cgroup.birthplace().map(Bytes::from);
+        let entrances = paths(cgroup.entrances(unified.is_some()));
+        let (preserved, mapped) = (self.options.preserve_fds, engine.mapped);
+        Ok(Create { plan, corner: self.dir.as_path().into(), preserved, entrances, unified, mapped })
+    }
+
+    /// The descriptors of the process: what a plan counts, then those that are passed on.
+    fn descriptors(&self) -> Result<Vec<OwnedFd>> {
+        let gate = self.gate.try_clone().map_err(|e| Error::io("can't start the process", e))?;
+        let stdio = standard_streams()?.into_iter().chain([gate]);
+        Ok(stdio.chain(preserved(self.options.preserve_fds)?).collect())
+    }
+
+    /// Has a helper make the process.
+    fn ask_helper(&mut self, plan: Plan, machine: &Machine) -> Result<()> {
+        self.engine.step(|| "its process is made by a helper".to_owned());
+        let helper = self.session.insert(Session::start(&self.dir, None)?).helper();
+        rdt::share_out(&self.spec, (&mut self.record, &self.dir), helper, &*self.engine.warn)?;
+        let planned = self.plan_cgroup(machine)?;
+        let create = self.prepare(plan, machine, planned)?;
+        self.record.cgroup.start_unit(helper)?;
+        let fds = self.descriptors()?;
+        let fds: Vec<BorrowedFd<'_>> = fds.iter().map(AsFd::as_fd).collect();
+        let session = self.session.as_mut().ok_or_else(internal)?;
+        session.send(&Request::Create(Box::new(create)), &fds)
     }
 
     /// Has it on record which cgroup is about to be made, so that a [`delete`](Engine::delete) finds it when this process
@@ -270,7 +307,7 @@ impl Making<'_> {
     fn make_cgroup(&self, machine: &Machine, planned: bool) -> Result<Cgroup> {
         let (engine, by) = (self.engine, (self.engine.driver(), machine));
         // One that could not be made may be somebody else's.
-        let made = self.record.cgroup.grown(&self.spec, &self.record.id, by, engine.rootless)?;
+        let made = Cgroup::create(&self.spec, &self.record.id, by, engine.rootless)?;
         if !planned {
             self.save_cgroup(&made).inspect_err(|_| drop(made.delete()))?;
         }
@@ -303,15 +340,6 @@ impl Making<'_> {
 
 fn internal() -> Error {
     Error::new(ErrorKind::Internal, format!("the helper program answered nonsense ({VERSION})"))
-}
-
-/// Whether the process can be made in its namespaces at once: nothing has to be prepared outside of them, nor to be joined
-/// before.
-fn may_be_born(plan: &Plan) -> bool {
-    const PREPARED: u64 = (libc::CLONE_NEWUSER | libc::CLONE_NEWTIME) as u64;
-    let mapped = |step: &Step| matches!(step, Step::MountEntry(entry) if entry.idmap.is_some());
-    let apart = plan.extra.iter().any(|e| !e.join.is_empty() || !e.net_devices.is_empty());
-    plan.namespaces & PREPARED == 0 && !apart && !plan.steps.iter().any(mapped)
 }
 
 /// A terminal needs somebody who has its other side.

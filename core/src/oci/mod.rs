@@ -39,6 +39,7 @@ pub use record::State;
 pub use template::template;
 
 use crate::{Error, ErrorKind, Result};
+use containers_protocol::oneshot::Become;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
@@ -55,6 +56,7 @@ pub struct Engine {
     mapped: bool,
     warn: Tell,
     debug: Option<Tell>,
+    first: Option<Become>,
 }
 
 impl std::fmt::Debug for Engine {
@@ -80,7 +82,7 @@ impl Engine {
                 usual_root(user, user || mapped && std::env::var_os("USER").is_none_or(|name| name != "root"))
             }
         };
-        Ok(Engine { root, systemd, rootless, mapped, warn: Arc::new(|_| {}), debug: None })
+        Ok(Engine { root, systemd, rootless, mapped, warn: Arc::new(|_| {}), debug: None, first: None })
     }
 
     /// Tells of what goes on without being an error: hooks that failed late, options that the kernel no longer has.
@@ -94,6 +96,13 @@ impl Engine {
     #[must_use]
     pub fn on_step(mut self, tell: impl Fn(&str) + Send + Sync + 'static) -> Engine {
         self.debug = Some(Arc::new(tell));
+        self
+    }
+
+    /// What the first process of a container does, in a program that can make it in its own memory.
+    #[must_use]
+    pub fn with_first(mut self, first: Become) -> Engine {
+        self.first = Some(first);
         self
     }
 

@@ -20,6 +20,7 @@ pub mod oneshot;
 pub mod plan;
 pub mod run_folder;
 pub mod sysctl;
+pub mod turns;
 pub mod unpack;
 pub mod vfork;
 pub mod wire;

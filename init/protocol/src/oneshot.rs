@@ -1,14 +1,18 @@
-//! `containers-oci` to a helper from the same build: the program itself, executed again. It becomes the process, or
-//! makes it and ends.
+//! `containers-oci` to what becomes a container's process.
 //!
-//! The helper is executed with the argument [`ARGUMENT`], the number of its end of the socket pair, and an empty
-//! environment. It gets one [`Request`], and after a [`Request::Bear`] the process gets another. A process that it makes is
-//! its sibling, a child of whoever started it, and reports on the same socket.
+//! The first process of a container for which nothing has to be prepared outside of its namespaces is made in the runtime's own
+//! memory: [`First`]. For all others there is a helper from the same build: the program itself, executed again. It becomes
+//! the process, or makes it and ends. The helper is executed with the argument [`ARGUMENT`], the number of its end of the
+//! socket pair, and an empty environment. It gets one [`Request`]. A process that it makes is its sibling, a child of
+//! whoever started it, and reports on the same socket.
 
 use crate::Bytes;
 use crate::control::Failure;
 use crate::plan::{Plan, ProcessPlan};
+use crate::turns::Turns;
+use rustix::fd::OwnedFd;
 use serde::{Deserialize, Serialize};
+use std::cell::{Cell, RefCell};
 
 /// The argument that makes the helper a one-shot one.
 pub const ARGUMENT: &std::ffi::CStr = c"oneshot";
@@ -16,22 +20,11 @@ pub const ARGUMENT: &std::ffi::CStr = c"oneshot";
 /// What a one-shot helper is asked for.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub enum Request {
-    /// A process in new namespaces that waits there for its own request, a [`Request::Create`].
-    Bear(Birth),
     /// The first process of a container. Descriptors: those that the plan counts, then `preserved` further ones.
     Create(Box<Create>),
     /// A further process in a container. Descriptors: a pidfd of its first process, the standard streams, then
     /// `preserved` further ones.
     Join(Box<Join>),
-}
-
-/// Where a process is born.
-#[derive(Clone, Debug, Serialize, Deserialize)]
-pub struct Birth {
-    /// `CLONE_NEW*` flags.
-    pub namespaces: u64,
-    /// Its cgroup on v2.
-    pub unified: Option<Bytes>,
 }
 
 /// The first process of a container.
@@ -44,15 +37,44 @@ pub struct Create {
     pub corner: Bytes,
     /// How many descriptors the command gets from 3 on.
     pub preserved: u32,
-    /// For a process that was born already: nothing had to be prepared outside of its namespaces.
-    pub born: bool,
-    /// Files of cgroups to enter through: the helper does, before it makes the process, or the process that was born.
+    /// Files of cgroups to enter through: the helper does, before it makes the process, or the process itself.
     pub entrances: Vec<Bytes>,
-    /// The cgroup on v2 that the helper lets the process be born into.
+    /// The cgroup on v2 that the process is born into.
     pub unified: Option<Bytes>,
     /// The caller is root of a user namespace: it may make no device nodes.
     pub mapped: bool,
 }
+
+/// The first process of a container, in the memory of the runtime that makes it.
+#[derive(Debug)]
+pub struct First {
+    /// What it does and becomes.
+    pub create: Create,
+    /// Descriptors that the plan counts.
+    pub fds: Vec<OwnedFd>,
+    /// Its end of a socket for reports that carry descriptors or wait for an answer, if there may be such.
+    pub socket: Option<OwnedFd>,
+    /// Ends when the runtime does: an empty pipe to read from, which never waits.
+    pub maker: OwnedFd,
+    /// It was born in `create.unified`; if not, it has to move there.
+    pub inside: Cell<bool>,
+    /// Whether it or the runtime runs.
+    pub turns: &'static Turns,
+    /// What it has to say, for the runtime to read when that runs.
+    pub said: RefCell<Said>,
+}
+
+/// What a process says in memory.
+#[derive(Clone, Debug, Default)]
+pub struct Said {
+    /// It failed.
+    pub failure: Option<Failure>,
+    /// The command is executed next: when the process is [gone](Turns::is_gone) from the memory, it runs.
+    pub executing: bool,
+}
+
+/// What such a process does. It does not come back but on a failure that it has said.
+pub type Become = fn(&'static First);
 
 /// A further process.
 #[derive(Clone, Debug, Serialize, Deserialize)]

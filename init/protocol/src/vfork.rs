@@ -54,6 +54,12 @@ impl Stack {
         }
         Ok(stack)
     }
+
+    /// Has a child begin on it.
+    pub(crate) fn describe(&mut self, args: &mut libc::clone_args) {
+        args.stack = self.base as u64;
+        args.stack_size = self.len as u64;
+    }
 }
 
 impl Drop for Stack {
@@ -83,8 +89,7 @@ pub fn vfork<F: FnMut() -> i32>(
     }
     let mut pidfd: RawFd = -1;
     let mut args = clone_args(flags | (libc::CLONE_VM | libc::CLONE_VFORK) as u64, &mut pidfd, cgroup);
-    args.stack = stack.base as u64;
-    args.stack_size = stack.len as u64;
+    stack.describe(&mut args);
     let enter: extern "C" fn(*mut libc::c_void) -> ! = enter::<F>;
     // SAFETY: `args` describes a stack that nobody else uses, and the child calls `enter` on it and never
     // returns, so this frame is left only once. CLONE_VFORK keeps the caller stopped while the child uses
@@ -104,7 +109,7 @@ fn check_raw(ret: libc::c_long) -> Result<libc::c_long, Errno> {
 /// # Safety
 /// `args` must be valid and name a stack; `enter` must be sound to call with `arg` in the child.
 #[cfg(target_arch = "x86_64")]
-unsafe fn clone_and_call(
+pub(crate) unsafe fn clone_and_call(
     args: &mut libc::clone_args,
     enter: extern "C" fn(*mut libc::c_void) -> !,
     arg: *mut libc::c_void,
@@ -140,7 +145,7 @@ unsafe fn clone_and_call(
 /// # Safety
 /// `args` must be valid and name a stack; `enter` must be sound to call with `arg` in the child.
 #[cfg(target_arch = "aarch64")]
-unsafe fn clone_and_call(
+pub(crate) unsafe fn clone_and_call(
     args: &mut libc::clone_args,
     enter: extern "C" fn(*mut libc::c_void) -> !,
     arg: *mut libc::c_void,

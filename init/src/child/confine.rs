@@ -15,7 +15,7 @@ use rustix::thread::{set_thread_groups, set_thread_res_gid, set_thread_res_uid};
 /// `CAP_SYS_ADMIN` as a bit.
 const SYS_ADMIN: u64 = 1 << 21;
 
-/// Takes the identity and everything away that the plan does not grant. `bounding` is the set in force.
+/// Takes the identity and everything away that the plan does not grant. `bounding` is the set in force, or more.
 /// `parent` is the process that this one must not outlive. With `gated`, a filter that can wait does: see
 /// [`late_filter`].
 pub fn confine(
@@ -98,7 +98,13 @@ fn seccomp(process: &ProcessPlan, reporter: &Reporter) -> Result<(), Failure> {
 fn drop_bounding(mut set: u64) -> Result<(), Failure> {
     while set != 0 {
         let cap = set.trailing_zeros();
-        security::drop_bounding(cap).during("capabilities")?;
+        match security::drop_bounding(cap) {
+            // The kernel knows no more.
+            Err(Errno::INVAL) => break,
+            // That may be dropped by few, and is gone.
+            Err(Errno::PERM) if !security::is_bounding(cap) => {}
+            done => done.during("capabilities")?,
+        }
         set &= set - 1;
     }
     Ok(())

@@ -1,45 +1,64 @@
-//! How a child that does not share its parent's memory tells it what happened: one packet socket, closed by
-//! the exec.
+//! How a child tells its parent what happened: over one packet socket, closed by the exec, or in the memory that they share.
 
 use crate::failure::{Context, failure};
+use crate::sys::process;
 use containers_protocol::control::Failure;
 pub use containers_protocol::oneshot::Report;
+use containers_protocol::oneshot::{First, Said};
 use containers_protocol::wire;
-use rustix::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd};
+use rustix::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd, RawFd};
 use rustix::io::Errno;
 use rustix::net::{AddressFamily, SocketFlags, SocketType, socketpair};
 
 /// The child's end.
 pub struct Reporter {
     sock: Option<OwnedFd>,
+    /// The memory that it shares with a runtime.
+    memory: Option<&'static First>,
 }
 
 impl Reporter {
     /// A reporter for a child that shares memory and has no terminal: it has nothing to send.
     pub fn silent() -> Reporter {
-        Reporter { sock: None }
+        Reporter { sock: None, memory: None }
     }
 
     /// A reporter on a socket whose other end somebody else has.
     pub fn new(sock: OwnedFd) -> Reporter {
-        Reporter { sock: Some(sock) }
+        Reporter { sock: Some(sock), memory: None }
     }
 
-    /// The socket.
-    pub fn socket(&self) -> Option<std::os::fd::RawFd> {
-        self.sock.as_ref().map(AsRawFd::as_raw_fd)
+    /// A reporter for a process that shares memory with a runtime, and takes turns with it.
+    pub fn in_memory(first: &'static First) -> Result<Reporter, Errno> {
+        // The runtime's descriptors are objects of the runtime.
+        let sock = first.socket.as_ref().map(|sock| rustix::io::fcntl_dupfd_cloexec(sock, 0)).transpose()?;
+        Ok(Reporter { sock, memory: Some(first) })
+    }
+
+    /// The descriptors that it needs until [`send_ready`](Reporter::send_ready).
+    pub fn descriptors(&self) -> Vec<RawFd> {
+        let maker = self.memory.map(|first| first.maker.as_raw_fd());
+        self.sock.as_ref().map(AsRawFd::as_raw_fd).into_iter().chain(maker).collect()
+    }
+
+    fn say(&self, change: impl FnOnce(&mut Said)) {
+        // Nobody else is at it: the runtime waits.
+        if let Some(mut said) = self.memory.and_then(|first| first.said.try_borrow_mut().ok()) {
+            change(&mut said);
+        }
     }
 
     /// Both ends: the child's reporter, and the parent's socket.
     pub fn pair() -> Result<(Reporter, OwnedFd), Errno> {
         let (ours, theirs) =
             socketpair(AddressFamily::UNIX, SocketType::SEQPACKET, SocketFlags::CLOEXEC, None)?;
-        Ok((Reporter { sock: Some(theirs) }, ours))
+        Ok((Reporter { sock: Some(theirs), memory: None }, ours))
     }
 
     /// Sends the failure, if there is where to.
     pub fn send_failure(&self, failed: &Failure) {
-        if let Some(sock) = &self.sock {
+        self.say(|said| *said = Said { failure: Some(failed.clone()), executing: false });
+        if let (Some(sock), None) = (&self.sock, self.memory) {
             // Nothing else can be done about a parent that is gone.
             let _ = wire::send_postcard(sock, &Report::Failed(failed.clone()), &[]);
         }
@@ -47,14 +66,26 @@ impl Reporter {
 
     /// Says that the command is executed next.
     pub fn send_executing(&self) {
-        if let Some(sock) = &self.sock {
+        self.say(|said| said.executing = true);
+        if let (Some(sock), None) = (&self.sock, self.memory) {
             let _ = wire::send_postcard(sock, &Report::Executing, &[]);
         }
     }
 
     /// Says that only the gate is between here and the command. Who can't be told was killed, perhaps before it would have
     /// been this process's end, and nobody will open the gate.
+    ///
+    /// In memory that it shares, nothing may be done from then on until the gate opens but to wait for that.
     pub fn send_ready(&self) -> Result<(), Failure> {
+        if let Some(first) = self.memory {
+            // A filter may be in force that knows no other calls than those of a gate.
+            if rustix::io::read(&first.maker, &mut [0u8; 1]) == Ok(0) {
+                return Err(failure("gate", b"", Errno::PIPE));
+            }
+            self.descriptors().into_iter().for_each(process::close_one);
+            first.turns.leave();
+            return Ok(());
+        }
         match &self.sock {
             Some(sock) => wire::send_postcard(sock, &Report::Ready, &[]).during("gate"),
             None => Ok(()),
@@ -75,6 +106,9 @@ impl Reporter {
     fn ask(&self, what: &Report, fds: &[BorrowedFd<'_>], step: &str) -> Result<(), Failure> {
         let sock = self.sock.as_ref().ok_or_else(|| failure(step, b"", Errno::NOTSOCK))?;
         wire::send_postcard(sock, what, fds).during(step)?;
+        if let Some(first) = self.memory {
+            first.turns.ask();
+        }
         self.wait_for_answer(step)
     }
 

@@ -8,9 +8,10 @@ use crate::launcher::userns;
 use crate::place::{self, Corner, Place};
 use crate::sys::process::{self, CStrings, Forked};
 use crate::sys::{sched, security};
+use containers_protocol::Bytes;
 use containers_protocol::control::Failure;
 use containers_protocol::extra::Extra;
-use containers_protocol::oneshot::{Birth, Create};
+use containers_protocol::oneshot::{Create, First};
 use containers_protocol::plan::{Plan, Rootfs, Stdio};
 use rustix::fd::{AsFd, OwnedFd, RawFd};
 use rustix::fs::{CWD, Mode, OFlags, openat};
@@ -23,22 +24,40 @@ const NEWNS: u64 = libc::CLONE_NEWNS as u64;
 const NEWCGROUP: u64 = libc::CLONE_NEWCGROUP as u64;
 const NEWTIME: u64 = libc::CLONE_NEWTIME as u64;
 
-/// Makes a process for which nothing has to be prepared outside of its namespaces.
-pub fn bear(birth: &Birth) -> Result<Forked, Failure> {
-    let cgroup = birth.unified.as_ref().map(|path| open_unified(&path.0)).transpose()?;
-    born(birth.namespaces, cgroup.as_ref())
+/// Becomes the first process of a container, in the memory of the runtime that made it. Comes back on a failure, which it has
+/// said.
+pub fn become_first(first: &'static First) {
+    // Without a way to report nothing can be done; the runtime sees that this process is gone.
+    let Ok(mut reporter) = Reporter::in_memory(first) else { return };
+    let failed = match begin(first) {
+        Ok((args, env)) => {
+            let opened = Opened { entries: Vec::new(), root: None };
+            let mut scratch = Scratch { env, failure: None, executing: false };
+            become_container(&first.create, &mut reporter, &first.fds, None, &args, &opened, &mut scratch)
+        }
+        Err(failed) => failed,
+    };
+    reporter.send_failure(&failed);
+}
+
+/// Leaves what it inherited of the runtime but descriptors, and enters the cgroup.
+fn begin(first: &First) -> Result<(CStrings, CStrings), Failure> {
+    let create = &first.create;
+    process::reset_signals();
+    process::ignore_signal(libc::SIGPIPE);
+    rustix::process::umask(Mode::empty());
+    enter_by(&create.entrances)?;
+    match &create.unified {
+        Some(unified) if !first.inside.get() => move_to(&entrance_of(&unified.0))?,
+        _ => {}
+    }
+    child::strings(&create.plan.process)
 }
 
 /// Becomes the process, or makes it.
 pub fn create(create: &Create, reporter: &mut Reporter, fds: &[OwnedFd]) -> Result<(), Failure> {
     let plan = &create.plan;
     let (args, env) = child::strings(&plan.process)?;
-    if create.born {
-        enter_cgroup(create)?;
-        let opened = Opened { entries: Vec::new(), root: None };
-        let mut scratch = Scratch { env, failure: None, executing: false };
-        return Err(become_container(create, reporter, fds, None, &args, &opened, &mut scratch));
-    }
     let opened = Opened { entries: entries::prepare(plan)?, root: root_of(plan)? };
     if let Some(score) = plan.process.oom_score_adj.filter(|_| in_userns(plan)) {
         extra::set_oom_score(score)?;
@@ -88,14 +107,20 @@ struct Unified {
 
 /// Enters the cgroup, unless the process is to be born in it.
 fn enter_cgroup(create: &Create) -> Result<Option<Unified>, Failure> {
-    child::enter_cgroups(&super::open_entrances(&create.entrances)?)?;
-    // What a manager is bound to is not for its containers.
-    sched::reset_affinity();
+    enter_by(&create.entrances)?;
     let Some(path) = &create.unified else { return Ok(None) };
     if create.plan.namespaces & NEWUSER == 0 && in_userns(&create.plan) {
         return move_to(&entrance_of(&path.0)).map(|()| None);
     }
     open_unified(&path.0).map(Some)
+}
+
+/// Enters cgroups through their files.
+fn enter_by(entrances: &[Bytes]) -> Result<(), Failure> {
+    child::enter_cgroups(&super::open_entrances(entrances)?)?;
+    // What a manager is bound to is not for its containers.
+    sched::reset_affinity();
+    Ok(())
 }
 
 fn open_unified(path: &[u8]) -> Result<Unified, Failure> {
@@ -228,7 +253,7 @@ fn become_container(
         tasks: &[],
         args,
         parent: None,
-        held: (permitted, security::bounding_set()),
+        held: (permitted, u64::MAX),
         nofile: None,
         cgroup_namespace: plan.namespaces & NEWCGROUP != 0,
         preserved: create.preserved,

@@ -29,7 +29,7 @@ pub fn join(join: &Join, reporter: &mut Reporter, fds: &[OwnedFd]) -> Result<(),
         args: &args,
         stdio: [stdin.as_raw_fd(), stdout.as_raw_fd(), stderr.as_raw_fd()],
         parent: None,
-        held: (held, security::bounding_set()),
+        held: (held, u64::MAX),
         nofile: None,
         preserved: join.preserved,
     };

@@ -1,11 +1,12 @@
-//! The helper for one process: it becomes the process, or makes it as its sibling and ends.
+//! What becomes one process of a container: in the memory of the runtime, or a helper that becomes the process, or makes it as
+//! its sibling and ends.
 
 mod create;
 mod join;
 
 use crate::child::report::Reporter;
 use crate::failure::{Context, failure};
-use crate::sys::process::{self, Forked};
+use crate::sys::process;
 use containers_protocol::Bytes;
 use containers_protocol::control::Failure;
 use containers_protocol::launch::SOCKET;
@@ -14,6 +15,8 @@ use containers_protocol::wire;
 use rustix::fd::{AsRawFd, OwnedFd, RawFd};
 use rustix::fs::{CWD, Mode, OFlags, openat};
 use rustix::io::{Errno, fcntl_dupfd_cloexec};
+
+pub use create::become_first;
 
 /// The program.
 pub fn main() -> ! {
@@ -35,37 +38,21 @@ fn begin() -> Option<OwnedFd> {
     Some(sock)
 }
 
-/// Does what it is asked for, and what the process that it bears is; the exit code.
+/// Does what it is asked for; the exit code.
 fn serve(sock: OwnedFd) -> i32 {
-    loop {
-        let message = match wire::recv(&sock) {
-            Ok(Some(message)) => message,
-            Ok(None) => return 0,
-            Err(_) => return 2,
-        };
-        let request = match wire::from_postcard::<Request>(&message.payload).during("setup") {
-            Ok(request) => request,
-            Err(failed) => return refuse(&Reporter::new(sock), &failed),
-        };
-        match request {
-            Request::Bear(birth) => match create::bear(&birth) {
-                Ok(Forked::Child) => {}
-                Ok(Forked::Parent { pid, pidfd }) => {
-                    return i32::from(Reporter::new(sock).send_joined(pid, &pidfd).is_err());
-                }
-                Err(failed) => return refuse(&Reporter::new(sock), &failed),
-            },
-            Request::Create(create) => {
-                return carry_out(sock, message.fds, create.preserved, |reporter, fds| {
-                    create::create(&create, reporter, fds)
-                });
-            }
-            Request::Join(join) => {
-                return carry_out(sock, message.fds, join.preserved, |reporter, fds| {
-                    join::join(&join, reporter, fds)
-                });
-            }
+    let message = match wire::recv(&sock) {
+        Ok(Some(message)) => message,
+        Ok(None) => return 0,
+        Err(_) => return 2,
+    };
+    match wire::from_postcard::<Request>(&message.payload).during("setup") {
+        Ok(Request::Create(create)) => carry_out(sock, message.fds, create.preserved, |reporter, fds| {
+            create::create(&create, reporter, fds)
+        }),
+        Ok(Request::Join(join)) => {
+            carry_out(sock, message.fds, join.preserved, |reporter, fds| join::join(&join, reporter, fds))
         }
+        Err(failed) => refuse(&Reporter::new(sock), &failed),
     }
 }
 

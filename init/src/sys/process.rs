@@ -119,6 +119,12 @@ pub fn close_from(first: u32, on_exec: bool) -> Result<(), Errno> {
     check(unsafe { libc::syscall(libc::SYS_close_range, first, u32::MAX, flags) }).map(drop)
 }
 
+/// Closes one descriptor, whoever owns it.
+pub fn close_one(fd: RawFd) {
+    // SAFETY: takes an integer; the callers have given up whatever owned the descriptor.
+    unsafe { libc::close(fd) };
+}
+
 /// Closes every descriptor but those listed, without running anybody's destructor.
 pub fn close_all_but(keep: &mut Vec<RawFd>) -> Result<(), Errno> {
     keep.sort_unstable();

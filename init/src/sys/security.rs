@@ -26,6 +26,11 @@ pub fn bounding_set() -> u64 {
     set
 }
 
+/// Whether one capability is in the bounding set.
+pub fn is_bounding(cap: u32) -> bool {
+    prctl(libc::PR_CAPBSET_READ, cap.into(), 0) == Ok(1)
+}
+
 /// Drops one capability from the bounding set.
 pub fn drop_bounding(cap: u32) -> Result<(), Errno> {
     prctl(libc::PR_CAPBSET_DROP, cap.into(), 0).map(drop)

@@ -39,35 +39,11 @@ impl Cgroup {
     /// Makes it, with the limits of the configuration, but for one that is for [`finish`](Cgroup::finish). What was
     /// made is removed when something fails.
     pub(crate) fn create(spec: &Spec, id: &str, by: (Driver, &Machine), rootless: bool) -> Result<Cgroup> {
-        Cgroup::default().grown(spec, id, by, rootless)
-    }
-
-    /// The same, with what was made [`ahead`](Cgroup::ahead). That stays when something fails.
-    pub(crate) fn grown(
-        &self,
-        spec: &Spec,
-        id: &str,
-        by: (Driver, &Machine),
-        rootless: bool,
-    ) -> Result<Cgroup> {
         match without_few_pids(spec) {
-            None => self.make(spec, id, by, rootless),
+            None => Cgroup::make(spec, id, by, rootless),
             Some((rest, late)) => {
-                let cgroup = self.make(&rest, id, by, rootless)?;
+                let cgroup = Cgroup::make(&rest, id, by, rootless)?;
                 Ok(Cgroup { late: Some(Box::new(late)), ..cgroup })
-            }
-        }
-    }
-
-    /// Its folder in the unified hierarchy: a process that is born there, while the rest is made, doesn't have to move. Where
-    /// it can't be made, or is there, nothing is: what is wrong shows with the rest.
-    pub(crate) fn ahead(spec: &Spec, id: &str, machine: &Machine) -> Cgroup {
-        let mut made = Made::default();
-        match first_folder(spec, id, machine, &mut made) {
-            Ok(tree) if !made.leaves.is_empty() => Cgroup { tree, made: made.parents, ..Cgroup::default() },
-            _ => {
-                made.undo();
-                Cgroup::default()
             }
         }
     }
@@ -77,13 +53,7 @@ impl Cgroup {
         self.late.as_ref().map_or(Ok(()), |late| self.apply(late).map(drop))
     }
 
-    fn make(
-        &self,
-        spec: &Spec,
-        id: &str,
-        (driver, machine): (Driver, &Machine),
-        rootless: bool,
-    ) -> Result<Cgroup> {
+    fn make(spec: &Spec, id: &str, (driver, machine): (Driver, &Machine), rootless: bool) -> Result<Cgroup> {
         let wanted = wanted_path(spec);
         let none = LinuxResources::default();
         let resources = wanted_limits(spec).unwrap_or(&none);
@@ -91,7 +61,7 @@ impl Cgroup {
             return super::systemd::create(spec, id, wanted, rootless);
         }
         let path = CgroupPath::parse(wanted, id)?;
-        let mut cgroup = Cgroup { rootless, ..self.clone() };
+        let mut cgroup = Cgroup { rootless, ..Cgroup::default() };
         let mut made = Made::default();
         let filled = cgroup.fill(machine, &path, wanted.is_none(), resources, &mut made);
         let done = filled.and_then(|()| {
@@ -104,10 +74,7 @@ impl Cgroup {
             Ok(warnings)
         });
         match done {
-            Ok(warnings) => {
-                made.parents.extend(self.made.iter().cloned());
-                Ok(Cgroup { warnings, made: made.parents, ..cgroup })
-            }
+            Ok(warnings) => Ok(Cgroup { warnings, made: made.parents, ..cgroup }),
             Err(e) => {
                 made.undo();
                 Err(e)
@@ -143,15 +110,10 @@ impl Cgroup {
         lenient: bool,
         made: &mut Made,
     ) -> Result<()> {
-        let ahead = self.birthplace().map(Path::to_path_buf);
         let mut dirs = Vec::new();
         for place in machine.v1(path) {
             let mount = place.mount.clone();
             let dir = V1Dir::from(place);
-            if ahead.as_ref() == Some(&dir.dir) {
-                dirs.push(dir);
-                continue;
-            }
             let cpuset = dir.controllers.iter().any(|c| c == "cpuset");
             // Nothing is limited in a unified hierarchy without controllers.
             let lenient = lenient || dir.is_unified();
@@ -176,10 +138,8 @@ impl Cgroup {
         made: &mut Made,
     ) -> Result<()> {
         let values = values::v2(resources, dir)?;
-        if self.unified() != Some(dir) {
-            make_v2(mount, dir, needs_domain(&values), made)?;
-            made.check(dir)?;
-        }
+        make_v2(mount, dir, needs_domain(&values), made)?;
+        made.check(dir)?;
         self.tree = Tree::V2(dir.to_owned());
         Ok(())
     }
@@ -193,21 +153,6 @@ fn wanted_path(spec: &Spec) -> Option<&Path> {
 
 fn wanted_limits(spec: &Spec) -> Option<&LinuxResources> {
     spec.linux().as_ref()?.resources().as_ref()
-}
-
-/// [`Cgroup::ahead`], not yet undone.
-fn first_folder(spec: &Spec, id: &str, machine: &Machine, made: &mut Made) -> Result<Tree> {
-    let path = CgroupPath::parse(wanted_path(spec), id)?;
-    if machine.is_v1() {
-        let Some(place) = machine.hybrid(&path) else { return Ok(Tree::None) };
-        make_v1(&place.mount, &place.dir, false, made).map_err(|e| cannot_make(&place.dir, e))?;
-        return Ok(Tree::V1(vec![V1Dir::from(place)]));
-    }
-    let dir = machine.v2(&path)?;
-    let none = LinuxResources::default();
-    let values = values::v2(wanted_limits(spec).unwrap_or(&none), &dir)?;
-    make_v2(&machine.unified()?.mount, &dir, needs_domain(&values), made)?;
-    Ok(Tree::V2(dir))
 }
 
 /// Controllers that a threaded cgroup can't have are needed.

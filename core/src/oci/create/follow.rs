@@ -13,6 +13,16 @@ impl Making<'_> {
     /// Follows the process to its gate.
     pub(super) fn follow(
         &mut self,
+        hooks: &[Option<containers_protocol::plan::Hook>],
+    ) -> Result<Option<OwnedFd>> {
+        let mut session = self.session.take().ok_or_else(internal)?;
+        let followed = self.hear(&mut session, hooks);
+        self.session = Some(session);
+        followed
+    }
+
+    fn hear(
+        &mut self,
         session: &mut Session,
         hooks: &[Option<containers_protocol::plan::Hook>],
     ) -> Result<Option<OwnedFd>> {

@@ -1,0 +1,172 @@
+//! Where a static program begins, before the C library's own beginning (glibc on x86-64; elsewhere that one is all there is).
+//!
+//! The C library's beginning asks the processor some forty times what it can do (`cpuid`), to choose among its ways to copy
+//! memory and to know the sizes of caches. In a virtual machine each of these instructions is carried out by the hypervisor: 1 µs
+//! where that is near, 10 µs in a nested one, and thus more than everything else that this program does before its work. So it does
+//! here what the C library would do, in its order and with its own functions, but for that question; what was to be chosen is
+//! the plainest of each kind, and [`memory`] takes the place of those that go by the size of caches. There is one
+//! thread, and no library is loaded later. Where one of the functions is missing, in a version of the C library to
+//! come, the program begins as any other.
+
+mod memory;
+mod reach;
+
+use std::ffi::{c_char, c_int};
+
+std::arch::global_asm!(
+    // A function that the C library does not have has address zero. What brings them in is its own beginning.
+    ".weak _dl_aux_init",
+    ".weak __libc_setup_tls",
+    ".weak __libc_early_init",
+    ".weak __libc_init_first",
+    ".weak __rela_iplt_start",
+    ".weak __rela_iplt_end",
+    ".globl containers_oci_start",
+    ".type containers_oci_start,@function",
+    "containers_oci_start:",
+    "xor ebp, ebp",
+    "mov r12, rsp",
+    "mov r13, rdx",
+    "mov rdi, rsp",
+    "lea rsi, [rip + containers_oci_library]",
+    "and rsp, -16",
+    "call {begin}",
+    "mov rsp, r12",
+    "mov rdx, r13",
+    "jmp _start",
+    ".pushsection .rodata",
+    ".balign 8",
+    "containers_oci_library:",
+    ".quad _dl_aux_init",
+    ".quad __libc_setup_tls",
+    ".quad __libc_early_init",
+    ".quad __libc_init_first",
+    ".quad __rela_iplt_start",
+    ".quad __rela_iplt_end",
+    ".popsection",
+    begin = sym begin,
+);
+
+/// What is called of the C library, and where the linker put its list of choices.
+#[repr(C)]
+struct Library {
+    /// Takes in what the kernel says at the start (`getauxval`).
+    aux_init: Option<unsafe extern "C" fn(*const usize)>,
+    /// Gives the thread its own memory.
+    setup_tls: Option<unsafe extern "C" fn()>,
+    /// Knows characters, and what a thread has by default.
+    early_init: Option<unsafe extern "C" fn(bool)>,
+    /// Takes in arguments and environment.
+    init_first: Option<unsafe extern "C" fn(c_int, *const *const c_char, *const *const c_char)>,
+    choices: *const Choice,
+    choices_end: *const Choice,
+}
+
+/// A relocation of kind `R_X86_64_IRELATIVE`: at `place` goes the address that `resolver` returns (`Elf64_Rela`).
+#[repr(C)]
+struct Choice {
+    place: *mut usize,
+    kind: u64,
+    resolver: extern "C" fn() -> usize,
+}
+
+const IRELATIVE: u64 = 37;
+const AT_NULL: usize = 0;
+const AT_RANDOM: usize = 25;
+
+unsafe extern "C" {
+    static mut __environ: *const *const c_char;
+    static __init_array_start: [extern "C" fn(c_int, *const *const c_char, *const *const c_char); 0];
+    static _end: u8;
+    static __init_array_end: [extern "C" fn(c_int, *const *const c_char, *const *const c_char); 0];
+}
+
+/// Begins the program. Returns, having done nothing, where the C library has to.
+///
+/// # Safety
+/// `stack` must be where the kernel put the arguments, and nothing may have run before.
+unsafe extern "C" fn begin(stack: *const usize, library: &Library) {
+    let Library { aux_init: Some(aux_init), setup_tls: Some(setup_tls), .. } = *library else { return };
+    let Library { early_init: Some(early_init), init_first: Some(init_first), .. } = *library else { return };
+    // SAFETY: the kernel's layout (System V ABI, "Process Initialization"): the number of arguments, these and a null
+    // pointer, the environment and a null pointer, then pairs of numbers.
+    let (count, args, env, aux) = unsafe {
+        let count = *stack;
+        let args: *const *const c_char = stack.add(1).cast();
+        let env = args.add(count + 1);
+        let mut end = env;
+        while !(*end).is_null() {
+            end = end.add(1);
+        }
+        (count as c_int, args, env, end.add(1).cast::<usize>())
+    };
+    // SAFETY: these are the lists that the kernel made.
+    unsafe { reach::leave(args, env, aux) };
+    fill_pages(stack);
+    // SAFETY: what `__libc_start_main` does, in its order, before any other code runs: see the module. The list of choices is
+    // the linker's, and this program's memory is where it was linked to be.
+    unsafe {
+        __environ = env;
+        aux_init(aux);
+        let mut choice = library.choices;
+        while choice < library.choices_end {
+            if (*choice).kind != IRELATIVE {
+                std::arch::asm!("ud2", options(noreturn));
+            }
+            *(*choice).place = ((*choice).resolver)();
+            choice = choice.add(1);
+        }
+        setup_tls();
+        guard(aux);
+        early_init(true);
+        init_first(count, args, env);
+        let mut init = (&raw const __init_array_start).cast::<extern "C" fn(c_int, _, _)>();
+        while init < (&raw const __init_array_end).cast() {
+            (*init)(count, args, env);
+            init = init.add(1);
+        }
+    }
+    std::process::exit(super::entry::main(count, args))
+}
+
+/// Has the kernel fill in at once what pages this program will write to anyway, of its data and its stack: each would be a fault,
+/// and these are dear in virtual machines.
+fn fill_pages(stack: *const usize) {
+    /// A run of a container takes as many.
+    const STACK: usize = 12 * PAGE;
+    const PAGE: usize = 4096;
+    let down = |address: usize| address & !(PAGE - 1);
+    let data = down((&raw const __init_array_start) as usize)..(&raw const _end) as usize;
+    let stack = down(stack as usize) - STACK..down(stack as usize);
+    for pages in [data, stack] {
+        // SAFETY: memory of this program's own is filled in as it would be by a write that changes nothing. A kernel that
+        // can't (before 5.14) says so.
+        unsafe {
+            reach::call(
+                libc::SYS_madvise,
+                [pages.start, pages.len(), libc::MADV_POPULATE_WRITE as usize, 0, 0],
+            )
+        };
+    }
+}
+
+/// Sets the numbers that guard the stack and stored addresses, which lie in the thread's control block.
+///
+/// # Safety
+/// The thread must have its memory, and `aux` be the kernel's list of pairs.
+unsafe fn guard(mut aux: *const usize) {
+    // SAFETY: the caller vouches for the list, which ends with AT_NULL; AT_RANDOM is the address of 16 bytes. The places in the
+    // control block are fixed by the ABI of the compilers (`fs:0x28`) and of the C library (`fs:0x30`).
+    unsafe {
+        while *aux != AT_NULL {
+            if *aux == AT_RANDOM {
+                let random = *aux.add(1) as *const [usize; 2];
+                let [stack, pointer] = random.read_unaligned();
+                // A string that runs over can't hold its lowest byte.
+                std::arch::asm!("mov fs:[0x28], {}", in(reg) stack & !0xff, options(nostack));
+                std::arch::asm!("mov fs:[0x30], {}", in(reg) pointer, options(nostack));
+            }
+            aux = aux.add(2);
+        }
+    }
+}

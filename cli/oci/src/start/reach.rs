@@ -1,0 +1,107 @@
+//! Getting out of the reach of a container that is about to be made: see `program` of the core.
+//!
+//! This runs before anything else of the program: there is no memory of a thread yet, and no function of the C library may be called.
+
+use std::ffi::c_char;
+
+const AT_NULL: usize = 0;
+const AT_EXECFN: usize = 31;
+
+/// What the path of a program begins with that was executed from a descriptor, as the kernel says it.
+const BY_DESCRIPTOR: &[u8] = b"/dev/fd/";
+
+/// `struct mount_attr`, of which `MOUNT_ATTR_RDONLY` is set.
+static READ_ONLY: [u64; 4] = [1, 0, 0, 0];
+
+/// Executes this program once more, from a read-only mount of it that is attached nowhere, if it is about to make the first process
+/// of a container. Comes back if not, if that has been done, and if it can't be: then the process is made by a helper.
+///
+/// # Safety
+/// `args` and `env` must be lists of strings that end with null, and `aux` the kernel's list of pairs.
+pub(super) unsafe fn leave(args: *const *const c_char, env: *const *const c_char, aux: *const usize) {
+    // SAFETY: the caller vouches for the lists.
+    if unsafe { !makes_container(args) || is_by_descriptor(aux) } {
+        return;
+    }
+    let (here, exe, nothing) =
+        (libc::AT_FDCWD as usize, c"/proc/self/exe".as_ptr() as usize, c"".as_ptr() as usize);
+    let how = libc::OPEN_TREE_CLONE as usize | libc::OPEN_TREE_CLOEXEC as usize;
+    let whole = libc::AT_EMPTY_PATH as usize;
+    // SAFETY: the kernel reads strings that end, and a structure of the size that is given. An executed program takes this one's
+    // place; in all other cases nothing of it has changed but a descriptor, which is closed.
+    unsafe {
+        let mount = call(libc::SYS_open_tree, [here, exe, how, 0, 0]);
+        if mount < 0 {
+            return;
+        }
+        let attributes = (&raw const READ_ONLY) as usize;
+        let set = [mount as usize, nothing, whole, attributes, size_of_val(&READ_ONLY)];
+        if call(libc::SYS_mount_setattr, set) == 0 {
+            call(libc::SYS_execveat, [mount as usize, nothing, args as usize, env as usize, whole]);
+        }
+        call(libc::SYS_close, [mount as usize, 0, 0, 0, 0]);
+    }
+}
+
+/// Whether there is such a command among the arguments. A container of that name costs a moment.
+///
+/// # Safety
+/// As [`leave`].
+unsafe fn makes_container(args: *const *const c_char) -> bool {
+    let mut at = args;
+    // SAFETY: the caller vouches for the list.
+    unsafe {
+        while !(*at).is_null() {
+            if begins_with(*at, b"run\0") || begins_with(*at, b"create\0") {
+                return true;
+            }
+            at = at.add(1);
+        }
+    }
+    false
+}
+
+/// Whether this program was executed from a descriptor.
+///
+/// # Safety
+/// As [`leave`].
+unsafe fn is_by_descriptor(mut aux: *const usize) -> bool {
+    // SAFETY: the caller vouches for the list, in which AT_EXECFN is the address of a string.
+    unsafe {
+        while *aux != AT_NULL {
+            if *aux == AT_EXECFN {
+                return begins_with(*aux.add(1) as *const c_char, BY_DESCRIPTOR);
+            }
+            aux = aux.add(2);
+        }
+    }
+    false
+}
+
+/// Whether a string begins with these bytes; a zero among them is the end of the string.
+///
+/// # Safety
+/// `text` must be a string that ends.
+unsafe fn begins_with(text: *const c_char, wanted: &[u8]) -> bool {
+    // SAFETY: no byte is looked at behind one that differs, and the string's end differs from all but the end of `wanted`.
+    wanted.iter().enumerate().all(|(i, byte)| unsafe { *text.add(i) } as u8 == *byte)
+}
+
+/// A system call; a negative number is an error's.
+///
+/// # Safety
+/// As the call's.
+pub(super) unsafe fn call(number: libc::c_long, [a, b, c, d, e]: [usize; 5]) -> isize {
+    let result;
+    // SAFETY: the caller vouches for the call; the kernel changes no other registers.
+    unsafe {
+        std::arch::asm!(
+            "syscall",
+            inlateout("rax") number as isize => result,
+            in("rdi") a, in("rsi") b, in("rdx") c, in("r10") d, in("r8") e,
+            lateout("rcx") _, lateout("r11") _,
+            options(nostack)
+        );
+    }
+    result
+}
