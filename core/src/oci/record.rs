@@ -150,37 +150,17 @@ impl Record {
         document
     }
 
-    /// Writes it into the container's folder.
+    /// Writes it into the container's folder, in one piece.
     pub(crate) fn save(&self, dir: &Path) -> Result<()> {
-        self.write(dir)?;
-        show(dir)
-    }
-
-    /// Writes it as it will be when the container is made, where nobody looks yet: [`show`] is all that is left to do
-    /// then.
-    pub(crate) fn write_made(&mut self, dir: &Path) -> Result<()> {
-        self.made = true;
-        let written = self.write(dir);
-        self.made = false;
-        written
-    }
-
-    fn write(&self, dir: &Path) -> Result<()> {
         let text = serde_json::to_vec(self).map_err(|e| unwritten(dir, e.into()))?;
-        std::fs::write(dir.join(NEW), text).map_err(|e| unwritten(dir, e))
+        let new = dir.join("state.json.new");
+        let written = std::fs::write(&new, text).and_then(|()| std::fs::rename(&new, dir.join("state.json")));
+        written.map_err(|e| unwritten(dir, e))
     }
 }
 
 fn yes() -> bool {
     true
-}
-
-/// The record before it is shown.
-const NEW: &str = "state.json.new";
-
-/// Puts the record that was written in the place of the one that is there.
-pub(crate) fn show(dir: &Path) -> Result<()> {
-    std::fs::rename(dir.join(NEW), dir.join("state.json")).map_err(|e| unwritten(dir, e))
 }
 
 fn unwritten(dir: &Path, e: std::io::Error) -> Error {

@@ -5,7 +5,7 @@ use crate::oci::folder::write_pid;
 use crate::oci::hooks::Hook;
 use crate::oci::identity::Identity;
 use crate::oci::session::{News, Session};
-use crate::oci::{foreground, handover, record};
+use crate::oci::{foreground, handover};
 use crate::{Error, ErrorKind, Result};
 use rustix::fd::OwnedFd;
 
@@ -26,17 +26,11 @@ impl Making<'_> {
         session: &mut Session,
         hooks: &[Option<containers_protocol::plan::Hook>],
     ) -> Result<Option<OwnedFd>> {
-        let (mut master, mut executing, mut written) = (None, false, false);
+        let (mut master, mut executing) = (None, false);
         session.meet()?;
+        let pid = self.meet(session)?;
         loop {
-            if !written {
-                // While it is busy.
-                self.meet(session)?;
-                self.record.write_made(&self.dir)?;
-                written = true;
-            }
             let news = session.next(&mut executing)?;
-            let pid = self.meet(session)?;
             match news {
                 News::Master(fd) => match &self.options.console_socket {
                     Some(path) => handover::send_master(path, &fd)?,
@@ -44,7 +38,6 @@ impl Making<'_> {
                 },
                 News::Hook(step) => {
                     self.record.save(&self.dir)?;
-                    written = false;
                     let hook = hooks.get(step as usize).and_then(Option::as_ref).ok_or_else(internal)?;
                     self.engine.step(|| format!("running {}", hook.name));
                     let done = run_planned(hook, &self.record.hook_state("creating", pid));
@@ -65,11 +58,7 @@ impl Making<'_> {
         self.record.cgroup.finish()?;
         self.engine.step(|| "the container waits for its start".to_owned());
         self.record.made = true;
-        if written {
-            record::show(&self.dir)?
-        } else {
-            self.record.save(&self.dir)?
-        }
+        self.record.save(&self.dir)?;
         handover::send_process(self.options.pidfd_socket.as_deref(), &session.born)?;
         if let (Some(path), Some(init)) = (&self.options.pid_file, &self.record.init) {
             write_pid(path, init.pid)?;
