@@ -63,6 +63,8 @@ struct Making<'a> {
 struct Made {
     session: Session,
     master: Option<OwnedFd>,
+    /// If the gate of a `run` is still to be opened.
+    opener: Option<OwnedFd>,
 }
 
 impl Engine {
@@ -87,12 +89,12 @@ impl Engine {
                 Some(foreground::Foreground::begin(making.terminal() && options.console_socket.is_none())?)
             }
         };
-        let (dir, opener) = (making.dir.clone(), making.opener.as_ref().and_then(|o| o.try_clone().ok()));
+        let dir = making.dir.clone();
         let size = foreground.as_ref().and_then(|f| f.size());
         let (mut made, found, spec, held) = making.make(size)?;
         drop(held);
         let started = (|| {
-            opener.map_or(Ok(()), |opener| made.session.open_gate(&opener))?;
+            made.opener.map_or(Ok(()), |opener| made.session.open_gate(&opener))?;
             let mut executing = false;
             while !matches!(made.session.next(&mut executing)?, News::Closed) {}
             Ok(())
@@ -105,7 +107,7 @@ impl Engine {
         self.run_post_start(&found, &spec)?;
         let Some(foreground) = foreground else { return Ok(0) };
         let Some((pid, pidfd)) = made.session.born.take() else { return Ok(0) };
-        let Made { session, master } = made;
+        let Made { session, master, .. } = made;
         // Its helper is not left to be reaped until the container ends.
         drop(session);
         let code = foreground.serve(pid, &pidfd, master)?;
@@ -191,7 +193,10 @@ impl Making<'_> {
         let done = self.fill(size);
         let found = Found { dir: self.dir.clone(), record: self.record.clone() };
         match (done, self.session.take()) {
-            (Ok(master), Some(session)) => Ok((Made { session, master }, found, self.spec, self.held)),
+            (Ok(master), Some(session)) => {
+                let made = Made { session, master, opener: self.opener };
+                Ok((made, found, self.spec, self.held))
+            }
             (done, session) => {
                 if let Some(session) = session {
                     session.abort();
@@ -223,8 +228,9 @@ impl Making<'_> {
             Some(run) => {
                 self.engine.step(|| "its process is made in this program's memory".to_owned());
                 let create = self.prepare(plan, &machine, planned)?;
+                let open = !speaks && self.opens_ahead()?;
                 let fds = self.descriptors()?;
-                self.session = Some(Session::bear(run, create, fds, speaks)?);
+                self.session = Some(Session::bear(run, create, fds, (speaks, open))?);
             }
             None => self.ask_helper(plan, &machine)?,
         }
@@ -249,6 +255,17 @@ impl Making<'_> {
         let engine = self.engine;
         let ours = engine.driver() == Driver::Cgroupfs && !engine.rootless && !engine.mapped;
         alone && quiet && ours && self.options.preserve_fds == 0 && is_out_of_reach()
+    }
+
+    /// Opens the gate of a `run` before its process is there, if nobody has to know of that before the command runs.
+    fn opens_ahead(&mut self) -> Result<bool> {
+        let told = self.options.pid_file.is_some() || self.options.pidfd_socket.is_some();
+        if told || self.spec.hooks().is_some() || self.record.cgroup.is_unfinished() {
+            return Ok(false);
+        }
+        let Some(opener) = self.opener.take() else { return Ok(false) };
+        rustix::io::write(&opener, b"0").map_err(|e| Error::io("can't start the process", e.into()))?;
+        Ok(true)
     }
 
     /// Makes the cgroup, which is [on record](Self::plan_cgroup) if `planned`, and says what the process does.

@@ -54,6 +54,8 @@ pub struct First {
     pub fds: Vec<OwnedFd>,
     /// Its end of a socket for reports that carry descriptors or wait for an answer, if there may be such.
     pub socket: Option<OwnedFd>,
+    /// The gate is open: the process goes through without a word.
+    pub open: bool,
     /// Ends when the runtime does: an empty pipe to read from, which never waits.
     pub maker: OwnedFd,
     /// It was born in `create.unified`; if not, it has to move there.

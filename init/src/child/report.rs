@@ -75,7 +75,7 @@ impl Reporter {
     /// Says that only the gate is between here and the command. Who can't be told was killed, perhaps before it would have
     /// been this process's end, and nobody will open the gate.
     ///
-    /// In memory that it shares, nothing may be done from then on until the gate opens but to wait for that.
+    /// In memory that it shares, unless the gate is open, nothing may be done from then on until the gate opens but to wait for that.
     pub fn send_ready(&self) -> Result<(), Failure> {
         if let Some(first) = self.memory {
             // A filter may be in force that knows no other calls than those of a gate.
@@ -83,7 +83,9 @@ impl Reporter {
                 return Err(failure("gate", b"", Errno::PIPE));
             }
             self.descriptors().into_iter().for_each(process::close_one);
-            first.turns.leave();
+            if !first.open {
+                first.turns.leave();
+            }
             return Ok(());
         }
         match &self.sock {

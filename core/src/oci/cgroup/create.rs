@@ -53,6 +53,11 @@ impl Cgroup {
         self.late.as_ref().map_or(Ok(()), |late| self.apply(late).map(drop))
     }
 
+    /// Whether there is something to [finish](Cgroup::finish).
+    pub(crate) fn is_unfinished(&self) -> bool {
+        self.late.is_some()
+    }
+
     fn make(spec: &Spec, id: &str, (driver, machine): (Driver, &Machine), rootless: bool) -> Result<Cgroup> {
         let wanted = wanted_path(spec);
         let none = LinuxResources::default();

@@ -49,6 +49,8 @@ impl Making<'_> {
                     session.answer("seccomp", told)?;
                 }
                 News::Ready => break,
+                // Its gate was open.
+                News::Closed if executing => break,
                 News::Closed => {
                     let text = "the container's process was killed before it was ready";
                     return Err(Error::new(ErrorKind::Conflict, text));

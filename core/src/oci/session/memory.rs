@@ -27,12 +27,12 @@ const RANK: &str = "/proc/self/oom_score_adj";
 
 impl Memory {
     /// Makes the process, in the unified cgroup of `create` if it has one, and waits for its first word. With `speaks`, it may have
-    /// to say what needs a socket. Its id and its pidfd, too.
+    /// to say what needs a socket; with `open`, its gate is. Its id and its pidfd, too.
     pub(super) fn bear(
         run: Become,
         create: Create,
         fds: Vec<OwnedFd>,
-        speaks: bool,
+        (speaks, open): (bool, bool),
     ) -> Result<(Memory, (i32, OwnedFd))> {
         let namespaces = create.plan.namespaces & !(libc::CLONE_NEWCGROUP as u64);
         let cgroup = create.unified.as_ref().map(|dir| open_cgroup(dir.as_path())).transpose()?;
@@ -45,14 +45,32 @@ impl Memory {
         let rank = create.plan.process.oom_score_adj.and_then(|_| std::fs::read(RANK).ok());
         let (inside, said) = (Cell::default(), RefCell::default());
         // The process reads it for as long as it likes, and so do we.
-        let first: &'static First =
-            Box::leak(Box::new(First { create, fds, socket, maker, inside, turns: Turns::new(), said }));
+        let first: &'static First = Box::leak(Box::new(First {
+            create,
+            fds,
+            socket,
+            open,
+            maker,
+            inside,
+            turns: Turns::new(),
+            said,
+        }));
         let (born, _) = born_in(cgroup.as_ref().map(AsFd::as_fd), |cgroup| {
             first.inside.set(cgroup.is_some());
             Ok(turns::share(namespaces, cgroup, Stack::new(STACK)?, first.turns, move || run(first))?)
         });
         let born = born.map_err(|e| not_born(e.raw_os_error().unwrap_or(0)))?;
-        Ok((Memory { first, sock, _alive: alive, rank }, born))
+        let memory = Memory { first, sock, _alive: alive, rank };
+        memory.keep_rank();
+        Ok((memory, born))
+    }
+
+    /// Takes our rank back once the process is gone from the memory.
+    fn keep_rank(&self) {
+        if let (Some(rank), true) = (&self.rank, self.first.turns.is_gone()) {
+            // Nothing that the container asked for depends on it.
+            let _ = std::fs::write(RANK, rank);
+        }
     }
 
     /// What the process says; `None`: it waits at its gate, or is gone.
@@ -82,10 +100,7 @@ impl Memory {
         if opened.is_ok() {
             self.first.turns.wait();
         }
-        if let (Some(rank), true) = (&self.rank, self.first.turns.is_gone()) {
-            // Nothing that the container asked for depends on it.
-            let _ = std::fs::write(RANK, rank);
-        }
+        self.keep_rank();
         opened.map(drop)
     }
 }

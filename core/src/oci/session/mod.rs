@@ -54,9 +54,14 @@ impl Session {
     }
 
     /// Makes the first process of a container in our own memory, and waits for its first word. With `speaks`, it has hooks or a
-    /// terminal. Descriptors are those that the plan counts.
-    pub(crate) fn bear(run: Become, create: Create, fds: Vec<OwnedFd>, speaks: bool) -> Result<Session> {
-        let (memory, born) = Memory::bear(run, create, fds, speaks)?;
+    /// terminal; with `open`, its gate is. Descriptors are those that the plan counts.
+    pub(crate) fn bear(
+        run: Become,
+        create: Create,
+        fds: Vec<OwnedFd>,
+        (speaks, open): (bool, bool),
+    ) -> Result<Session> {
+        let (memory, born) = Memory::bear(run, create, fds, (speaks, open))?;
         Ok(Session { maker: Maker::Memory(memory), inside: true, born: Some(born) })
     }
 
