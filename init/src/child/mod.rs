@@ -13,6 +13,7 @@ pub mod extra;
 mod gate;
 mod hook;
 pub mod join;
+pub mod kernel_paths;
 pub mod leave;
 mod locked;
 pub mod mounts;

@@ -1,5 +1,6 @@
 //! The first process of a container.
 
+use crate::child::kernel_paths::{KernelPaths, PathKind};
 use crate::child::report::Reporter;
 use crate::child::root::attach;
 use crate::child::{self, Child, Ready, Scratch, entries, extra, leave, mounts, net_devices};
@@ -233,6 +234,10 @@ fn become_container(
         Ok(prepared) => prepared,
         Err(failed) => return failed,
     };
+    let mut kernel = KernelPaths::default();
+    let plain = plan.namespaces & NEWNS != 0 && !in_userns(plan);
+    let masks = kernel.of(plan, PathKind::Mask).filter(|_| plain);
+    let read_only = kernel.of(plan, PathKind::ReadOnly).filter(|_| plain);
     let child = Child {
         plan,
         process: &plan.process,
@@ -243,8 +248,8 @@ fn become_container(
         dev: None,
         covered: &[],
         overlays: &opened.entries,
-        masks: None,
-        read_only: None,
+        masks: masks.as_deref(),
+        read_only: read_only.as_deref(),
         stdio,
         fds,
         namespaces: &[],

@@ -3,12 +3,12 @@
 use super::Parent;
 use super::container::{Container, Running, Starting, unix_nanos};
 use super::janitor::Kit;
-use super::kernel_paths::PathKind;
 use super::poller::{IN, Source};
 use super::spares;
 use super::stdio::Ends;
 use super::timers::Timer;
 use crate::cgroup::Cgroup;
+use crate::child::kernel_paths::PathKind;
 use crate::child::report::{Report, Reporter};
 use crate::child::{self, Child, Scratch, entries};
 use crate::failure::{Context, coded, failure};

@@ -1,8 +1,9 @@
 //! Masked and read-only paths that lie in the kernel's own file systems, prepared once for all containers
 //! that have the same ones.
 
-use crate::child::KernelPath;
+use super::KernelPath;
 use containers_protocol::Bytes;
+use containers_protocol::extra::MountWhat;
 use containers_protocol::plan::{Plan, Step};
 use std::cell::Cell;
 use std::ffi::CString;
@@ -65,18 +66,23 @@ fn prepare(path: &Bytes) -> Option<KernelPath> {
 /// Whether the plan mounts a file system of the kernel at its usual place, and nothing else in it that could
 /// hold links.
 fn mounts(plan: &Plan, fstype: &str, target: &[u8]) -> bool {
+    let is_kernel = |fstype: &str| matches!(fstype, "proc" | "sysfs" | "cgroup2" | "cgroup");
     let mut found = false;
     for step in &plan.steps {
-        let (path, is_kernel) = match step {
-            Step::Mount(m) => {
-                (&m.target.0, matches!(m.fstype.as_str(), "proc" | "sysfs" | "cgroup2" | "cgroup"))
-            }
-            Step::Bind(b) => (&b.target.0, false),
-            Step::Overlay { target, .. } => (&target.0, false),
+        let (path, new) = match step {
+            Step::Mount(m) => (&m.target.0, Some(m.fstype.as_str())),
+            Step::MountEntry(entry) => match &entry.what {
+                MountWhat::New { fstype, .. } => (&entry.target.0, Some(fstype.as_str())),
+                MountWhat::Cgroup => (&entry.target.0, Some("cgroup")),
+                MountWhat::Bind { .. } => (&entry.target.0, None),
+                MountWhat::Remount => continue,
+            },
+            Step::Bind(b) => (&b.target.0, None),
+            Step::Overlay { target, .. } => (&target.0, None),
             _ => continue,
         };
-        found |= path == target && matches!(step, Step::Mount(m) if m.fstype == fstype);
-        if path.starts_with(target) && !is_kernel {
+        found |= path == target && new == Some(fstype);
+        if path.starts_with(target) && !new.is_some_and(is_kernel) {
             return false;
         }
     }
