@@ -1,13 +1,16 @@
 #!/bin/sh
 # Builds containers-oci for use: one small static program without the engine, not position-independent (nothing to
 # relocate at its start), optimised as a whole. `cargo build --release -p containers-oci` makes one that does the
-# same, sooner, and starts later.
+# same, sooner, and starts later. `clippy` as an argument lints what is there only in such a build.
 set -eu
 cd "$(dirname "$0")/.."
 target=$(rustc -vV | sed -n 's/^host: //p')
 folder=${CARGO_TARGET_DIR:-target}
 CARGO_ENCODED_RUSTFLAGS=$(printf '%s\037%s' -Ctarget-feature=+crt-static -Crelocation-model=static)
 export CARGO_ENCODED_RUSTFLAGS
+if [ "${1:-}" = clippy ]; then
+    exec cargo clippy --profile small --package containers-oci --target "$target" --quiet -- -D warnings
+fi
 cargo build --profile small --package containers-oci --target "$target"
 # Renamed into place: one that runs keeps its own.
 cp "$folder/$target/small/containers-oci" "$folder/release/containers-oci.new"

@@ -6,6 +6,7 @@ export PATH="$PWD/.venv/bin:$PATH"
 
 cargo fmt --all -- --check
 cargo clippy --release --workspace --all-targets --quiet -- -D warnings
+scripts/build-oci.sh clippy
 RUSTDOCFLAGS="-D warnings" cargo doc --release --workspace --no-deps --quiet
 cargo deny --locked --log-level error check licenses bans sources
 ruff check .
