@@ -8,6 +8,9 @@ target=$(rustc -vV | sed -n 's/^host: //p')
 folder=${CARGO_TARGET_DIR:-target}
 CARGO_ENCODED_RUSTFLAGS=$(printf '%s\037%s' -Ctarget-feature=+crt-static -Crelocation-model=static)
 export CARGO_ENCODED_RUSTFLAGS
+# What `--version` says; sources without their history say what is given here, or that it is unknown.
+CONTAINERS_COMMIT=${CONTAINERS_COMMIT:-$(git describe --always --dirty --abbrev=12 2>/dev/null || echo unknown)}
+export CONTAINERS_COMMIT
 if [ "${1:-}" = clippy ]; then
     exec cargo clippy --profile small --package containers-oci --target "$target" --quiet -- -D warnings
 fi

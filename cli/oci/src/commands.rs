@@ -13,23 +13,25 @@ use std::path::{Path, PathBuf};
 pub struct Failure {
     pub code: u8,
     pub message: String,
+    /// What people are told in place of the message, which is in the log if there is one.
+    pub short: Option<String>,
 }
 
 impl From<Error> for Failure {
     fn from(error: Error) -> Failure {
-        Failure { code: 1, message: error.to_string() }
+        Failure { code: 1, message: error.to_string(), short: None }
     }
 }
 
 impl From<String> for Failure {
     fn from(message: String) -> Failure {
-        Failure { code: 1, message }
+        Failure { code: 1, message, short: None }
     }
 }
 
 impl From<std::io::Error> for Failure {
     fn from(error: std::io::Error) -> Failure {
-        Failure { code: 1, message: error.to_string() }
+        Failure { code: 1, message: error.to_string(), short: None }
     }
 }
 
@@ -45,11 +47,19 @@ fn of_command(what: &str, code: u8, error: &Error) -> Failure {
         "exec" => format!("exec failed: {error}"),
         _ => format!("{} {what} failed: {error}", own_name()),
     };
-    Failure { code, message }
+    let short = if what == "run" { uninterpreted(error.message()) } else { None };
+    Failure { code, message, short }
+}
+
+/// Of a script whose interpreter is missing, which shows when it is executed: what the container's process says itself
+/// under runc, and all that is said then.
+fn uninterpreted(message: &str) -> Option<String> {
+    let (_, told) = message.split_once(": exec ")?;
+    told.strip_suffix(": its interpreter is missing").map(|told| format!("exec {told}"))
 }
 
 /// The name by which it was called: where it takes another runtime's place, that one's.
-fn own_name() -> String {
+pub fn own_name() -> String {
     let name = std::env::args_os().next().map(PathBuf::from);
     let name = name.as_deref().and_then(Path::file_name).map(|name| name.to_string_lossy().into_owned());
     name.filter(|name| !name.is_empty()).unwrap_or_else(|| "containers-oci".to_owned())
@@ -61,8 +71,10 @@ const EXEC_FAILED: u8 = 255;
 /// Carries a command out; the exit code.
 pub fn dispatch(cli: Cli, log: &Log) -> Result<u8, Failure> {
     if cli.version {
-        let spec = version();
-        say(&format!("{} version {}\nspec: {spec}\n", own_name(), env!("CARGO_PKG_VERSION")))?;
+        // Scripts read the first three lines of runc's by their order.
+        let (commit, spec) = (option_env!("CONTAINERS_COMMIT").unwrap_or("unknown"), version());
+        let version = env!("CARGO_PKG_VERSION");
+        say(&format!("{} version {version}\ncommit: {commit}\nspec: {spec}\n", own_name()))?;
         return Ok(0);
     }
     let Some(command) = cli.command else {
@@ -155,7 +167,7 @@ fn listen_fds(options: &mut CreateOptions) {
 }
 
 fn run_exec(engine: &Engine, exec: Exec) -> Result<u8, Failure> {
-    let usage = |message: &str| Failure { code: EXEC_FAILED, message: message.to_owned() };
+    let usage = |message: &str| Failure { code: EXEC_FAILED, message: message.to_owned(), short: None };
     if exec.process.is_none() && exec.command.is_empty() {
         return Err(usage("exec needs a program, or --process"));
     }

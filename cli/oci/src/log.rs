@@ -1,5 +1,6 @@
 //! Messages, in the shapes that engines read.
 
+use crate::commands::Failure;
 use std::fs::File;
 use std::io::{IsTerminal, Write};
 use std::path::Path;
@@ -22,12 +23,14 @@ impl Log {
         Ok(Log { file: path.map(open).transpose()?.map(Arc::new), json })
     }
 
-    /// Writes an error; to standard error as well.
-    pub fn error(&self, text: &str) {
-        self.write("error", text);
-        if self.file.is_some() {
+    /// Writes why the program fails; to standard error as well.
+    pub fn failure(&self, failure: &Failure) {
+        if self.file.is_some() || failure.short.is_none() {
+            self.write("error", &failure.message);
+        }
+        if self.file.is_some() || failure.short.is_some() {
             // Nobody may be there to read it.
-            let _ = writeln!(std::io::stderr(), "{text}");
+            let _ = writeln!(std::io::stderr(), "{}", failure.short.as_ref().unwrap_or(&failure.message));
         }
     }
 

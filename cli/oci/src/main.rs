@@ -8,6 +8,7 @@ mod commands;
 mod criu;
 #[cfg(not(test))]
 mod entry;
+mod help;
 mod log;
 mod numbers;
 #[cfg(all(own_start, not(test)))]
@@ -25,10 +26,7 @@ fn run() -> u8 {
     }
     let cli = match args::Cli::try_parse() {
         Ok(cli) => cli,
-        Err(e) => {
-            let _ = e.print();
-            return if e.use_stderr() { USAGE } else { 0 };
-        }
+        Err(e) => return help::answer(&e),
     };
     let log = match log::Log::open(cli.log.as_deref(), cli.log_format == "json") {
         Ok(log) => log,
@@ -40,7 +38,7 @@ fn run() -> u8 {
     match commands::dispatch(cli, &log) {
         Ok(code) => code,
         Err(failure) => {
-            log.error(&failure.message);
+            log.failure(&failure);
             failure.code
         }
     }

@@ -67,6 +67,16 @@ def test_lifecycle(oci: Oci, tmp_path: Path) -> None:
     oci("delete", "-f", "c")
 
 
+def check_interpreted(oci: Oci, tmp_path: Path) -> None:
+    """One line, as runc has it; the log, if there is one, knows more."""
+    oci.command("/script")
+    short = b"exec /script: no such file or directory\n"
+    assert oci("run", "script", code=127).stderr == short
+    log = tmp_path / "script.log"
+    assert oci("run", "script", code=127, globals_=("--log", str(log))).stderr == short
+    assert "exec /script: no such file or directory: its interpreter is missing" in log.read_text()
+
+
 def test_exec(oci: Oci, tmp_path: Path) -> None:
     oci.detached("c")
     assert oci("exec", "c", "sh", "-c", "cat; exit 7", code=7, input=b"in").stdout == b"in"
@@ -79,6 +89,7 @@ def test_exec(oci: Oci, tmp_path: Path) -> None:
     interpreted.write_text("#!/not/there\n")
     interpreted.chmod(0o755)
     assert b"exec /script: no such file or directory: its interpreter" in oci("exec", "c", "/script", code=127).stderr
+    check_interpreted(oci, tmp_path)
     assert b"No such file or directory" in oci("exec", "--cwd", "/not/there", "c", "true", code=255).stderr
     assert not (oci.bundle / "rootfs/not").exists()
     oci("exec", "nobody-there", "true", code=255)
@@ -185,4 +196,19 @@ def test_messages_name_the_program_as_it_was_called(oci: Oci, tmp_path: Path) ->
     name.symlink_to(PROGRAM)
     done = subprocess.run([name, "--root", tmp_path / "r", "run", "x"], cwd=tmp_path, capture_output=True, text=True)
     assert done.returncode == 1 and "runc run failed: " in done.stderr
-    assert subprocess.run([name, "--version"], capture_output=True, text=True).stdout.startswith("runc version ")
+    version = subprocess.run([name, "--version"], capture_output=True, text=True).stdout.splitlines()
+    assert [line.rsplit(" ", 1)[0] for line in version] == ["runc version", "commit:", "spec:"]
+
+
+def test_help_has_runcs_form(tmp_path: Path) -> None:
+    name = tmp_path / "runc"
+    name.symlink_to(PROGRAM)
+    for args, line in (
+        ([], "runc - Open Container Initiative runtime"),
+        (["create"], "runc create - Create a container"),
+    ):
+        for flag in ("-h", "--help"):
+            done = subprocess.run([name, *args, flag], capture_output=True, text=True)
+            assert done.returncode == 0 and done.stdout.startswith(f"NAME:\n   {line}")
+    done = subprocess.run([name, "foo", "-h"], capture_output=True, text=True)
+    assert done.returncode == 1 and "No help topic for 'foo'" in done.stderr
