@@ -97,6 +97,7 @@ impl Engine {
             made.opener.map_or(Ok(()), |opener| made.session.open_gate(&opener))?;
             let mut executing = false;
             while !matches!(made.session.next(&mut executing)?, News::Closed) {}
+            self.step(|| format!("{id}: init: closing the pipe to signal completion: its command runs"));
             Ok(())
         })();
         if let Err(e) = started {
@@ -209,6 +210,7 @@ impl Making<'_> {
 
     fn fill(&mut self, size: Option<(u16, u16)>) -> Result<Option<OwnedFd>> {
         let plan = self.plan(size)?;
+        self.engine.step_planned(&plan.process);
         self.record.namespaces = entered(&plan);
         self.record.own_pids = plan.namespaces & libc::CLONE_NEWPID as u64 != 0;
         let hooks: Vec<Option<containers_protocol::plan::Hook>> = plan

@@ -121,6 +121,8 @@ impl Engine {
         let mut plan = translate::process(process, spec, &setting)?;
         // Of a container that runs, nothing is made that is not asked for.
         plan.create_cwd = false;
+        self.step_planned(&plan);
+        let initial_cpus = plan.extra.as_ref().and_then(|extra| extra.initial_cpus.clone());
         let further = further_entrances(found, options)?;
         let mut session = Session::start(&found.dir, record.cgroup.birthplace())?;
         record.rdt.as_ref().map_or(Ok(()), |group| group.enter(session.helper()))?;
@@ -157,9 +159,7 @@ impl Engine {
                     News::Hook(_) | News::Ready => {}
                 }
             }
-            self.step(|| {
-                format!("process {:?} is in the container", session.born.as_ref().map(|(pid, _)| *pid))
-            });
+            self.step_joined(session.born.as_ref().map_or(0, |(pid, _)| *pid), initial_cpus.as_deref());
             handover::send_process(options.pidfd_socket.as_deref(), &session.born)?;
             match (&options.pid_file, &session.born) {
                 (Some(path), Some((pid, _))) => write_pid(path, *pid),

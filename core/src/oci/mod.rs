@@ -25,6 +25,7 @@ pub(crate) mod rdt;
 mod record;
 pub(crate) mod seccomp;
 mod session;
+mod steps;
 mod template;
 pub(crate) mod translate;
 pub(crate) mod validate;
@@ -104,12 +105,6 @@ impl Engine {
     pub fn with_first(mut self, first: Become) -> Engine {
         self.first = Some(first);
         self
-    }
-
-    fn step(&self, text: impl FnOnce() -> String) {
-        if let Some(tell) = &self.debug {
-            tell(&text());
-        }
     }
 
     fn driver(&self) -> cgroup::Driver {

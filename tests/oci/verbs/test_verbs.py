@@ -182,13 +182,29 @@ def test_hooks_see_the_container(oci: Oci, tmp_path: Path) -> None:
 def test_debug_tells_of_every_step(oci: Oci, tmp_path: Path) -> None:
     log = tmp_path / "log"
     oci.detached("other")
-    assert b"level=debug" in oci("exec", "other", "true", globals_=("--debug",)).stderr
+    said = oci("exec", "other", "true", globals_=("--debug",)).stderr.decode()
+    # runc's words, which others look for.
+    for words in ("level=debug", "nsexec container setup", "child process in init()", "setns_init: about to exec"):
+        assert words in said
+    assert "affinity" not in said
     oci.change(lambda c: c.update(hooks={"createRuntime": [{"path": "/bin/true"}]}))
     oci.command("true")
     oci("run", "c", globals_=("--debug", "--log", str(log), "--log-format", "json"))
     steps = [json.loads(line) for line in log.read_text().splitlines()]
     assert {step["level"] for step in steps} == {"debug"}
     assert any("running createRuntime hook #0" in step["msg"] for step in steps)
+    for words in ("nsexec container setup", "child process in init()", "init: closing the pipe to signal completion"):
+        assert [words in step["msg"] for step in steps].count(True) == 1
+
+
+def test_debug_tells_what_a_process_is_given(oci: Oci) -> None:
+    cpu = min(os.sched_getaffinity(0))
+    filtering = {"defaultAction": "SCMP_ACT_ALLOW", "flags": ["SECCOMP_FILTER_FLAG_LOG"]}
+    oci.change(lambda c: c["process"].update(execCPUAffinity={"initial": str(cpu)}))
+    oci.change(lambda c: c["linux"].update(seccomp=filtering))
+    oci.detached("c")
+    said = oci("exec", "c", "true", globals_=("--debug",)).stderr.decode()
+    assert f": affinity: {1 << cpu:#x}" in said and '"seccomp filter flags: 2"' in said
 
 
 def test_messages_name_the_program_as_it_was_called(oci: Oci, tmp_path: Path) -> None:

@@ -73,7 +73,7 @@ impl Making<'_> {
         let Some((pid, _)) = &session.born else { return Err(internal()) };
         if self.record.init.is_none() {
             self.record.init = Some(Identity::of(*pid)?);
-            self.engine.step(|| format!("process {pid} sets the container up"));
+            self.engine.step_born(*pid);
             if !self.record.cgroup.exists() {
                 // Nothing else tells of it, should this process be killed.
                 self.record.save(&self.dir)?;
