@@ -273,3 +273,12 @@ def test_processors_of_further_processes(oci: Oci) -> None:
     assert os.cpu_count() == 1 or f"Cpus_allowed_list:\t{mine}\n" in first
     oci.change(lambda c: c["process"].update(execCPUAffinity={"initial": "x"}))
     assert b"process.execCPUAffinity" in oci("run", "d", code=1).stderr
+
+
+def test_an_image_before_is_there_and_named_from_the_image(oci: Oci, tmp_path: Path) -> None:
+    oci.detached("c")
+    for parent in (str(tmp_path), "./not-there"):
+        image = str(tmp_path / "image")
+        said = oci("checkpoint", "--image-path", image, "--parent-path", parent, "c", code=1).stderr
+        assert b"field=--parent-path" in said
+        assert not (tmp_path / "image").exists()

@@ -59,6 +59,7 @@ impl Engine {
             ("running" | "paused", Some(init)) => init,
             _ => return Err(Error::new(ErrorKind::NotRunning, "container not running")),
         };
+        check_parent(options)?;
         let criu = program()?;
         check_cgroups(&found.record.cgroup)?;
         let work = super::work_path(&options.image_path, &options.work_path);
@@ -77,6 +78,20 @@ impl Engine {
         let what = if options.pre_dump { kind::PRE_DUMP } else { kind::DUMP };
         let done = worker.ask(what, opts, |_| Ok(()));
         done.map(drop).map_err(|e| describe(&criu, e, &work.join("dump.log")))
+    }
+}
+
+/// An image before is one that is there, named by its way from this one, as it will be when both are moved.
+fn check_parent(options: &CheckpointOptions) -> Result<()> {
+    let Some(parent) = &options.parent_path else { return Ok(()) };
+    let wrong = |text: &str| {
+        let error = Error::new(ErrorKind::InvalidArgument, text).with_context("path", parent);
+        Err(error.with_context("field", "--parent-path"))
+    };
+    match Path::new(parent).is_absolute() {
+        true => wrong("the image before is named relative to the image"),
+        false if !options.image_path.join(parent).is_dir() => wrong("the image before is not there"),
+        false => Ok(()),
     }
 }
 
