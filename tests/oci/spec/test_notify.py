@@ -139,5 +139,14 @@ def test_without_an_agent_nothing_starts(bundle: Bundle, agent: Callable[..., Ag
     bundle.fails("listenerPath")
 
 
+def test_a_listener_that_no_action_asks_is_passed_over(bundle: Bundle, agent: Callable[..., Agent]) -> None:
+    decides = agent(lambda _: None, "mkdir")
+    bundle.linux["seccomp"]["syscalls"] = []
+    bundle.process["args"] = ["mkdir", "/tmp/new"]
+    done = bundle.run()
+    assert done.code == 0 and "linux.seccomp.listenerPath: no action" in done.err
+    assert decides.states == []
+
+
 def test_features_list_it(bundle: Bundle) -> None:
     assert "SCMP_ACT_NOTIFY" in json.loads(bundle.runtime("features").stdout)["linux"]["seccomp"]["actions"]

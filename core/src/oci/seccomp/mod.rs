@@ -20,7 +20,7 @@ pub(crate) struct Compiled {
     pub(crate) flags: u32,
     /// Some calls are answered by a process behind `listenerPath`.
     pub(crate) notify: bool,
-    /// What was passed over, a sentence each: names of system calls that nobody here knows.
+    /// What was passed over, a sentence each: names of system calls that nobody here knows, a listener that nobody asks.
     pub(crate) warnings: Vec<String>,
 }
 
@@ -36,13 +36,16 @@ fn compile_for(seccomp: &LinuxSeccomp, target: &Target) -> std::result::Result<C
     let notify = profile.notifies();
     listener(seccomp, notify)?;
     let program = crate::sandbox::seccomp::compile(&profile, target)?;
-    let warning =
+    let unknown =
         |(path, name)| format!("linux.seccomp.{path}: no such system call: {name}; it is passed over");
+    let unasked = (!notify && seccomp.listener_path().is_some()).then(|| {
+        "linux.seccomp.listenerPath: no action is SCMP_ACT_NOTIFY, so nobody is asked there; it is passed over".to_owned()
+    });
     Ok(Compiled {
         program,
         flags: flags_for(profile.flags, notify),
         notify,
-        warnings: profile.unknown_names().map(warning).collect(),
+        warnings: profile.unknown_names().map(unknown).chain(unasked).collect(),
     })
 }
 

@@ -90,6 +90,8 @@ fn flags_are_the_kernels() {
             "syscalls": [{"names": ["getcwd"], "action": action}],
         }));
         assert_eq!((made.flags, made.notify), (expected, listener), "{flags}");
+        let told = made.warnings.iter().any(|warning| warning.starts_with("linux.seccomp.listenerPath: "));
+        assert_eq!(told, !listener, "{:?}", made.warnings);
     }
 }
 
