@@ -66,12 +66,12 @@ fn listener(seccomp: &LinuxSeccomp, notify: bool) -> std::result::Result<(), Pro
     }
 }
 
-/// The kernel's flags: a listener excludes synchronised threads, of which the process has none, and only with one
-/// there is a wait to be made killable.
+/// The kernel's flags: a process of one thread has none to synchronise, which a listener excludes, and only with one there
+/// is a wait to be made killable.
 fn flags_for(asked: u32, notify: bool) -> u32 {
     match notify {
         true => asked & !flags::TSYNC | flags::NEW_LISTENER,
-        false => asked & !flags::WAIT_KILLABLE_RECV,
+        false => asked & !flags::TSYNC & !flags::WAIT_KILLABLE_RECV,
     }
 }
 
