@@ -21,16 +21,18 @@ def test_an_ordinary_container_has_no_helper(oci: Oci) -> None:
 
 
 def test_with_hooks_and_a_terminal_too(oci: Oci, tmp_path: Path) -> None:
-    hooks = {"createRuntime": [{"path": "/bin/sh", "args": ["sh", "-c", f"cat > {tmp_path}/state"]}]}
-    oci.change(lambda c: c.update(hooks=hooks))
+    def hook(script: str) -> None:
+        create = [{"path": "/bin/sh", "args": ["sh", "-c", script]}]
+        oci.change(lambda c: c.update(hooks={"createRuntime": create}))
+
+    hook(f"cat > {tmp_path}/state")
     oci.change(lambda c: c["process"].update(terminal=True))
     oci.command("tty")
     done = oci("run", "c", globals_=("--debug", "--log", str(tmp_path / "log")))
     assert done.stdout.strip() == b"/dev/pts/0"
     assert IN_MEMORY in (tmp_path / "log").read_bytes()
     assert json.loads((tmp_path / "state").read_text())["pid"] > 0
-    hooks["createRuntime"][0]["args"][2] = "exit 3"
-    oci.change(lambda c: c.update(hooks=hooks))
+    hook("exit 3")
     assert b"createRuntime hook #0" in oci("run", "c", code=1).stderr
 
 
