@@ -101,6 +101,9 @@ pub fn dispatch(cli: Cli, log: &Log) -> Result<u8, Failure> {
             let (id, mut options) = create_options(create);
             listen_fds(&mut options);
             engine.create(&id, &options).map_err(|e| of_command("create", 1, &e))?;
+            // The process that waits may have this one's memory.
+            #[cfg(all(own_start, not(test)))]
+            crate::start::forget_arguments();
         }
         Command::Start { id } => engine.start(&id)?,
         Command::Run(run) => {

@@ -1,21 +1,22 @@
 //! `create`, `start` and `run`.
 
 mod follow;
+mod share;
 
-use super::cgroup::{Cgroup, Driver, Machine};
+use super::cgroup::{Cgroup, Machine};
 use super::folder::{Bundle, make_dir, make_fifo, pipe};
 use super::handover::{paths, preserved, standard_streams};
 use super::hooks::Hook;
-use super::program::is_out_of_reach;
 use super::record::{Found, Record, VERSION, fifo, lock_dir};
-use super::session::{News, Session};
+use super::session::Session;
 use super::{Engine, config, foreground, rdt, translate, validate};
 use crate::{Error, ErrorKind, Result};
 use containers_protocol::Bytes;
 use containers_protocol::oneshot::{Create, Request};
 use containers_protocol::plan::{Plan, Step};
 use oci_spec::runtime::Spec;
-use rustix::fd::{AsFd, BorrowedFd, OwnedFd};
+use rustix::event::{PollFd, PollFlags, Timespec, poll};
+use rustix::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd};
 use rustix::fs::{Mode, OFlags, open};
 use std::path::PathBuf;
 
@@ -59,12 +60,10 @@ struct Making<'a> {
     held: OwnedFd,
 }
 
-/// A container at its gate.
+/// A container at its gate, or that runs.
 struct Made {
     session: Session,
     master: Option<OwnedFd>,
-    /// If the gate of a `run` is still to be opened.
-    opener: Option<OwnedFd>,
 }
 
 impl Engine {
@@ -92,23 +91,12 @@ impl Engine {
         let dir = making.dir.clone();
         let size = foreground.as_ref().and_then(|f| f.size());
         let (mut made, found, spec, held) = making.make(size)?;
+        self.step(|| format!("{id}: init: closing the pipe to signal completion: its command runs"));
         drop(held);
-        let started = (|| {
-            made.opener.map_or(Ok(()), |opener| made.session.open_gate(&opener))?;
-            let mut executing = false;
-            while !matches!(made.session.next(&mut executing)?, News::Closed) {}
-            self.step(|| format!("{id}: init: closing the pipe to signal completion: its command runs"));
-            Ok(())
-        })();
-        if let Err(e) = started {
-            made.session.abort();
-            let _ = self.destroy(&found);
-            return Err(e);
-        }
         self.run_post_start(&found, &spec)?;
         let Some(foreground) = foreground else { return Ok(0) };
         let Some((pid, pidfd)) = made.session.born.take() else { return Ok(0) };
-        let Made { session, master, .. } = made;
+        let Made { session, master } = made;
         // Its helper is not left to be reaped until the container ends.
         drop(session);
         let code = foreground.serve(pid, &pidfd, master)?;
@@ -138,6 +126,7 @@ impl Engine {
         let gate = open(&path, how, Mode::empty()).map_err(gone)?;
         rustix::io::write(&gate, b"0").map_err(gone)?;
         let _ = std::fs::remove_file(&path);
+        wait_for_command(&gate);
         match found.record.start_hooks {
             true => found.spec().map_or(Ok(()), |spec| self.run_post_start(&found, &spec)),
             false => Ok(()),
@@ -194,10 +183,7 @@ impl Making<'_> {
         let done = self.fill(size);
         let found = Found { dir: self.dir.clone(), record: self.record.clone() };
         match (done, self.session.take()) {
-            (Ok(master), Some(session)) => {
-                let made = Made { session, master, opener: self.opener };
-                Ok((made, found, self.spec, self.held))
-            }
+            (Ok(master), Some(session)) => Ok((Made { session, master }, found, self.spec, self.held)),
             (done, session) => {
                 if let Some(session) = session {
                     session.abort();
@@ -225,49 +211,19 @@ impl Making<'_> {
         let speaks = self.terminal() || hooks.iter().any(Option::is_some);
         let run = self.engine.first.filter(|_| self.may_share(&plan));
         // Somebody else's cgroup may have little memory left.
-        let planned = run.is_some() && self.plan_cgroup(&machine)?;
-        match run.filter(|_| planned) {
+        let planned = if run.is_some() { self.plan_cgroup(&machine)? } else { None };
+        match run.filter(|_| planned.is_some_and(|cgroup| share::has_room(&cgroup, &machine))) {
             Some(run) => {
                 self.engine.step(|| "its process is made in this program's memory".to_owned());
-                let create = self.prepare(plan, &machine, planned)?;
+                let create = self.prepare(plan, &machine, true)?;
                 let open = !speaks && self.opens_ahead()?;
                 let fds = self.descriptors()?;
-                self.session = Some(Session::bear(run, create, fds, (speaks, open))?);
+                let (how, held) = ((speaks, open), self.held.as_raw_fd());
+                self.session = Some(Session::bear(run, create, fds, how, held)?);
             }
             None => self.ask_helper(plan, &machine)?,
         }
         self.follow(&hooks)
-    }
-
-    /// Whether the process can be made in this process's memory: nothing has to be prepared outside of its namespaces, nor to
-    /// be joined before, it has nothing to be told while a filter stops it, and what happens to it doesn't
-    /// matter to us: who is killed for want of memory takes along all that share his.
-    fn may_share(&self, plan: &Plan) -> bool {
-        /// What a start takes of a container's memory is a fraction of this.
-        const ENOUGH: i64 = 16 << 20;
-        const PREPARED: u64 = (libc::CLONE_NEWUSER | libc::CLONE_NEWTIME) as u64;
-        let mapped = |step: &Step| matches!(step, Step::MountEntry(entry) if entry.idmap.is_some());
-        let apart = plan.extra.iter().any(|e| !e.join.is_empty() || !e.net_devices.is_empty());
-        let alone = plan.namespaces & PREPARED == 0 && !apart && !plan.steps.iter().any(mapped);
-        let linux = self.spec.linux().as_ref();
-        let listened = plan.process.extra.as_ref().is_some_and(|extra| extra.seccomp_notify);
-        let quiet = !linux.is_some_and(|l| l.intel_rdt().is_some()) && !listened;
-        let memory = linux.and_then(|l| l.resources().as_ref()?.memory().as_ref()?.limit());
-        let quiet = quiet && memory.is_none_or(|limit| limit <= 0 || limit >= ENOUGH);
-        let engine = self.engine;
-        let ours = engine.driver() == Driver::Cgroupfs && !engine.rootless && !engine.mapped;
-        alone && quiet && ours && self.options.preserve_fds == 0 && is_out_of_reach()
-    }
-
-    /// Opens the gate of a `run` before its process is there, if nobody has to know of that before the command runs.
-    fn opens_ahead(&mut self) -> Result<bool> {
-        let told = self.options.pid_file.is_some() || self.options.pidfd_socket.is_some();
-        if told || self.spec.hooks().is_some() || self.record.cgroup.is_unfinished() {
-            return Ok(false);
-        }
-        let Some(opener) = self.opener.take() else { return Ok(false) };
-        rustix::io::write(&opener, b"0").map_err(|e| Error::io("can't start the process", e.into()))?;
-        Ok(true)
     }
 
     /// Makes the cgroup, which is [on record](Self::plan_cgroup) if `planned`, and says what the process does.
@@ -300,7 +256,7 @@ impl Making<'_> {
         self.engine.step(|| "its process is made by a helper".to_owned());
         let helper = self.session.insert(Session::start(&self.dir, None)?).helper();
         rdt::share_out(&self.spec, (&mut self.record, &self.dir), helper, &*self.engine.warn)?;
-        let planned = self.plan_cgroup(machine)?;
+        let planned = self.plan_cgroup(machine)?.is_some();
         let create = self.prepare(plan, machine, planned)?;
         self.record.cgroup.start_unit(helper)?;
         let fds = self.descriptors()?;
@@ -311,11 +267,11 @@ impl Making<'_> {
 
     /// Has it on record which cgroup is about to be made, so that a [`delete`](Engine::delete) finds it when this process
     /// is killed. Not if some of it is there: that may be somebody else's.
-    fn plan_cgroup(&self, machine: &Machine) -> Result<bool> {
+    fn plan_cgroup(&self, machine: &Machine) -> Result<Option<Cgroup>> {
         let by = (self.engine.driver(), machine);
         let planned = Cgroup::planned(&self.spec, &self.record.id, by, self.engine.rootless)?;
         planned.as_ref().map_or(Ok(()), |cgroup| self.save_cgroup(cgroup))?;
-        Ok(planned.is_some())
+        Ok(planned)
     }
 
     fn save_cgroup(&self, cgroup: &Cgroup) -> Result<()> {
@@ -359,6 +315,14 @@ impl Making<'_> {
 
 fn internal() -> Error {
     Error::new(ErrorKind::Internal, format!("the helper program answered nonsense ({VERSION})"))
+}
+
+/// Waits until a process that was let go executes its command, and so closes its end of the gate; not for long, since hooks may
+/// come before.
+fn wait_for_command(gate: &OwnedFd) {
+    const MOST: Timespec = Timespec { tv_sec: 0, tv_nsec: 100_000_000 };
+    // Told in any case: that nobody reads it.
+    let _ = poll(&mut [PollFd::new(gate, PollFlags::empty())], Some(&MOST));
 }
 
 /// A terminal needs somebody who has its other side.

@@ -11,7 +11,7 @@ use crate::sandbox::helper;
 use crate::{Error, Result};
 use containers_protocol::oneshot::ARGUMENT;
 use rustix::fd::{AsFd, OwnedFd};
-use rustix::fs::{CWD, Mode, OFlags, open};
+use rustix::fs::{CWD, Mode, OFlags, StatVfsMountFlags, open, statvfs};
 use rustix::mount::{OpenTreeFlags, open_tree};
 use std::ffi::CStr;
 use std::fs::File;
@@ -30,9 +30,11 @@ pub fn is_helper() -> bool {
         && args.next().is_some_and(|what| what.as_encoded_bytes() == ARGUMENT.to_bytes())
 }
 
-/// Whether this program itself was executed from such a mount: its root is the program, and no path leads there.
+/// Whether this program itself was executed from such a mount: its root is the program, no path leads there, and it is
+/// read-only.
 pub(crate) fn is_out_of_reach() -> bool {
-    std::fs::read_link(EXE).is_ok_and(|path| path == Path::new("/"))
+    let read_only = || statvfs(EXE).is_ok_and(|found| found.f_flag.contains(StatVfsMountFlags::RDONLY));
+    std::fs::read_link(EXE).is_ok_and(|path| path == Path::new("/")) && read_only()
 }
 
 /// This program, to be executed. Where mounts can't be made, a copy of it.

@@ -10,7 +10,7 @@ use crate::Bytes;
 use crate::control::Failure;
 use crate::plan::{Plan, ProcessPlan};
 use crate::turns::Turns;
-use rustix::fd::OwnedFd;
+use rustix::fd::{OwnedFd, RawFd};
 use serde::{Deserialize, Serialize};
 use std::cell::{Cell, RefCell};
 
@@ -58,6 +58,8 @@ pub struct First {
     pub open: bool,
     /// Ends when the runtime does: an empty pipe to read from, which never waits.
     pub maker: OwnedFd,
+    /// Descriptors by which others see that the runtime is there: it closes its copies first of all.
+    pub not_its: Vec<RawFd>,
     /// It was born in `create.unified`; if not, it has to move there.
     pub inside: Cell<bool>,
     /// Whether it or the runtime runs.

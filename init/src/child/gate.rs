@@ -20,7 +20,7 @@ impl Child<'_> {
         let gate = self.gate(at)?;
         let mut kept: Vec<_> = (0..3 + self.preserved as i32).chain([gate.as_raw_fd()]).collect();
         kept.extend(self.parent.map(|parent| parent.as_raw_fd()));
-        kept.extend(reporter.descriptors());
+        kept.extend(reporter.descriptor());
         Ok(kept)
     }
 

@@ -144,12 +144,13 @@ impl Child<'_> {
         if self.cgroup_namespace {
             process::unshare(libc::CLONE_NEWCGROUP as u64).during("cgroup")?;
         }
-        // In a user namespace, the file is another user's: the parent has done it.
+        let gate = self.gate_step();
+        let root = self.run_steps(reporter)?;
+        // In a user namespace, the file is another user's: the parent has done it. The hooks of a runtime that shares its
+        // memory had the same score.
         if let Some(score) = self.process.oom_score_adj.filter(|_| self.plan.namespaces & NEWUSER == 0) {
             extra::set_oom_score(score)?;
         }
-        let gate = self.gate_step();
-        let root = self.run_steps(reporter)?;
         let pty = match self.process.tty {
             Some((rows, cols)) => Some(tty::open(&root, rows, cols)?),
             None => None,

@@ -1,7 +1,6 @@
 //! How a child tells its parent what happened: over one packet socket, closed by the exec, or in the memory that they share.
 
 use crate::failure::{Context, failure};
-use crate::sys::process;
 use containers_protocol::control::Failure;
 pub use containers_protocol::oneshot::Report;
 use containers_protocol::oneshot::{First, Said};
@@ -35,10 +34,9 @@ impl Reporter {
         Ok(Reporter { sock, memory: Some(first) })
     }
 
-    /// The descriptors that it needs until [`send_ready`](Reporter::send_ready).
-    pub fn descriptors(&self) -> Vec<RawFd> {
-        let maker = self.memory.map(|first| first.maker.as_raw_fd());
-        self.sock.as_ref().map(AsRawFd::as_raw_fd).into_iter().chain(maker).collect()
+    /// The descriptor that it needs at a gate.
+    pub fn descriptor(&self) -> Option<RawFd> {
+        self.memory.map(|first| first.maker.as_raw_fd()).or(self.sock.as_ref().map(AsRawFd::as_raw_fd))
     }
 
     fn say(&self, change: impl FnOnce(&mut Said)) {
@@ -79,10 +77,9 @@ impl Reporter {
     pub fn send_ready(&self) -> Result<(), Failure> {
         if let Some(first) = self.memory {
             // A filter may be in force that knows no other calls than those of a gate.
-            if rustix::io::read(&first.maker, &mut [0u8; 1]) == Ok(0) {
+            if is_gone(first) {
                 return Err(failure("gate", b"", Errno::PIPE));
             }
-            self.descriptors().into_iter().for_each(process::close_one);
             if !first.open {
                 first.turns.leave();
             }
@@ -158,4 +155,9 @@ impl Reporter {
         let sock = self.sock.as_ref().ok_or_else(|| failure("exec", b"", Errno::NOTSOCK))?;
         wire::send_postcard(sock, &Report::Joined { pid }, &[pidfd.as_fd()]).during("exec")
     }
+}
+
+/// Whether the runtime whose memory this process has is gone.
+pub fn is_gone(first: &First) -> bool {
+    rustix::io::read(&first.maker, &mut [0u8; 1]) == Ok(0)
 }

@@ -1,7 +1,7 @@
 //! The first process of a container.
 
 use crate::child::kernel_paths::{KernelPaths, PathKind};
-use crate::child::report::Reporter;
+use crate::child::report::{Reporter, is_gone};
 use crate::child::root::attach;
 use crate::child::{self, Child, Ready, Scratch, entries, extra, leave, mounts, net_devices};
 use crate::failure::{Context, coded, failure};
@@ -28,6 +28,14 @@ const NEWTIME: u64 = libc::CLONE_NEWTIME as u64;
 /// Becomes the first process of a container, in the memory of the runtime that made it. Comes back on a failure, which it has
 /// said.
 pub fn become_first(first: &'static First) {
+    // Nobody who gets the same rights may look into memory that is a runtime's too, nor may it outlive that without a word.
+    if security::set_dumpable(false).and_then(|()| security::parent_death_signal(libc::SIGKILL)).is_err() {
+        return;
+    }
+    first.not_its.iter().copied().for_each(process::close_one);
+    if is_gone(first) {
+        return;
+    }
     // Without a way to report nothing can be done; the runtime sees that this process is gone.
     let Ok(mut reporter) = Reporter::in_memory(first) else { return };
     let failed = match begin(first) {

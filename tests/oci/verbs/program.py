@@ -61,12 +61,12 @@ class Oci:
         """Runs it detached."""
         self.silently("run", "-d", name)
 
-    def silently(self, *args: str) -> None:
+    def silently(self, *args: str, env: dict[str, str] | None = None) -> None:
         """Its streams lead nowhere, as an engine's would: what stays running has them too."""
         subprocess.run(
             [PROGRAM, "--root", str(self.root), *args],
             cwd=self.bundle, stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL,
-            timeout=60, check=True,
+            timeout=60, check=True, env=env,
         )  # fmt: skip
 
     def until(self, name: str, status: str) -> None:

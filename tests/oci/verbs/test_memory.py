@@ -1,10 +1,15 @@
 """The first process of a container is made in the runtime's own memory, unless that may not be."""
 
+import contextlib
+import ctypes
 import json
 import os
 import subprocess
+import time
+from collections.abc import Iterator
 from pathlib import Path
 
+import pytest
 from program import PROGRAM, Oci
 
 IN_MEMORY, BY_HELPER = b"made in this program's memory", b"made by a helper"
@@ -79,3 +84,99 @@ def test_the_runtime_keeps_its_own_rank(oci: Oci) -> None:
         run.stdin.write(b"\n")
         run.stdin.close()
         assert run.wait(timeout=30) == 0
+
+
+def test_hooks_of_the_runtime_keep_its_rank(oci: Oci, tmp_path: Path) -> None:
+    mine = Path("/proc/self/oom_score_adj").read_text()
+    script = f"cat /proc/self/oom_score_adj > {tmp_path}/rank"
+    create = [{"path": "/bin/sh", "args": ["sh", "-c", script]}]
+    oci.change(lambda c: c.update(hooks={"createRuntime": create}))
+    oci.change(lambda c: c["process"].update(oomScoreAdj=700))
+    oci.command("cat", "/proc/self/oom_score_adj")
+    assert oci("run", "c").stdout == b"700\n"
+    assert (tmp_path / "rank").read_text() == mine
+
+
+@pytest.mark.parametrize("kind", ["createContainer", "startContainer"])
+def test_no_program_of_the_container_runs_while_memory_is_shared(oci: Oci, kind: str) -> None:
+    oci.change(lambda c: c.update(hooks={kind: [{"path": "/bin/true"}]}))
+    oci.command("true")
+    assert BY_HELPER in steps(oci)
+
+
+def test_nobody_sees_into_a_process_that_waits(oci: Oci) -> None:
+    oci.change(lambda c: c["process"].update(args=["sleep", "100"]))
+    oci.silently("create", "c", env={**os.environ, "SECRET": "of-the-runtime"})
+    process = Path(f"/proc/{oci.state('c')['pid']}")
+    assert b"of-the-runtime" not in (process / "environ").read_bytes()
+    assert str(oci.root).encode() not in (process / "cmdline").read_bytes()
+    # Not even root, without the right to trace all: such a one can be in a container.
+    done = subprocess.run(
+        ["setpriv", "--bounding-set=-sys_ptrace", "head", "-c", "1", process / "mem"], capture_output=True, text=True
+    )
+    assert done.returncode == 1 and "ermission denied" in done.stderr
+    oci("start", "c")
+    assert b"sleep" in (process / "cmdline").read_bytes()
+
+
+def test_a_mount_that_is_attached_nowhere_but_writable_is_not_enough(oci: Oci, tmp_path: Path) -> None:
+    point = tmp_path / "point"
+    point.touch()
+    subprocess.run(["mount", "--bind", PROGRAM, point], check=True)
+    program = os.open(point, os.O_RDONLY)
+    subprocess.run(["umount", "--lazy", point], check=True)
+    oci.command("true")
+    try:
+        done = subprocess.run(
+            [PROGRAM, "--root", str(oci.root), "--debug", "run", "c"],
+            executable=f"/proc/self/fd/{program}", pass_fds=[program],
+            cwd=oci.bundle, stdin=subprocess.DEVNULL, capture_output=True, check=True,
+        )  # fmt: skip
+    finally:
+        os.close(program)
+    assert BY_HELPER in done.stderr
+
+
+@contextlib.contextmanager
+def tight(name: str) -> Iterator[None]:
+    """A cgroup with little memory."""
+    folder = Path("/sys/fs/cgroup/memory") / name
+    if not folder.parent.is_dir():
+        pytest.skip("no memory controller of cgroup v1")
+    folder.mkdir()
+    try:
+        (folder / "memory.limit_in_bytes").write_text(str(1 << 20))
+        yield
+    finally:
+        for _ in range(50):
+            with contextlib.suppress(OSError):
+                folder.rmdir()
+                break
+            time.sleep(0.1)
+
+
+def test_below_a_cgroup_with_little_memory_there_is_a_helper(oci: Oci) -> None:
+    name = f"oci-tight-{os.getpid()}"
+    oci.change(lambda c: c["linux"].update(cgroupsPath=f"/{name}/inner"))
+    oci.command("true")
+    with tight(name):
+        assert BY_HELPER in steps(oci)
+
+
+def test_a_runtime_that_is_killed_at_once_leaves_no_process_behind(oci: Oci) -> None:
+    oci.change(lambda c: c.update(hooks={"createRuntime": [{"path": "/bin/true"}]}))
+    libc = ctypes.CDLL(None)
+    for number in range(40):
+        run = subprocess.Popen(
+            [PROGRAM, "--root", str(oci.root), "create", f"k{number}"],
+            cwd=oci.bundle, stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL,
+        )  # fmt: skip
+        children = Path(f"/proc/{run.pid}/task/{run.pid}/children")
+        with contextlib.suppress(OSError):
+            while run.poll() is None and not children.read_text():
+                pass
+        libc.usleep(number * 15)
+        run.kill()
+        run.wait()
+        # It would wait for the lock of a process that is left.
+        oci("delete", "--force", f"k{number}")

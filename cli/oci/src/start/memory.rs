@@ -41,6 +41,29 @@ unsafe extern "C" fn __mempcpy(to: *mut c_void, from: *const c_void, n: usize) -
     unsafe { memcpy(to, from, n).byte_add(n) }
 }
 
+/// What the C library's functions are called where the size of the target is known.
+macro_rules! checked {
+    ($name:ident, $plain:ident, $what:ty) => {
+        /// Ends the program if `n` bytes are more than there is room for.
+        ///
+        /// # Safety
+        /// As the function without the check.
+        #[unsafe(no_mangle)]
+        unsafe extern "C" fn $name(to: *mut c_void, what: $what, n: usize, room: usize) -> *mut c_void {
+            if n > room {
+                std::process::abort();
+            }
+            // SAFETY: the caller's vouching is the same.
+            unsafe { $plain(to, what, n) }
+        }
+    };
+}
+
+checked!(__memcpy_chk, memcpy, *const c_void);
+checked!(__mempcpy_chk, mempcpy, *const c_void);
+checked!(__memmove_chk, memmove, *const c_void);
+checked!(__memset_chk, memset, c_int);
+
 /// Copies `n` bytes that may overlap.
 ///
 /// # Safety

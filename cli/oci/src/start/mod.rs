@@ -12,6 +12,7 @@ mod memory;
 mod reach;
 
 use std::ffi::{c_char, c_int};
+use std::sync::atomic::{AtomicPtr, Ordering};
 
 std::arch::global_asm!(
     // A function that the C library does not have has address zero. What brings them in is its own beginning.
@@ -19,6 +20,7 @@ std::arch::global_asm!(
     ".weak __libc_setup_tls",
     ".weak __libc_early_init",
     ".weak __libc_init_first",
+    ".weak __pthread_initialize_minimal",
     ".weak __rela_iplt_start",
     ".weak __rela_iplt_end",
     ".globl containers_oci_start",
@@ -41,11 +43,35 @@ std::arch::global_asm!(
     ".quad __libc_setup_tls",
     ".quad __libc_early_init",
     ".quad __libc_init_first",
+    ".quad __pthread_initialize_minimal",
     ".quad __rela_iplt_start",
     ".quad __rela_iplt_end",
     ".popsection",
     begin = sym begin,
 );
+
+/// The lists of arguments and of the environment.
+static LISTS: [AtomicPtr<*mut c_char>; 2] = [const { AtomicPtr::new(std::ptr::null_mut()) }; 2];
+
+/// Overwrites the arguments and the environment: a process that has this one's memory for its own shows them to whoever may
+/// look at it. What has a copy keeps that.
+pub fn forget_arguments() {
+    for list in &LISTS {
+        let mut at = list.load(Ordering::Relaxed);
+        // SAFETY: they are the kernel's lists of strings, which end with null and lie in memory of this program; nobody else runs in
+        // it, and what is left of each is an empty string.
+        unsafe {
+            while !at.is_null() && !(*at).is_null() {
+                let mut byte = *at;
+                while *byte != 0 {
+                    *byte = 0;
+                    byte = byte.add(1);
+                }
+                at = at.add(1);
+            }
+        }
+    }
+}
 
 /// What is called of the C library, and where the linker put its list of choices.
 #[repr(C)]
@@ -58,6 +84,8 @@ struct Library {
     early_init: Option<unsafe extern "C" fn(bool)>,
     /// Takes in arguments and environment.
     init_first: Option<unsafe extern "C" fn(c_int, *const *const c_char, *const *const c_char)>,
+    /// Before 2.34 threads were a library of their own, with a beginning of its own.
+    threads: Option<unsafe extern "C" fn()>,
     choices: *const Choice,
     choices_end: *const Choice,
 }
@@ -87,7 +115,10 @@ unsafe extern "C" {
 /// `stack` must be where the kernel put the arguments, and nothing may have run before.
 unsafe extern "C" fn begin(stack: *const usize, library: &Library) {
     let Library { aux_init: Some(aux_init), setup_tls: Some(setup_tls), .. } = *library else { return };
-    let Library { early_init: Some(early_init), init_first: Some(init_first), .. } = *library else { return };
+    let Library { early_init: Some(early_init), init_first: Some(init_first), threads: None, .. } = *library
+    else {
+        return;
+    };
     // SAFETY: the kernel's layout (System V ABI, "Process Initialization"): the number of arguments, these and a null
     // pointer, the environment and a null pointer, then pairs of numbers.
     let (count, args, env, aux) = unsafe {
@@ -103,6 +134,9 @@ unsafe extern "C" fn begin(stack: *const usize, library: &Library) {
     // SAFETY: these are the lists that the kernel made.
     unsafe { reach::leave(args, env, aux) };
     fill_pages(stack);
+    for (list, given) in LISTS.iter().zip([args, env]) {
+        list.store(given.cast_mut().cast(), Ordering::Relaxed);
+    }
     // SAFETY: what `__libc_start_main` does, in its order, before any other code runs: see the module. The list of choices is
     // the linker's, and this program's memory is where it was linked to be.
     unsafe {

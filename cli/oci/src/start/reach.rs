@@ -2,13 +2,16 @@
 //!
 //! This runs before anything else of the program: there is no memory of a thread yet, and no function of the C library may be called.
 
-use std::ffi::c_char;
+use std::ffi::{CStr, c_char};
 
 const AT_NULL: usize = 0;
 const AT_EXECFN: usize = 31;
 
 /// What the path of a program begins with that was executed from a descriptor, as the kernel says it.
 const BY_DESCRIPTOR: &[u8] = b"/dev/fd/";
+
+/// What processes are called by.
+const NAME: &CStr = c"containers-oci";
 
 /// `struct mount_attr`, of which `MOUNT_ATTR_RDONLY` is set.
 static READ_ONLY: [u64; 4] = [1, 0, 0, 0];
@@ -20,7 +23,14 @@ static READ_ONLY: [u64; 4] = [1, 0, 0, 0];
 /// `args` and `env` must be lists of strings that end with null, and `aux` the kernel's list of pairs.
 pub(super) unsafe fn leave(args: *const *const c_char, env: *const *const c_char, aux: *const usize) {
     // SAFETY: the caller vouches for the lists.
-    if unsafe { !makes_container(args) || is_by_descriptor(aux) } {
+    if unsafe { is_by_descriptor(aux) } {
+        // Kernels before 6.14 call it by the descriptor's number.
+        // SAFETY: the kernel reads a string that ends.
+        unsafe { call(libc::SYS_prctl, [libc::PR_SET_NAME as usize, NAME.as_ptr() as usize, 0, 0, 0]) };
+        return;
+    }
+    // SAFETY: as above.
+    if unsafe { !makes_container(args) } {
         return;
     }
     let (here, exe, nothing) =

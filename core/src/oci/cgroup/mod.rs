@@ -253,6 +253,20 @@ impl Cgroup {
         }
     }
 
+    /// The limits of memory of cgroups above it, as far as this process is in none of them.
+    pub(crate) fn memory_above(&self, machine: &Machine) -> Vec<u64> {
+        let (dir, file) = match &self.tree {
+            Tree::V2(dir) => (dir.as_path(), "memory.max"),
+            _ => match self.v1("memory") {
+                Some(dir) => (dir, "memory.limit_in_bytes"),
+                None => return Vec::new(),
+            },
+        };
+        let strangers = machine.strangers_above(dir);
+        let limits = strangers.map(|dir| file::get(dir, file).ok()?.trim().parse().ok());
+        limits.flatten().collect()
+    }
+
     /// The folder in which its processes are looked for.
     fn members(&self) -> Option<&Path> {
         match &self.tree {

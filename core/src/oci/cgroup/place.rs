@@ -44,6 +44,18 @@ impl Machine {
         hierarchy::uses_v1(&self.hierarchies)
     }
 
+    /// The folders above a cgroup that this process is not in, the deepest first.
+    pub(super) fn strangers_above<'a>(&self, dir: &'a Path) -> impl Iterator<Item = &'a Path> {
+        let found = self.hierarchies.iter().filter(|h| dir.starts_with(&h.mount));
+        let ours: Vec<PathBuf> = found
+            .flat_map(|h| {
+                let name = |c: &String| self.own.get(c).map(|own| hierarchy::place(h, own));
+                h.controllers.iter().filter_map(name).chain([h.mount.clone()])
+            })
+            .collect();
+        dir.ancestors().skip(1).take_while(move |above| !ours.iter().any(|own| own.starts_with(above)))
+    }
+
     /// The mount point of the unified hierarchy.
     pub(super) fn unified(&self) -> Result<&Hierarchy> {
         self.hierarchies.iter().find(|h| h.v2).ok_or_else(|| {

@@ -48,8 +48,13 @@ impl Making<'_> {
                         handover::send_listener(&self.spec, &self.record, ("creating", pid), &listener);
                     session.answer("seccomp", told)?;
                 }
-                News::Ready => break,
-                // Its gate was open.
+                News::Ready => {
+                    self.tell(session)?;
+                    match self.opener.take() {
+                        Some(opener) => session.open_gate(&opener)?,
+                        None => break,
+                    }
+                }
                 News::Closed if executing => break,
                 News::Closed => {
                     let text = "the container's process was killed before it was ready";
@@ -57,15 +62,21 @@ impl Making<'_> {
                 }
             }
         }
-        self.record.cgroup.finish()?;
-        self.engine.step(|| "the container waits for its start".to_owned());
+        // Not before: a further process could look into one that is still a part of this one.
         self.record.made = true;
         self.record.save(&self.dir)?;
+        Ok(master)
+    }
+
+    /// Does at the gate what comes before the command, and says which process it is.
+    fn tell(&self, session: &Session) -> Result<()> {
+        self.record.cgroup.finish()?;
+        self.engine.step(|| "the container waits for its start".to_owned());
         handover::send_process(self.options.pidfd_socket.as_deref(), &session.born)?;
         if let (Some(path), Some(init)) = (&self.options.pid_file, &self.record.init) {
             write_pid(path, init.pid)?;
         }
-        Ok(master)
+        Ok(())
     }
 
     /// Notes which process it is.

@@ -6,7 +6,7 @@ use containers_protocol::oneshot::{Become, Create, First, Report};
 use containers_protocol::turns::{self, Turns};
 use containers_protocol::vfork::Stack;
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
-use rustix::fd::{AsFd, OwnedFd};
+use rustix::fd::{AsFd, AsRawFd, OwnedFd, RawFd};
 use rustix::pipe::{PipeFlags, pipe_with};
 use std::cell::{Cell, RefCell};
 
@@ -27,12 +27,13 @@ const RANK: &str = "/proc/self/oom_score_adj";
 
 impl Memory {
     /// Makes the process, in the unified cgroup of `create` if it has one, and waits for its first word. With `speaks`, it may have
-    /// to say what needs a socket; with `open`, its gate is. Its id and its pidfd, too.
+    /// to say what needs a socket; with `open`, its gate is; `held` keeps others from the container while we are there. Its id and its pidfd, too.
     pub(super) fn bear(
         run: Become,
         create: Create,
         fds: Vec<OwnedFd>,
         (speaks, open): (bool, bool),
+        held: RawFd,
     ) -> Result<(Memory, (i32, OwnedFd))> {
         let namespaces = create.plan.namespaces & !(libc::CLONE_NEWCGROUP as u64);
         let cgroup = create.unified.as_ref().map(|dir| open_cgroup(dir.as_path())).transpose()?;
@@ -43,12 +44,15 @@ impl Memory {
         let pipe = pipe_with(PipeFlags::CLOEXEC | PipeFlags::NONBLOCK);
         let (maker, alive) = pipe.map_err(|e| Error::io("can't make a pipe", e.into()))?;
         let rank = create.plan.process.oom_score_adj.and_then(|_| std::fs::read(RANK).ok());
+        let ours = sock.as_ref().map(AsRawFd::as_raw_fd);
+        let not_its = [alive.as_raw_fd(), held].into_iter().chain(ours).collect();
         let (inside, said) = (Cell::default(), RefCell::default());
         // The process reads it for as long as it likes, and so do we.
         let first: &'static First = Box::leak(Box::new(First {
             create,
             fds,
             socket,
+            not_its,
             open,
             maker,
             inside,

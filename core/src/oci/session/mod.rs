@@ -12,7 +12,7 @@ use failed::describe;
 use helper::Helper;
 use memory::Memory;
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
-use rustix::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd};
+use rustix::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd, RawFd};
 use rustix::io::Errno;
 use rustix::process::{PidfdGetfdFlags, pidfd_getfd};
 use std::path::Path;
@@ -53,15 +53,17 @@ impl Session {
         Ok(Session { maker: Maker::Helper(helper), inside, born: None })
     }
 
-    /// Makes the first process of a container in our own memory, and waits for its first word. With `speaks`, it has hooks or a
-    /// terminal; with `open`, its gate is. Descriptors are those that the plan counts.
+    /// Makes the first process of a container in our own memory, and waits for its first word. `how`: whether it has
+    /// hooks or a terminal, and whether its gate is open. Descriptors are those that the plan counts; `held` is one that it
+    /// must not keep.
     pub(crate) fn bear(
         run: Become,
         create: Create,
         fds: Vec<OwnedFd>,
-        (speaks, open): (bool, bool),
+        how: (bool, bool),
+        held: RawFd,
     ) -> Result<Session> {
-        let (memory, born) = Memory::bear(run, create, fds, (speaks, open))?;
+        let (memory, born) = Memory::bear(run, create, fds, how, held)?;
         Ok(Session { maker: Maker::Memory(memory), inside: true, born: Some(born) })
     }
 
