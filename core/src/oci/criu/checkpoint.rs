@@ -13,7 +13,7 @@ use oci_spec::runtime::Spec;
 use rustix::fd::{AsRawFd, OwnedFd};
 use std::collections::HashSet;
 use std::os::unix::fs::MetadataExt;
-use std::path::{Path, PathBuf};
+use std::path::{Component, Path, PathBuf};
 use std::process::Stdio;
 
 /// How a container is checkpointed.
@@ -81,6 +81,21 @@ impl Engine {
     }
 }
 
+/// Where the image before is, also while the folder of this one is still to be made.
+fn before(image: &Path, parent: &str) -> PathBuf {
+    if image.is_dir() {
+        return image.join(parent);
+    }
+    let mut at = image.to_owned();
+    for part in Path::new(parent).components() {
+        match part {
+            Component::ParentDir => _ = at.pop(),
+            part => at.push(part),
+        }
+    }
+    at
+}
+
 /// An image before is one that is there, named by its way from this one, as it will be when both are moved.
 fn check_parent(options: &CheckpointOptions) -> Result<()> {
     let Some(parent) = &options.parent_path else { return Ok(()) };
@@ -90,7 +105,7 @@ fn check_parent(options: &CheckpointOptions) -> Result<()> {
     };
     match Path::new(parent).is_absolute() {
         true => wrong("the image before is named relative to the image"),
-        false if !options.image_path.join(parent).is_dir() => wrong("the image before is not there"),
+        false if !before(&options.image_path, parent).is_dir() => wrong("the image before is not there"),
         false => Ok(()),
     }
 }
@@ -205,4 +220,18 @@ fn outside(pid: i32, fd: i32, at: &str) -> Option<String> {
     let mounts = crate::sys::read_kernel_file(format!("/proc/{pid}/mountinfo")).ok()?;
     let own = mounts.lines().any(|line| line.split(' ').next() == Some(&mount.to_string()));
     (!own).then(|| format!("file[{mount:x}:{:x}]", meta.ino()))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::before;
+    use std::path::Path;
+
+    #[test]
+    fn the_image_before_is_found_from_a_folder_that_is_not_there_yet() {
+        assert_eq!(before(Path::new("/not/there"), "../before"), Path::new("/not/before"));
+        assert_eq!(before(Path::new("there"), "./../before/it"), Path::new("before/it"));
+        // From one that is there, its own way counts.
+        assert_eq!(before(Path::new("/usr"), "../before"), Path::new("/usr/../before"));
+    }
 }
