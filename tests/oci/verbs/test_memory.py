@@ -56,18 +56,20 @@ def test_who_may_lack_memory_has_a_helper(oci: Oci) -> None:
     assert IN_MEMORY in steps(oci)
 
 
-def test_a_program_that_could_not_leave_the_containers_reach_has_a_helper(oci: Oci) -> None:
-    oci.command("true")
-    program = os.open(PROGRAM, os.O_PATH)
-    try:
+def executed_by(oci: Oci, path: str, program: int) -> bytes:
+    """What the program says that is executed from a descriptor, by a path of that."""
+    with open(program, closefd=True):
         done = subprocess.run(
             [PROGRAM, "--root", str(oci.root), "--debug", "run", "c"],
-            executable=f"/dev/fd/{program}", pass_fds=[program],
+            executable=f"{path}/{program}", pass_fds=[program],
             cwd=oci.bundle, stdin=subprocess.DEVNULL, capture_output=True, check=True,
         )  # fmt: skip
-    finally:
-        os.close(program)
-    assert BY_HELPER in done.stderr
+    return done.stderr
+
+
+def test_a_program_that_could_not_leave_the_containers_reach_has_a_helper(oci: Oci) -> None:
+    oci.command("true")
+    assert BY_HELPER in executed_by(oci, "/dev/fd", os.open(PROGRAM, os.O_RDONLY))
 
 
 def test_the_runtime_keeps_its_own_rank(oci: Oci) -> None:
@@ -126,15 +128,7 @@ def test_a_mount_that_is_attached_nowhere_but_writable_is_not_enough(oci: Oci, t
     program = os.open(point, os.O_RDONLY)
     subprocess.run(["umount", "--lazy", point], check=True)
     oci.command("true")
-    try:
-        done = subprocess.run(
-            [PROGRAM, "--root", str(oci.root), "--debug", "run", "c"],
-            executable=f"/proc/self/fd/{program}", pass_fds=[program],
-            cwd=oci.bundle, stdin=subprocess.DEVNULL, capture_output=True, check=True,
-        )  # fmt: skip
-    finally:
-        os.close(program)
-    assert BY_HELPER in done.stderr
+    assert BY_HELPER in executed_by(oci, "/proc/self/fd", program)
 
 
 @contextlib.contextmanager
