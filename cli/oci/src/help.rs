@@ -1,12 +1,10 @@
 //! Help, and what is said of a command line that can't be understood. Scripts look for runc's form of both.
 
+use crate::USAGE;
 use crate::args::Cli;
 use crate::commands::own_name;
 use clap::CommandFactory;
 use clap::error::{ContextKind, ErrorKind};
-
-/// A command line that can't be understood.
-const USAGE: u8 = 1;
 
 /// Tells why the command line was not taken; the exit code.
 pub fn answer(error: &clap::Error) -> u8 {

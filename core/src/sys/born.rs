@@ -2,13 +2,10 @@
 
 #![allow(unsafe_code, reason = "the calls that no safe crate makes")]
 
-use containers_protocol::vfork::clone_args;
+use containers_protocol::vfork::{CLONE_CLEAR_SIGHAND, clone_args};
 use std::ffi::{CStr, CString};
 use std::io;
 use std::os::fd::{AsRawFd, BorrowedFd, FromRawFd, OwnedFd, RawFd};
-
-/// `CLONE_CLEAR_SIGHAND`, which libc cuts to 32 bits.
-const CLONE_CLEAR_SIGHAND: u64 = 0x1_0000_0000;
 
 /// The exit code of a child that can't execute its program: what a shell says.
 const NOT_EXECUTED: i32 = 126;

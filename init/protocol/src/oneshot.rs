@@ -12,7 +12,7 @@ use crate::plan::{Plan, ProcessPlan};
 use crate::turns::Turns;
 use rustix::fd::{OwnedFd, RawFd};
 use serde::{Deserialize, Serialize};
-use std::cell::{Cell, RefCell};
+use std::cell::RefCell;
 
 /// The argument that makes the helper a one-shot one.
 pub const ARGUMENT: &std::ffi::CStr = c"oneshot";
@@ -60,8 +60,6 @@ pub struct First {
     pub maker: OwnedFd,
     /// Descriptors by which others see that the runtime is there: it closes its copies first of all.
     pub not_its: Vec<RawFd>,
-    /// It was born in `create.unified`; if not, it has to move there.
-    pub inside: Cell<bool>,
     /// Whether it or the runtime runs.
     pub turns: &'static Turns,
     /// What it has to say, for the runtime to read when that runs.
@@ -77,8 +75,9 @@ pub struct Said {
     pub executing: bool,
 }
 
-/// What such a process does. It does not come back but on a failure that it has said.
-pub type Become = fn(&'static First);
+/// What such a process does; whether it was born in `create.unified`, to which it has to move if not. It does not come back but on
+/// a failure that it has said.
+pub type Become = fn(&'static First, bool);
 
 /// A further process.
 #[derive(Clone, Debug, Serialize, Deserialize)]

@@ -4,7 +4,7 @@
 
 #![allow(unsafe_code, reason = "the call that no safe crate makes, and the stack it needs")]
 
-use crate::vfork::{Stack, clone_and_call, clone_args};
+use crate::vfork::{CLONE_CLEAR_SIGHAND, Stack, check_raw, clone_and_call, clone_args};
 use rustix::fd::{BorrowedFd, FromRawFd, OwnedFd, RawFd};
 use rustix::io::Errno;
 use rustix::thread::{Timespec, futex};
@@ -14,9 +14,6 @@ use std::sync::atomic::{AtomicU32, Ordering};
 const GONE: u32 = 0;
 const PARENT: u32 = 1;
 const CHILD: u32 = 2;
-
-/// `CLONE_CLEAR_SIGHAND`, which libc cuts to 32 bits.
-const CLEAR_SIGHAND: u64 = 0x1_0000_0000;
 
 /// How long the other one is trusted to wake who waits: a filter of system calls may keep it from that.
 const LOOK: Timespec = Timespec { tv_sec: 0, tv_nsec: 50_000_000 };
@@ -102,17 +99,14 @@ pub fn share<F: FnOnce() + 'static>(
     }
     let mut pidfd: RawFd = -1;
     let body: &'static mut Option<F> = Box::leak(Box::new(Some(body)));
-    let flags = flags | CLEAR_SIGHAND | (libc::CLONE_VM | libc::CLONE_CHILD_CLEARTID) as u64;
+    let flags = flags | CLONE_CLEAR_SIGHAND | (libc::CLONE_VM | libc::CLONE_CHILD_CLEARTID) as u64;
     let mut args = clone_args(flags, &mut pidfd, cgroup);
     args.child_tid = turns.0.as_ptr() as u64;
     stack.describe(&mut args);
     let enter: extern "C" fn(*mut libc::c_void) -> ! = enter::<F>;
     // SAFETY: `args` describes a stack that nobody else uses, and the child calls `enter` on it and never returns. What it uses is
     // never freed. Until it lets this process run, this process only waits, in calls that touch nothing but `turns`.
-    let pid = unsafe { clone_and_call(&mut args, enter, (body as *mut Option<F>).cast()) };
-    if pid < 0 {
-        return Err(Errno::from_raw_os_error(-pid as i32));
-    }
+    let pid = check_raw(unsafe { clone_and_call(&mut args, enter, (body as *mut Option<F>).cast()) })?;
     turns.wait();
     // It is in use until the child is gone, and nobody waits for that.
     std::mem::forget(stack);

@@ -9,6 +9,9 @@ use rustix::io::Errno;
 /// `CLONE_INTO_CGROUP`, which libc cuts to 32 bits.
 const CLONE_INTO_CGROUP: u64 = 0x2_0000_0000;
 
+/// `CLONE_CLEAR_SIGHAND`, which libc cuts to 32 bits.
+pub const CLONE_CLEAR_SIGHAND: u64 = 0x1_0000_0000;
+
 /// The arguments of `clone3` for a child whose pidfd is written to `pidfd`, in `cgroup` (v2) if given. It is ours, or with
 /// `CLONE_PARENT` our parent's.
 pub fn clone_args(flags: u64, pidfd: &mut RawFd, cgroup: Option<BorrowedFd<'_>>) -> libc::clone_args {
@@ -100,7 +103,7 @@ pub fn vfork<F: FnMut() -> i32>(
 }
 
 /// A raw return value of the kernel.
-fn check_raw(ret: libc::c_long) -> Result<libc::c_long, Errno> {
+pub(crate) fn check_raw(ret: libc::c_long) -> Result<libc::c_long, Errno> {
     if ret < 0 { Err(Errno::from_raw_os_error(-ret as i32)) } else { Ok(ret) }
 }
 

@@ -27,7 +27,7 @@ const NEWTIME: u64 = libc::CLONE_NEWTIME as u64;
 
 /// Becomes the first process of a container, in the memory of the runtime that made it. Comes back on a failure, which it has
 /// said.
-pub fn become_first(first: &'static First) {
+pub fn become_first(first: &'static First, inside: bool) {
     // Nobody who gets the same rights may look into memory that is a runtime's too, nor may it outlive that without a word.
     if security::set_dumpable(false).and_then(|()| security::parent_death_signal(libc::SIGKILL)).is_err() {
         return;
@@ -38,7 +38,7 @@ pub fn become_first(first: &'static First) {
     }
     // Without a way to report nothing can be done; the runtime sees that this process is gone.
     let Ok(mut reporter) = Reporter::in_memory(first) else { return };
-    let failed = match begin(first) {
+    let failed = match begin(&first.create, inside) {
         Ok((args, env)) => {
             let opened = Opened { entries: Vec::new(), root: None };
             let mut scratch = Scratch { env, failure: None, executing: false };
@@ -50,14 +50,13 @@ pub fn become_first(first: &'static First) {
 }
 
 /// Leaves what it inherited of the runtime but descriptors, and enters the cgroup.
-fn begin(first: &First) -> Result<(CStrings, CStrings), Failure> {
-    let create = &first.create;
+fn begin(create: &Create, inside: bool) -> Result<(CStrings, CStrings), Failure> {
     process::reset_signals();
     process::ignore_signal(libc::SIGPIPE);
     rustix::process::umask(Mode::empty());
     enter_by(&create.entrances)?;
     match &create.unified {
-        Some(unified) if !first.inside.get() => move_to(&entrance_of(&unified.0))?,
+        Some(unified) if !inside => move_to(&entrance_of(&unified.0))?,
         _ => {}
     }
     child::strings(&create.plan.process)

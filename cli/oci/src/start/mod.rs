@@ -99,7 +99,6 @@ struct Choice {
 }
 
 const IRELATIVE: u64 = 37;
-const AT_NULL: usize = 0;
 const AT_RANDOM: usize = 25;
 
 unsafe extern "C" {
@@ -188,19 +187,14 @@ fn fill_pages(stack: *const usize) {
 ///
 /// # Safety
 /// The thread must have its memory, and `aux` be the kernel's list of pairs.
-unsafe fn guard(mut aux: *const usize) {
-    // SAFETY: the caller vouches for the list, which ends with AT_NULL; AT_RANDOM is the address of 16 bytes. The places in the
+unsafe fn guard(aux: *const usize) {
+    // SAFETY: the caller vouches for the list, in which AT_RANDOM is the address of 16 bytes. The places in the
     // control block are fixed by the ABI of the compilers (`fs:0x28`) and of the C library (`fs:0x30`).
     unsafe {
-        while *aux != AT_NULL {
-            if *aux == AT_RANDOM {
-                let random = *aux.add(1) as *const [usize; 2];
-                let [stack, pointer] = random.read_unaligned();
-                // A string that runs over can't hold its lowest byte.
-                std::arch::asm!("mov fs:[0x28], {}", in(reg) stack & !0xff, options(nostack));
-                std::arch::asm!("mov fs:[0x30], {}", in(reg) pointer, options(nostack));
-            }
-            aux = aux.add(2);
-        }
+        let Some(random) = reach::told(aux, AT_RANDOM) else { return };
+        let [stack, pointer] = (random as *const [usize; 2]).read_unaligned();
+        // A string that runs over can't hold its lowest byte.
+        std::arch::asm!("mov fs:[0x28], {}", in(reg) stack & !0xff, options(nostack));
+        std::arch::asm!("mov fs:[0x30], {}", in(reg) pointer, options(nostack));
     }
 }

@@ -75,17 +75,26 @@ unsafe fn makes_container(args: *const *const c_char) -> bool {
 ///
 /// # Safety
 /// As [`leave`].
-unsafe fn is_by_descriptor(mut aux: *const usize) -> bool {
+unsafe fn is_by_descriptor(aux: *const usize) -> bool {
     // SAFETY: the caller vouches for the list, in which AT_EXECFN is the address of a string.
+    unsafe { told(aux, AT_EXECFN).is_some_and(|name| begins_with(name as *const c_char, BY_DESCRIPTOR)) }
+}
+
+/// What the kernel says of one kind in its list of pairs.
+///
+/// # Safety
+/// `aux` must be that list.
+pub(super) unsafe fn told(mut aux: *const usize, kind: usize) -> Option<usize> {
+    // SAFETY: the caller vouches for the list, which ends with AT_NULL.
     unsafe {
         while *aux != AT_NULL {
-            if *aux == AT_EXECFN {
-                return begins_with(*aux.add(1) as *const c_char, BY_DESCRIPTOR);
+            if *aux == kind {
+                return Some(*aux.add(1));
             }
             aux = aux.add(2);
         }
     }
-    false
+    None
 }
 
 /// Whether a string begins with these bytes; a zero among them is the end of the string.

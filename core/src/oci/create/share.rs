@@ -49,11 +49,38 @@ impl Making<'_> {
 fn leaves_room(resources: &LinuxResources) -> bool {
     let limit = resources.memory().as_ref().and_then(|memory| memory.limit());
     let unified = |name: &str| resources.unified().as_ref()?.get(name)?.trim().parse().ok();
-    let limits = [limit.and_then(|l| u64::try_from(l).ok()), unified("memory.max"), unified("memory.high")];
-    limits.into_iter().flatten().all(|limit| limit == 0 || limit >= ENOUGH)
+    // Of the two ways to set one, only this has a word for none that is a number.
+    let limit = limit.and_then(|l| u64::try_from(l).ok()).filter(|limit| *limit > 0);
+    let limits = [limit, unified("memory.max"), unified("memory.high")];
+    limits.into_iter().flatten().all(|limit| limit >= ENOUGH)
 }
 
 /// Whether those of the cgroups above it do.
 pub(super) fn has_room(cgroup: &Cgroup, machine: &Machine) -> bool {
     cgroup.memory_above(machine).into_iter().all(|limit| limit >= ENOUGH)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::leaves_room;
+    use serde_json::json;
+
+    #[test]
+    fn a_start_needs_room() {
+        let cases = [
+            (json!({}), true),
+            (json!({"memory": {"limit": 16 << 20}}), true),
+            (json!({"memory": {"limit": (16 << 20) - 1}}), false),
+            // Neither is a limit.
+            (json!({"memory": {"limit": -1}}), true),
+            (json!({"memory": {"limit": 0}}), true),
+            (json!({"unified": {"memory.max": "max"}}), true),
+            (json!({"unified": {"memory.max": "0"}}), false),
+            (json!({"unified": {"memory.high": "4096"}}), false),
+        ];
+        for (resources, room) in cases {
+            let parsed = serde_json::from_value(resources.clone()).expect("resources");
+            assert_eq!(leaves_room(&parsed), room, "{resources}");
+        }
+    }
 }

@@ -8,7 +8,7 @@ use containers_protocol::vfork::Stack;
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use rustix::fd::{AsFd, AsRawFd, OwnedFd, RawFd};
 use rustix::pipe::{PipeFlags, pipe_with};
-use std::cell::{Cell, RefCell};
+use std::cell::RefCell;
 
 /// Its stack.
 const STACK: usize = 512 * 1024;
@@ -26,8 +26,9 @@ pub(super) struct Memory {
 const RANK: &str = "/proc/self/oom_score_adj";
 
 impl Memory {
-    /// Makes the process, in the unified cgroup of `create` if it has one, and waits for its first word. With `speaks`, it may have
-    /// to say what needs a socket; with `open`, its gate is; `held` keeps others from the container while we are there. Its id and its pidfd, too.
+    /// Makes the process, in the unified cgroup of `create` if it has one, and waits for its first word. With `speaks`, it
+    /// may have to say what needs a socket; with `open`, its gate is; `held` keeps others from the container while we are
+    /// there. Its id and its pidfd, too.
     pub(super) fn bear(
         run: Become,
         create: Create,
@@ -46,7 +47,6 @@ impl Memory {
         let rank = create.plan.process.oom_score_adj.and_then(|_| std::fs::read(RANK).ok());
         let ours = sock.as_ref().map(AsRawFd::as_raw_fd);
         let not_its = [alive.as_raw_fd(), held].into_iter().chain(ours).collect();
-        let (inside, said) = (Cell::default(), RefCell::default());
         // The process reads it for as long as it likes, and so do we.
         let first: &'static First = Box::leak(Box::new(First {
             create,
@@ -55,13 +55,12 @@ impl Memory {
             not_its,
             open,
             maker,
-            inside,
             turns: Turns::new(),
-            said,
+            said: RefCell::default(),
         }));
         let (born, _) = born_in(cgroup.as_ref().map(AsFd::as_fd), |cgroup| {
-            first.inside.set(cgroup.is_some());
-            Ok(turns::share(namespaces, cgroup, Stack::new(STACK)?, first.turns, move || run(first))?)
+            let inside = cgroup.is_some();
+            Ok(turns::share(namespaces, cgroup, Stack::new(STACK)?, first.turns, move || run(first, inside))?)
         });
         let born = born.map_err(|e| not_born(e.raw_os_error().unwrap_or(0)))?;
         let memory = Memory { first, sock, _alive: alive, rank };
