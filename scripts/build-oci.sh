@@ -16,5 +16,6 @@ if [ "${1:-}" = clippy ]; then
 fi
 cargo build --profile small --package containers-oci --target "$target"
 # Renamed into place: one that runs keeps its own.
+mkdir -p "$folder/release"
 cp "$folder/$target/small/containers-oci" "$folder/release/containers-oci.new"
 mv "$folder/release/containers-oci.new" "$folder/release/containers-oci"
