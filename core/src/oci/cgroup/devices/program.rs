@@ -12,107 +12,144 @@ fn instruction(code: u8, dst: u8, src: u8, offset: i16, value: i32) -> [u8; 8] {
     [code, registers, o0, o1, v0, v1, v2, v3]
 }
 
-/// Load a word from memory.
+/// Load a word from memory, and a constant of 64 bits, which takes two places.
 const LOAD: u8 = 0x61;
-const AND: u8 = 0x54;
-const SHIFT_RIGHT: u8 = 0x74;
+const LOAD_CONSTANT: u8 = 0x18;
+/// Of 32 bits, since device numbers have as many, and a greater constant would be extended by its sign.
 const MOVE: u8 = 0xb4;
 const MOVE_REGISTER: u8 = 0xbc;
-/// Comparisons of 32 bits: device numbers have as many, and a greater constant would be extended by its sign.
-const JUMP_NOT_EQUAL: u8 = 0x56;
-const JUMP_EQUAL: u8 = 0x16;
-const JUMP_NOT_EQUAL_REGISTER: u8 = 0x5e;
-const JUMP: u8 = 0x05;
+const AND: u8 = 0x54;
+const XOR: u8 = 0xa4;
+const SHIFT_RIGHT: u8 = 0x74;
+/// Of 64 bits.
+const OR_REGISTER: u8 = 0x4f;
+const SHIFT_RIGHT_WHOLE: u8 = 0x77;
+const SHIFT_RIGHT_REGISTER: u8 = 0x7f;
+const SUBTRACT_WHOLE: u8 = 0x17;
 const EXIT: u8 = 0x95;
 
-/// Registers: the result, the context and then a scratch, and what is asked for.
+/// Registers: whether an exception fits, the context and then what is wrong with one exception, what is asked for, and
+/// scratches.
 const RESULT: u8 = 0;
 const CONTEXT: u8 = 1;
-const SCRATCH: u8 = 1;
+const WRONG: u8 = 1;
 const KIND: u8 = 2;
 const ACCESS: u8 = 3;
 const MAJOR: u8 = 4;
 const MINOR: u8 = 5;
-
-/// So many exceptions at once are reached by jumps, which have 16 bits.
-const PIECE: usize = 1000;
+const SCRATCH: u8 = 6;
+const BITS: u8 = 7;
 
 type Code = Vec<[u8; 8]>;
 
-/// The program for a state. Kinds and major numbers are compared once for all devices that share them: whatever is known
-/// already when it is compared again, the kernel's verifier follows on a way of its own.
+/// The program for a state. It has no jump: the kernel's verifier follows both ways of each, and that would be most of what
+/// setting the rules costs.
 pub(super) fn compile(state: &State) -> Code {
     // struct bpf_cgroup_dev_ctx: access << 16 | kind, major, minor.
-    let mut program = vec![
+    let mut code = vec![
         instruction(LOAD, KIND, CONTEXT, 0, 0),
         instruction(MOVE_REGISTER, ACCESS, KIND, 0, 0),
         instruction(AND, KIND, 0, 0, 0xffff),
         instruction(SHIFT_RIGHT, ACCESS, 0, 0, 16),
         instruction(LOAD, MAJOR, CONTEXT, 4, 0),
         instruction(LOAD, MINOR, CONTEXT, 8, 0),
+        instruction(MOVE, RESULT, 0, 0, 0),
     ];
-    let exceptions: Vec<Exception<'_>> = state.exceptions.iter().collect();
-    for piece in exceptions.chunks(PIECE) {
-        // In the order of the map, what belongs together stands together, any number first.
-        let kinds = piece.chunk_by(|a, b| a.0.kind == b.0.kind).map(|kind| {
-            let any = kind.partition_point(|(devices, _)| devices.major.is_none());
-            let mut code = devices(&kind[..any], state.allows);
-            let majors = kind[any..].chunk_by(|a, b| a.0.major == b.0.major);
-            code.extend(either(majors.map(|all| {
-                let major = all[0].0.major.unwrap_or_default();
-                (MAJOR, major, devices(all, state.allows))
-            })));
-            (KIND, if kind[0].0.kind == Kind::Block { 1 } else { 2 }, code)
-        });
-        program.extend(either(kinds));
+    let exceptions: Vec<(&Devices, &Access)> = state.exceptions.iter().collect();
+    // In the order of the map, what belongs together stands together.
+    for all in exceptions.chunk_by(|a, b| (a.0.kind, a.0.major) == (b.0.kind, b.0.major)) {
+        for access in 1..=Access::ALL.0 {
+            let minors = all.iter().filter(|(_, a)| a.0 == access).map(|(devices, _)| devices.minor);
+            for minors in Minors::of(minors) {
+                fit(&mut code, all[0].0, &minors, (Access(access), state.allows));
+            }
+        }
     }
-    program.extend(end(state.allows));
-    program
-}
-
-type Exception<'a> = (&'a Devices, &'a Access);
-
-/// Code for each of several values of a register, of which one at most is there; goes on behind all of it.
-fn either(cases: impl DoubleEndedIterator<Item = (u8, u32, Code)>) -> Code {
-    cases.rev().fold(Code::new(), |rest, (register, value, mut code)| {
-        if !rest.is_empty() {
-            code.push(instruction(JUMP, 0, 0, rest.len() as i16, 0));
-        }
-        code.insert(0, instruction(JUMP_NOT_EQUAL, register, 0, code.len() as i16, value.cast_signed()));
-        code.extend(rest);
-        code
-    })
-}
-
-/// The end of the program for those that are left to be told by their minor numbers and by the access.
-fn devices(all: &[Exception<'_>], allows: bool) -> Code {
-    let mut program = Code::new();
-    for (devices, access) in all {
-        let mut tests = Vec::new();
-        tests.extend(devices.minor.map(|n| (JUMP_NOT_EQUAL, MINOR, 0, n.cast_signed())));
-        if **access != Access::ALL {
-            tests.push((MOVE_REGISTER, SCRATCH, ACCESS, 0));
-            tests.push((AND, SCRATCH, 0, access.0.cast_signed()));
-            // Allowed must be everything that is asked for; of what is denied, anything is enough.
-            tests.push(match allows {
-                true => (JUMP_EQUAL, SCRATCH, 0, 0),
-                false => (JUMP_NOT_EQUAL_REGISTER, SCRATCH, ACCESS, 0),
-            });
-        }
-        let count = tests.len();
-        for (i, (code, dst, src, value)) in tests.into_iter().enumerate() {
-            let is_jump = matches!(code, JUMP_NOT_EQUAL | JUMP_EQUAL | JUMP_NOT_EQUAL_REGISTER);
-            // Over the tests that follow and the two instructions that end the program.
-            let skip = if is_jump { (count - i + 1) as i16 } else { 0 };
-            program.push(instruction(code, dst, src, skip, value));
-        }
-        program.extend(end(!allows));
+    if state.allows {
+        code.push(instruction(XOR, RESULT, 0, 0, 1));
     }
-    program
+    code.push(instruction(EXIT, 0, 0, 0, 0));
+    code
 }
 
-fn end(allow: bool) -> [[u8; 8]; 2] {
-    [instruction(MOVE, RESULT, 0, 0, i32::from(allow)), instruction(EXIT, 0, 0, 0, 0)]
+/// Minor numbers that are looked at together.
+enum Minors {
+    Any,
+    One(u32),
+    /// Small ones, as bits.
+    Small(u64),
+}
+
+impl Minors {
+    fn of(all: impl Iterator<Item = Option<u32>>) -> Vec<Minors> {
+        let (mut found, mut small) = (Vec::new(), 0u64);
+        for minor in all {
+            match minor {
+                None => found.push(Minors::Any),
+                Some(n) if n < u64::BITS => small |= 1 << n,
+                Some(n) => found.push(Minors::One(n)),
+            }
+        }
+        if small != 0 {
+            found.push(Minors::Small(small));
+        }
+        found
+    }
+}
+
+/// Adds to the result whether devices and access fit: whether of the bits in which they differ none is set.
+fn fit(code: &mut Code, devices: &Devices, minors: &Minors, (access, allows): (Access, bool)) {
+    let kind = if devices.kind == Kind::Block { 1 } else { 2 };
+    code.extend([instruction(MOVE_REGISTER, WRONG, KIND, 0, 0), instruction(XOR, WRONG, 0, 0, kind)]);
+    let differ = |register, from: u32| {
+        [
+            instruction(MOVE_REGISTER, SCRATCH, register, 0, 0),
+            instruction(XOR, SCRATCH, 0, 0, from.cast_signed()),
+        ]
+    };
+    let add = |register| instruction(OR_REGISTER, WRONG, register, 0, 0);
+    // 1 if the register is 0, else 0.
+    let is_zero = |register| {
+        [instruction(SUBTRACT_WHOLE, register, 0, 0, 1), instruction(SHIFT_RIGHT_WHOLE, register, 0, 0, 63)]
+    };
+    if let Some(major) = devices.major {
+        code.extend(differ(MAJOR, major));
+        code.push(add(SCRATCH));
+    }
+    match minors {
+        Minors::Any => {}
+        Minors::One(minor) => {
+            code.extend(differ(MINOR, *minor));
+            code.push(add(SCRATCH));
+        }
+        Minors::Small(bits) => {
+            let [low, high] = [!bits as u32, (!bits >> 32) as u32].map(u32::cast_signed);
+            code.extend([
+                instruction(MOVE_REGISTER, SCRATCH, MINOR, 0, 0),
+                instruction(SHIFT_RIGHT, SCRATCH, 0, 0, 6),
+                add(SCRATCH),
+                instruction(MOVE_REGISTER, SCRATCH, MINOR, 0, 0),
+                instruction(AND, SCRATCH, 0, 0, 63),
+                instruction(LOAD_CONSTANT, BITS, 0, 0, low),
+                instruction(0, 0, 0, 0, high),
+                instruction(SHIFT_RIGHT_REGISTER, BITS, SCRATCH, 0, 0),
+                instruction(AND, BITS, 0, 0, 1),
+                add(BITS),
+            ]);
+        }
+    }
+    if access != Access::ALL {
+        // Allowed must be everything that is asked for; of what is denied, anything is enough.
+        let mask = if allows { access.0 } else { !access.0 };
+        code.push(instruction(MOVE_REGISTER, SCRATCH, ACCESS, 0, 0));
+        code.push(instruction(AND, SCRATCH, 0, 0, mask.cast_signed()));
+        if allows {
+            code.extend(is_zero(SCRATCH));
+        }
+        code.push(add(SCRATCH));
+    }
+    code.extend(is_zero(WRONG));
+    code.push(instruction(OR_REGISTER, RESULT, WRONG, 0, 0));
 }
 
 #[cfg(test)]
@@ -134,17 +171,20 @@ mod tests {
             at += 1;
             match code {
                 LOAD => registers[dst] = u64::from(context[offset as usize / 4]),
-                AND => registers[dst] = u64::from(word(registers[dst]) & value),
-                SHIFT_RIGHT => registers[dst] = u64::from(word(registers[dst]) >> value),
+                LOAD_CONSTANT => {
+                    let [.., h0, h1, h2, h3] = program[at];
+                    registers[dst] = u64::from(u32::from_ne_bytes([h0, h1, h2, h3])) << 32 | u64::from(value);
+                    at += 1;
+                }
                 MOVE => registers[dst] = u64::from(value),
                 MOVE_REGISTER => registers[dst] = u64::from(word(registers[src])),
-                JUMP => at += offset as usize,
-                JUMP_NOT_EQUAL if word(registers[dst]) != value => at += offset as usize,
-                JUMP_EQUAL if word(registers[dst]) == value => at += offset as usize,
-                JUMP_NOT_EQUAL_REGISTER if word(registers[dst]) != word(registers[src]) => {
-                    at += offset as usize;
-                }
-                JUMP_NOT_EQUAL | JUMP_EQUAL | JUMP_NOT_EQUAL_REGISTER => {}
+                AND => registers[dst] = u64::from(word(registers[dst]) & value),
+                XOR => registers[dst] = u64::from(word(registers[dst]) ^ value),
+                SHIFT_RIGHT => registers[dst] = u64::from(word(registers[dst]) >> value),
+                OR_REGISTER => registers[dst] |= registers[src],
+                SHIFT_RIGHT_WHOLE => registers[dst] >>= value,
+                SHIFT_RIGHT_REGISTER => registers[dst] >>= registers[src],
+                SUBTRACT_WHOLE => registers[dst] = registers[dst].wrapping_sub(u64::from(value)),
                 EXIT => return registers[0],
                 other => panic!("unknown instruction {other:#x}"),
             }
@@ -152,7 +192,14 @@ mod tests {
     }
 
     fn devices() -> impl Strategy<Value = Devices> {
-        let number = || prop_oneof![Just(None), (0u32..3).prop_map(Some), Just(Some(u32::MAX))];
+        let number = || {
+            prop_oneof![
+                Just(None),
+                (0u32..3).prop_map(Some),
+                (62u32..66).prop_map(Some),
+                Just(Some(u32::MAX))
+            ]
+        };
         let kind = prop_oneof![Just(Kind::Block), Just(Kind::Char)];
         (kind, number(), number()).prop_map(|(kind, major, minor)| Devices { kind, major, minor })
     }
@@ -166,8 +213,8 @@ mod tests {
             let state = State { allows, exceptions };
             let program = compile(&state);
             for (kind, code) in [(Kind::Block, 1), (Kind::Char, 2)] {
-                for major in [0, 1, 2, u32::MAX] {
-                    for minor in [0, 1, 5, u32::MAX] {
+                for major in [0, 1, 2, 64, u32::MAX] {
+                    for minor in [0, 1, 5, 62, 63, 64, 65, u32::MAX] {
                         for access in 1..8 {
                             let wanted = state.permits(kind, major, minor, Access(access));
                             prop_assert_eq!(run(&program, code, access, major, minor), u64::from(wanted));
