@@ -46,12 +46,12 @@ impl Helper {
     /// Waits until the process is there: its id and pidfd.
     pub(super) fn meet(&mut self) -> Result<(i32, OwnedFd)> {
         loop {
-            let (report, fds) = receive(&self.sock)?.ok_or_else(silent)?;
-            match (report, fds.into_iter().next()) {
-                (Report::Joined { pid }, Some(pidfd)) => return Ok((pid, pidfd)),
-                (Report::Failed(failed), _) => return Err(describe(failed)),
+            let (report, mut fds) = receive(&self.sock)?.ok_or_else(silent)?;
+            match report {
+                Report::Joined { pid } => return Ok((pid, fds.pop().ok_or_else(silent)?)),
+                Report::Failed(failed) => return Err(describe(failed)),
                 // The process may speak before the helper tells of it.
-                (other, fd) => self.early.push_back((other, fd.into_iter().collect())),
+                other => self.early.push_back((other, fds)),
             }
         }
     }
