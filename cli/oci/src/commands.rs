@@ -84,9 +84,8 @@ pub fn dispatch(cli: Cli, log: &Log) -> Result<u8, Failure> {
         // A root that was named is expected to be there.
         std::fs::metadata(root).map_err(|e| format!("can't list {}: {e}", root.display()))?;
     }
-    let rootless = cli.rootless.parse().ok();
     let warnings = log.clone();
-    let engine = Engine::new(cli.root, cli.systemd_cgroup, rootless)?;
+    let engine = Engine::new(cli.root, cli.systemd_cgroup, cli.rootless)?;
     let engine = engine.with_first(containers_init::become_first);
     let engine = engine.on_warning(move |text| warnings.warning(text));
     let engine = match cli.debug {

@@ -14,8 +14,6 @@ mod numbers;
 #[cfg(all(own_start, not(test)))]
 mod start;
 
-use clap::Parser;
-
 /// A command line that can't be understood.
 const USAGE: u8 = 1;
 
@@ -24,11 +22,11 @@ fn run() -> u8 {
     if containers::oci::is_helper() {
         containers_init::oneshot()
     }
-    let cli = match args::Cli::try_parse() {
+    let cli = match args::parse(lexopt::Parser::from_env()) {
         Ok(cli) => cli,
-        Err(e) => return help::answer(&e),
+        Err(stop) => return help::answer(&stop),
     };
-    let log = match log::Log::open(cli.log.as_deref(), cli.log_format == "json") {
+    let log = match log::Log::open(cli.log.as_deref(), cli.log_json) {
         Ok(log) => log,
         Err(text) => {
             eprintln!("{text}");
