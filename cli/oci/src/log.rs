@@ -58,10 +58,11 @@ impl Log {
         } else {
             format!("time={time:?} level={level} msg={text:?}")
         };
-        // There is nowhere to say that a message is lost.
+        // In one write, and there is nowhere to say that it is lost.
+        let line = line + "\n";
         let _ = match self.file.as_ref() {
-            Some(file) => writeln!(&mut &**file, "{line}"),
-            None => writeln!(std::io::stderr(), "{line}"),
+            Some(file) => (&mut &**file).write_all(line.as_bytes()),
+            None => std::io::stderr().write_all(line.as_bytes()),
         };
     }
 }

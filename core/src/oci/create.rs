@@ -100,9 +100,16 @@ impl Engine {
         // Its helper is not left to be reaped until the container ends.
         drop(session);
         let code = foreground.serve(pid, &pidfd, master)?;
-        if !options.keep && dir.exists() {
-            let _held = lock_dir(&dir)?;
-            self.destroy(&found)?;
+        if options.keep {
+            return Ok(code);
+        }
+        match lock_dir(&dir) {
+            // Somebody has deleted it.
+            Err(e) if e.kind() == ErrorKind::PathNotFound => {}
+            held => {
+                let _held = held?;
+                self.destroy(&found)?;
+            }
         }
         Ok(code)
     }

@@ -1,10 +1,11 @@
 //! `kill` and `delete`.
 
-use super::Engine;
 use super::hooks::Hook;
-use super::record::{Found, lock_dir};
+use super::record::{self, Found, lock_dir};
+use super::{Engine, config};
 use crate::{Error, ErrorKind, Result};
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
+use std::path::Path;
 use std::time::{Duration, Instant};
 
 /// How long a killed container may take to be gone.
@@ -80,11 +81,13 @@ impl Engine {
                 return Err(Error::new(ErrorKind::Io, "the container's process can't be killed"));
             }
         }
-        while cgroup.pids().is_ok_and(|pids| !pids.is_empty()) && Instant::now() < deadline {
-            let _ = cgroup.kill(libc::SIGKILL);
-            std::thread::sleep(Duration::from_millis(1));
+        if !cgroup.delete_empty() {
+            while cgroup.pids().is_ok_and(|pids| !pids.is_empty()) && Instant::now() < deadline {
+                let _ = cgroup.kill(libc::SIGKILL);
+                std::thread::sleep(Duration::from_millis(1));
+            }
+            cgroup.delete()?;
         }
-        cgroup.delete()?;
         found.record.rdt.as_ref().map_or(Ok(()), |group| group.delete())?;
         // The first process, if we are its parent, is no container's any more.
         let hooks = if found.record.stop_hooks { found.spec().ok() } else { None };
@@ -100,8 +103,13 @@ impl Engine {
     }
 }
 
-fn remove_dir(dir: &std::path::Path) -> Result<()> {
-    match std::fs::remove_dir_all(dir) {
+/// Removes a container's folder.
+fn remove_dir(dir: &Path) -> Result<()> {
+    // Mostly there is nothing but these in it.
+    for name in [record::NAME, config::NAME] {
+        let _ = std::fs::remove_file(dir.join(name));
+    }
+    match std::fs::remove_dir(dir).or_else(|_| std::fs::remove_dir_all(dir)) {
         Err(e) if e.kind() != std::io::ErrorKind::NotFound => {
             Err(Error::io("the container's folder can't be removed", e)
                 .with_context("path", dir.display().to_string()))

@@ -5,6 +5,7 @@ use crate::{Error, Result};
 use rustix::fd::OwnedFd;
 use rustix::process::{Pid, PidfdFlags, pidfd_open};
 use serde::{Deserialize, Serialize};
+use std::path::Path;
 
 /// A process of this machine.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -14,16 +15,17 @@ pub(crate) struct Identity {
     pub(crate) pid: i32,
     /// When it was started, in ticks since the boot.
     pub(crate) start_time: u64,
-    /// Which boot.
+    /// Which boot; empty where the record does not outlive one.
     pub(crate) boot_id: String,
 }
 
 impl Identity {
-    /// The identity of a process that can't go away meanwhile.
-    pub(crate) fn of(pid: i32) -> Result<Identity> {
+    /// The identity of a process that can't go away meanwhile, for a record in a folder.
+    pub(crate) fn of(pid: i32, dir: &Path) -> Result<Identity> {
         let failed = |e| Error::io(format!("can't look at process {pid}"), e);
         let (_, start_time) = stat(pid).map_err(failed)?;
-        Ok(Identity { pid, start_time, boot_id: boot_id() })
+        let boot_id = if is_memory(dir) { String::new() } else { boot_id() };
+        Ok(Identity { pid, start_time, boot_id })
     }
 
     /// Whether it still runs; one that ended and waits for its parent does not.
@@ -44,6 +46,13 @@ impl Identity {
             Err(e) => Err(Error::io("can't open the container's process", e.into())),
         }
     }
+}
+
+/// Whether a folder lies in memory, as those below `/run` do: a boot leaves nothing of it.
+fn is_memory(dir: &Path) -> bool {
+    /// `TMPFS_MAGIC`, `RAMFS_MAGIC`.
+    const MEMORY: [u64; 2] = [0x0102_1994, 0x8584_58f6];
+    rustix::fs::statfs(dir).is_ok_and(|found| MEMORY.contains(&(found.f_type as u64)))
 }
 
 fn read_stat(pid: i32) -> std::io::Result<Vec<u8>> {
@@ -76,10 +85,21 @@ mod tests {
 
     #[test]
     fn a_process_is_told_from_another_with_its_id() {
-        let own = Identity::of(std::process::id() as i32).unwrap();
+        let pid = std::process::id() as i32;
+        // Of a folder that outlives a boot, which the other kind of file system does not.
+        let own = Identity { boot_id: boot_id(), ..Identity::of(pid, Path::new("/")).unwrap() };
         assert!(own.is_alive() && own.open().unwrap().is_some());
         let other = Identity { start_time: own.start_time + 1, ..own.clone() };
         assert!(!other.is_alive() && other.open().unwrap().is_none());
         assert!(!Identity { boot_id: "another".into(), ..own }.is_alive());
+    }
+
+    #[test]
+    fn what_lies_in_memory_needs_no_boot() {
+        let pid = std::process::id() as i32;
+        let memory = Identity::of(pid, Path::new("/dev/shm")).unwrap();
+        assert!(is_memory(Path::new("/dev/shm")) && memory.boot_id.is_empty() && memory.is_alive());
+        assert!(!is_memory(Path::new("/proc")) && !is_memory(Path::new("/nonexistent")));
+        assert_eq!(Identity::of(pid, Path::new("/proc")).unwrap().boot_id, boot_id());
     }
 }

@@ -1,4 +1,5 @@
-//! What is kept of a container: `state.json` in its folder, written and renamed.
+//! What is kept of a container: `state.json` in its folder. Each time a record is saved it becomes one more line, in one write, and
+//! the last line that is whole counts: nobody sees half a record, and nothing is renamed.
 
 use super::cgroup::Cgroup;
 use super::identity::Identity;
@@ -9,7 +10,11 @@ use rustix::fd::OwnedFd;
 use rustix::fs::{FlockOperation, Mode, OFlags, flock, open};
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
+use std::io::Write;
 use std::path::{Path, PathBuf};
+
+/// The file's name in a container's folder.
+pub(crate) const NAME: &str = "state.json";
 
 /// The version of the specification that states and features name.
 pub(crate) const VERSION: &str = "1.3.0";
@@ -150,12 +155,12 @@ impl Record {
         document
     }
 
-    /// Writes it into the container's folder, in one piece.
+    /// Saves it in the container's folder.
     pub(crate) fn save(&self, dir: &Path) -> Result<()> {
-        let text = serde_json::to_vec(self).map_err(|e| unwritten(dir, e.into()))?;
-        let new = dir.join("state.json.new");
-        let written = std::fs::write(&new, text).and_then(|()| std::fs::rename(&new, dir.join("state.json")));
-        written.map_err(|e| unwritten(dir, e))
+        let mut text = serde_json::to_vec(self).map_err(|e| unwritten(dir, e.into()))?;
+        text.push(b'\n');
+        let file = std::fs::OpenOptions::new().append(true).create(true).open(dir.join(NAME));
+        file.and_then(|mut file| file.write_all(&text)).map_err(|e| unwritten(dir, e))
     }
 }
 
@@ -198,7 +203,9 @@ impl Engine {
     pub(crate) fn find(&self, id: &str) -> Result<Found> {
         let dir = self.dir(id)?;
         let missing = || Error::new(ErrorKind::ContainerNotFound, "container does not exist");
-        match std::fs::read(dir.join("state.json")) {
+        match std::fs::read(dir.join(NAME)) {
+            // Whoever made it was killed before there was a record.
+            Ok(text) if text.is_empty() => Err(missing()),
             Ok(text) => Ok(Found { record: parse(&text, &dir)?, dir }),
             Err(e) if e.kind() == std::io::ErrorKind::NotFound => Err(missing()),
             Err(e) => Err(Error::io("the container's state can't be read", e)),
@@ -246,9 +253,36 @@ pub(crate) fn lock_dir(dir: &Path) -> Result<OwnedFd> {
 }
 
 fn parse(text: &[u8], dir: &Path) -> Result<Record> {
-    serde_json::from_slice(text).map_err(|e| {
+    serde_json::from_slice(last_line(text)).map_err(|e| {
         Error::new(ErrorKind::Corrupt, "the container's state is damaged; delete it with --force")
-            .with_context("path", dir.join("state.json").display().to_string())
+            .with_context("path", dir.join(NAME).display().to_string())
             .with_source(e)
     })
+}
+
+/// The last line that is whole; of a text without an end of a line, which earlier versions wrote, all of it.
+fn last_line(text: &[u8]) -> &[u8] {
+    let is_end = |byte: &u8| *byte == b'\n';
+    let whole = text.iter().rposition(is_end).map_or(text, |end| &text[..end]);
+    whole.iter().rposition(is_end).map_or(whole, |end| &whole[end + 1..])
+}
+
+#[cfg(test)]
+mod tests {
+    use super::last_line;
+
+    #[test]
+    fn the_last_line_that_is_whole_counts() {
+        let cases: [(&[u8], &[u8]); 6] = [
+            (b"one", b"one"),
+            (b"one\n", b"one"),
+            (b"one\ntwo\n", b"two"),
+            (b"one\ntw", b"one"),
+            (b"one\ntwo\nthr", b"two"),
+            (b"", b""),
+        ];
+        for (text, line) in cases {
+            assert_eq!(last_line(text), line, "{:?}", String::from_utf8_lossy(text));
+        }
+    }
 }

@@ -11,6 +11,15 @@ use std::time::{Duration, Instant};
 const PATIENCE: Duration = Duration::from_secs(10);
 
 impl Cgroup {
+    /// Removes it if nothing is in it, which costs less than to look; whether it is gone.
+    pub(crate) fn delete_empty(&self) -> bool {
+        let gone = self.unit.is_none() && self.dirs().iter().all(|dir| std::fs::remove_dir(dir).is_ok());
+        if gone {
+            self.delete_parents();
+        }
+        gone
+    }
+
     /// Removes it, its unit, and what is below it; nothing may be in it any more, though those that are about to end are
     /// waited for. One that is gone is fine. All that can go goes, the first failure is returned.
     pub(crate) fn delete(&self) -> Result<()> {
@@ -21,10 +30,15 @@ impl Cgroup {
                 result = result.and(Err(left(dir, e)));
             }
         }
+        self.delete_parents();
+        result
+    }
+
+    /// Those above it that were made for it, unless others use them.
+    fn delete_parents(&self) {
         for dir in &self.made {
             let _ = std::fs::remove_dir(dir);
         }
-        result
     }
 }
 

@@ -18,7 +18,7 @@ use std::path::Path;
 const MAX_SIZE: u64 = 4 << 20;
 
 /// The file's name in a bundle.
-const NAME: &str = "config.json";
+pub(crate) const NAME: &str = "config.json";
 
 /// Reads the configuration of a bundle: its text, and what that says. What the specification wants warnings for goes to
 /// `warn`.

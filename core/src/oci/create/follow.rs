@@ -83,7 +83,7 @@ impl Making<'_> {
     fn meet(&mut self, session: &Session) -> Result<i32> {
         let Some((pid, _)) = &session.born else { return Err(internal()) };
         if self.record.init.is_none() {
-            self.record.init = Some(Identity::of(*pid)?);
+            self.record.init = Some(Identity::of(*pid, &self.dir)?);
             self.engine.step_born(*pid);
             if !self.record.cgroup.exists() {
                 // Nothing else tells of it, should this process be killed.

@@ -290,7 +290,7 @@ impl Restoring<'_> {
                 mounts::put_right(pid, &self.mounts)?;
                 let Found { dir, record } = &mut self.found;
                 record.cgroup.finish()?;
-                record.init = Some(Identity::of(pid)?);
+                record.init = Some(Identity::of(pid, dir)?);
                 record.made = true;
                 record.save(dir)?;
                 self.options.pid_file.as_ref().map_or(Ok(()), |path| write_pid(path, pid))
