@@ -21,12 +21,12 @@ pub struct Extra {
     pub hierarchies: Vec<Hierarchy>,
 }
 
-/// A hierarchy of cgroup v1.
+/// A hierarchy of cgroups.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Hierarchy {
     /// Where the machine has it.
     pub point: Bytes,
-    /// Its controllers, or its name (`name=…`).
+    /// Its controllers, or its name (`name=…`), on v1; empty: it is the unified one, and there is no other.
     pub controllers: Vec<String>,
     /// Where below that mount the process is: begins with a slash, or is empty.
     pub path: Bytes,

@@ -32,12 +32,16 @@ pub fn mount(child: &Child<'_>, root: &Root, entry: &MountEntry) -> Result<(), F
     let at = &entry.target.0;
     let target = mount_point(root, at, "cgroup").at("cgroup", at)?;
     let known = child.plan.extra.as_ref().map_or(&[][..], |extra| &extra.hierarchies);
-    if !known.is_empty() {
-        return all(child, target, known, entry);
+    match known {
+        [] => {}
+        [only] if only.controllers.is_empty() => {
+            return alone(child, &target, entry, || Ok([&*only.point.0, &only.path.0].concat()));
+        }
+        known => return all(child, target, known, entry),
     }
     // The whole of v2 is where v1 would be: the list of all mounts, which is dear, need not be read.
-    let alone = shows(USUAL, CGROUP2) && rustix::fs::stat(USUAL).is_ok_and(|found| found.st_ino == FIRST);
-    let mounts = if alone { String::new() } else { proc_file("self/mountinfo")? };
+    let usual = shows(USUAL, CGROUP2) && rustix::fs::stat(USUAL).is_ok_and(|found| found.st_ino == FIRST);
+    let mounts = if usual { String::new() } else { proc_file("self/mountinfo")? };
     let memberships = proc_file("self/cgroup")?;
     // What an entry brought into the root, this one covers.
     let own = match &child.plan.rootfs {
@@ -46,10 +50,11 @@ pub fn mount(child: &Child<'_>, root: &Root, entry: &MountEntry) -> Result<(), F
     };
     let hierarchies = v1(&memberships, &mounts, own);
     if hierarchies.is_empty() {
-        let point = if alone { Some(USUAL) } else { unified_point(&mounts) };
-        let made = unified(child, &memberships, point, entry.set).at("cgroup", at)?;
-        set_flags(&made, entry, entry.set, entry.clear)?;
-        return attach(&made, target).at("cgroup", at);
+        return alone(child, &target, entry, || {
+            let point = if usual { Some(USUAL) } else { unified_point(&mounts) };
+            let path = memberships.lines().find_map(|l| l.strip_prefix("0::"));
+            Ok([point.ok_or(Errno::NODEV)?, path.ok_or(Errno::NODEV)?].concat().into_bytes())
+        });
     }
     all(child, target, &hierarchies, entry)
 }
@@ -151,11 +156,19 @@ fn unified_point(mounts: &str) -> Option<&str> {
     })
 }
 
-/// cgroup2: a mount of its own in a namespace of its own, else the machine's from here down.
-fn unified(child: &Child<'_>, memberships: &str, point: Option<&str>, attr: u64) -> Result<OwnedFd, Errno> {
-    if child.cgroup_namespace {
-        return fs::new_mount_from(b"cgroup", "cgroup2", &[], attr).map_err(|(e, _)| e);
-    }
-    let path = memberships.lines().find_map(|l| l.strip_prefix("0::")).ok_or(Errno::NODEV)?;
-    clone_tree(CWD, [point.ok_or(Errno::NODEV)?.as_bytes(), path.as_bytes()].concat().as_slice(), false)
+/// cgroup2 alone: a mount of its own in a namespace of its own, else the machine's from where the container is down.
+fn alone(
+    child: &Child<'_>,
+    target: &OwnedFd,
+    entry: &MountEntry,
+    place: impl FnOnce() -> Result<Vec<u8>, Errno>,
+) -> Result<(), Failure> {
+    let at = &entry.target.0;
+    let made = match child.cgroup_namespace {
+        true => fs::new_mount_from(b"cgroup", "cgroup2", &[], entry.set).map_err(|(e, _)| e),
+        false => place().and_then(|place| clone_tree(CWD, &place, false)),
+    };
+    let made = made.at("cgroup", at)?;
+    set_flags(&made, entry, entry.set, entry.clear)?;
+    attach(&made, target).at("cgroup", at)
 }

@@ -129,26 +129,32 @@ impl Cgroup {
         }
     }
 
-    /// What a mount of v1 cgroups shows of it in a container with this root file system. Empty: that is not known here,
+    /// What a mount of cgroups shows of it in a container with this root file system. Empty: that is not known here,
     /// because some hierarchies are left out or lie in there.
     pub(crate) fn hierarchies(&self, machine: &Machine, rootfs: &Path) -> Vec<Hierarchy> {
-        let Tree::V1(dirs) = &self.tree else { return Vec::new() };
-        let shown = |dir: &V1Dir| {
-            let first = dir.controllers.first()?;
-            let mut known = machine.hierarchies.iter().filter(|h| !h.v2);
-            let found = known.find(|h| h.controllers.contains(first) && !h.mount.starts_with(rootfs))?;
-            let path = dir.dir.strip_prefix(&found.mount).ok()?;
+        let shown = |dir: &Path, controllers: &[String]| {
+            let holds = |h: &&crate::cgroup::hierarchy::Hierarchy| match controllers.first() {
+                Some(first) => !h.v2 && h.controllers.contains(first),
+                None => h.v2,
+            };
+            let found = machine.hierarchies.iter().find(|h| holds(h) && !h.mount.starts_with(rootfs))?;
+            let path = dir.strip_prefix(&found.mount).ok()?;
             Some(Hierarchy {
                 point: found.mount.as_path().into(),
-                controllers: dir.controllers.clone(),
+                controllers: controllers.to_vec(),
                 path: Path::new("/").join(path).as_path().into(),
             })
         };
-        if self.rootless {
-            Vec::new()
-        } else {
-            dirs.iter().filter(|dir| !dir.is_unified()).map(shown).collect::<Option<_>>().unwrap_or_default()
-        }
+        let all: Option<_> = match &self.tree {
+            _ if self.rootless => None,
+            Tree::None => None,
+            Tree::V1(dirs) => {
+                let dirs = dirs.iter().filter(|dir| !dir.is_unified());
+                dirs.map(|dir| shown(&dir.dir, &dir.controllers)).collect()
+            }
+            Tree::V2(dir) => shown(dir, &[]).map(|one| vec![one]),
+        };
+        all.unwrap_or_default()
     }
 
     /// The folder that `clone3` can put a process into: in the unified hierarchy, of a hybrid machine too.
