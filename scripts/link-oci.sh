@@ -1,0 +1,30 @@
+#!/bin/sh
+# The linker of containers-oci: `cc`, told to put the functions of cli/oci/order/functions.txt beside each other. They are
+# what a container's start executes, a tenth of the program; spread over all of it, each of them would be a page fault. Where
+# the linker is not LLVM's, which takes such a list, or there is no `nm`, the program is linked as any other.
+set -eu
+list=$(dirname "$0")/../cli/oci/order/functions.txt
+object=
+lld=
+for argument; do
+    case $argument in
+        *.rcgu.o) object=${object:-$argument} ;;
+        -fuse-ld=lld) lld=yes ;;
+    esac
+done
+if [ -z "$object" ] || [ -z "$lld" ] || ! command -v nm >/dev/null; then
+    exec cc "$@"
+fi
+# The list has names as people read them: those in the object have hashes in them, which change with compilers and versions.
+# Names of the C library, which is in no object, stay as they are.
+nm --no-sort --defined-only "$object" >"$object.names"
+nm --no-sort --defined-only --demangle "$object" | paste -d '\n' "$object.names" - | awk -v list="$list" '
+    NR % 2 { mangled = $3; next }
+    { sub(/^[0-9a-f]* . /, ""); known[$0] = known[$0] "\n" mangled }
+    END {
+        while ((getline name < list) > 0) {
+            if (name in known) print substr(known[name], 2)
+            else if (name !~ /::/) print name
+        }
+    }' >"$object.order"
+exec cc "$@" "-Wl,--symbol-ordering-file=$object.order,--no-warn-symbol-ordering"
