@@ -8,9 +8,11 @@
 //! thread, and no library is loaded later. Where one of the functions is missing, in a version of the C library to
 //! come, the program begins as any other.
 
+mod heap;
 mod memory;
 mod reach;
 
+use heap::Heap;
 use std::ffi::{c_char, c_int};
 use std::sync::atomic::{AtomicPtr, Ordering};
 
@@ -49,6 +51,9 @@ std::arch::global_asm!(
     ".popsection",
     begin = sym begin,
 );
+
+#[global_allocator]
+static HEAP: Heap = Heap;
 
 /// The lists of arguments and of the environment.
 static LISTS: [AtomicPtr<*mut c_char>; 2] = [const { AtomicPtr::new(std::ptr::null_mut()) }; 2];
@@ -150,6 +155,7 @@ unsafe extern "C" fn begin(stack: *const usize, library: &Library) {
             choice = choice.add(1);
         }
         setup_tls();
+        heap::begin();
         guard(aux);
         early_init(true);
         init_first(count, args, env);
@@ -167,11 +173,14 @@ unsafe extern "C" fn begin(stack: *const usize, library: &Library) {
 fn fill_pages(stack: *const usize) {
     /// A run of a container takes as many.
     const STACK: usize = 12 * PAGE;
+    const HEAP: usize = 8 * PAGE;
     const PAGE: usize = 4096;
     let down = |address: usize| address & !(PAGE - 1);
-    let data = down((&raw const __init_array_start) as usize)..(&raw const _end) as usize;
+    let heap = heap::room();
+    let before = down((&raw const __init_array_start) as usize)..heap.start + HEAP;
+    let behind = heap.end..(&raw const _end) as usize;
     let stack = down(stack as usize) - STACK..down(stack as usize);
-    for pages in [data, stack] {
+    for pages in [before, behind, stack] {
         // SAFETY: memory of this program's own is filled in as it would be by a write that changes nothing. A kernel that
         // can't (before 5.14) says so.
         unsafe {

@@ -1,0 +1,144 @@
+//! Memory for small objects: this program makes and drops some two thousand in a start, and then ends. Blocks of one size
+//! are kept in a list when they are dropped, and otherwise cut off a piece of memory of the program's own; larger ones, and
+//! those of other threads, are the C library's business.
+//!
+//! A process that is made in this program's memory has the thread's control block too, and takes turns with it.
+
+use std::alloc::{GlobalAlloc, Layout, System};
+use std::cell::UnsafeCell;
+use std::ptr::null_mut;
+
+/// All there is. What is not used takes no memory.
+const ROOM: usize = 1 << 20;
+
+/// Sizes are multiples of it, and so are addresses.
+const GRAIN: usize = 16;
+
+/// The largest object is of so many grains.
+const MOST: usize = 64;
+
+/// The program's objects.
+pub struct Heap;
+
+#[repr(C, align(4096))]
+struct Room(UnsafeCell<[u8; ROOM]>);
+
+// SAFETY: only the one thread that `owner` names touches it.
+unsafe impl Sync for Room {}
+
+static ROOM_ITSELF: Room = Room(UnsafeCell::new([0; ROOM]));
+
+struct Lists {
+    /// The thread's control block; 0: nobody's yet.
+    owner: usize,
+    /// So much of the room was cut off.
+    used: usize,
+    /// By size in grains, the first block that was dropped; in each block is where the next one is.
+    dropped: [*mut u8; MOST + 1],
+}
+
+struct Shared(UnsafeCell<Lists>);
+
+// SAFETY: written to by the thread that `owner` names alone; others read that number, which is set before there are any.
+unsafe impl Sync for Shared {}
+
+static LISTS: Shared = Shared(UnsafeCell::new(Lists { owner: 0, used: 0, dropped: [null_mut(); MOST + 1] }));
+
+/// The address of this thread's control block, which begins with it.
+fn thread() -> usize {
+    let at: usize;
+    // SAFETY: the ABI of threads keeps the block's own address at its beginning; it is there before this is called first.
+    unsafe { std::arch::asm!("mov {}, fs:0", out(reg) at, options(nostack, pure, readonly)) };
+    at
+}
+
+/// Makes this thread the owner.
+///
+/// # Safety
+/// It must have its control block, and be the only one.
+pub(super) unsafe fn begin() {
+    // SAFETY: the caller vouches for that.
+    unsafe { (*LISTS.0.get()).owner = thread() };
+}
+
+/// Where objects will be, the first ones first.
+pub(super) fn room() -> std::ops::Range<usize> {
+    let start = ROOM_ITSELF.0.get() as usize;
+    start..start + ROOM
+}
+
+/// The lists, if this thread is the owner.
+fn own() -> Option<*mut Lists> {
+    let lists = LISTS.0.get();
+    // SAFETY: the number is written once, before there are other threads.
+    (unsafe { (*lists).owner } == thread()).then_some(lists)
+}
+
+fn grains(layout: Layout) -> Option<usize> {
+    let grains = layout.size().div_ceil(GRAIN);
+    (grains <= MOST && layout.align() <= GRAIN).then_some(grains)
+}
+
+fn is_inside(block: *mut u8) -> bool {
+    (block as usize).wrapping_sub(ROOM_ITSELF.0.get() as usize) < ROOM
+}
+
+// SAFETY: blocks are cut off the room one behind the other, or were dropped and are not in use; each is as large and as aligned as
+// was asked for. All others are the system allocator's, which takes them back: the two are told apart by their addresses.
+unsafe impl GlobalAlloc for Heap {
+    unsafe fn alloc(&self, layout: Layout) -> *mut u8 {
+        if let (Some(grains), Some(lists)) = (grains(layout), own()) {
+            // SAFETY: nobody else has the lists now. A block in a list is large enough for an address, and holds one.
+            unsafe {
+                let block = (*lists).dropped[grains];
+                if !block.is_null() {
+                    (*lists).dropped[grains] = *block.cast();
+                    return block;
+                }
+                let used = (*lists).used;
+                if used + grains * GRAIN <= ROOM {
+                    (*lists).used = used + grains * GRAIN;
+                    return ROOM_ITSELF.0.get().cast::<u8>().add(used);
+                }
+            }
+        }
+        // SAFETY: the caller's vouching is the same.
+        unsafe { System.alloc(layout) }
+    }
+
+    unsafe fn dealloc(&self, block: *mut u8, layout: Layout) {
+        if !is_inside(block) {
+            // SAFETY: what is not of the room is the system allocator's.
+            return unsafe { System.dealloc(block, layout) };
+        }
+        // Another thread's objects are few, and stay.
+        if let (Some(grains), Some(lists)) = (grains(layout), own()) {
+            // SAFETY: the caller gives the block up, and it is of this size.
+            unsafe {
+                *block.cast() = (*lists).dropped[grains];
+                (*lists).dropped[grains] = block;
+            }
+        }
+    }
+
+    unsafe fn realloc(&self, block: *mut u8, layout: Layout, size: usize) -> *mut u8 {
+        if !is_inside(block) {
+            // SAFETY: as above.
+            return unsafe { System.realloc(block, layout, size) };
+        }
+        // SAFETY: the caller vouches that the size, rounded up to the alignment, is no more than there can be.
+        let new = unsafe { Layout::from_size_align_unchecked(size, layout.align()) };
+        if grains(new).is_some() && grains(new) == grains(layout) {
+            return block;
+        }
+        // SAFETY: the new block is another one, and both are as long as what is copied.
+        unsafe {
+            let moved = self.alloc(new);
+            if !moved.is_null() {
+                std::ptr::copy_nonoverlapping(block, moved, layout.size().min(size));
+                self.dealloc(block, layout);
+            }
+            moved
+        }
+    }
+}
