@@ -40,14 +40,20 @@ def report(contender: Contender, runs: int, realtime: bool) -> dict[str, Any]:
         prefix = ["chrt", "-f", "10"] if contender.realtime else ["nice", "-n", "-20"]
     command = [str(part).replace("{runs}", str(runs)) for part in contender.command]
     # A session of its own, so that one that hangs is ended with all that it started.
-    with subprocess.Popen(
-        prefix + command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, start_new_session=True
-    ) as started:
+    # What they say goes to a file: somebody who reads along would be measured too.
+    with (
+        tempfile.TemporaryFile("w+") as said_of_it,
+        subprocess.Popen(
+            prefix + command, stdout=subprocess.PIPE, stderr=said_of_it, text=True, start_new_session=True
+        ) as started,
+    ):
         try:
-            out, err = started.communicate(timeout=TOO_LONG)
+            out, _ = started.communicate(timeout=TOO_LONG)
         except subprocess.TimeoutExpired:
             os.killpg(started.pid, signal.SIGKILL)
             raise Missing(f"not done after {TOO_LONG} s") from None
+        said_of_it.seek(0)
+        err = said_of_it.read()
     if started.returncode:
         raise Missing(err.strip()[-300:] or f"ended with {started.returncode}")
     said: dict[str, Any] = json.loads(out.splitlines()[-1])
