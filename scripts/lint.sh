@@ -14,7 +14,7 @@ ruff format --check .
 (cd bindings-python && mypy)
 # A folder at a time: several have modules of the same names. The table of cases has its comparisons beside the package.
 export MYPYPATH="$PWD/bindings-python/python:$PWD/bindings-python/tests"
-find tests benches examples -name '*.py' -exec dirname {} + | sort -u | while read -r folder; do
+find tests benches examples cli -name '*.py' -exec dirname {} + | sort -u | while read -r folder; do
   programs=$(grep -lIs -d skip --exclude='*.py' '^#!/usr/bin/env python3' "$folder"/* || true)
   # shellcheck disable=SC2086 # There may be none, or several.
   mypy --strict --scripts-are-modules "$folder"/*.py $programs

@@ -23,9 +23,7 @@ def main(names: str, *files: str) -> None:
             reached[index] = reached.get(index, 0) + 1
     for index in sorted(reached, key=lambda index: (-reached[index], index)):
         # Several names may stand for one address.
-        for address, name in functions:
-            if address == begins[index]:
-                print(name)
+        print(*(name for begin, name in functions if begin == begins[index]), sep="\n")
 
 
 if __name__ == "__main__":

@@ -136,8 +136,8 @@ unsafe extern "C" fn begin(stack: *const usize, library: &Library) {
         (count as c_int, args, env, end.add(1).cast::<usize>())
     };
     // SAFETY: these are the lists that the kernel made.
-    unsafe { reach::leave(args, env, aux) };
-    fill_pages(stack);
+    let is_out_of_reach = unsafe { reach::leave(args, env, aux) };
+    fill_pages(stack, is_out_of_reach);
     for (list, given) in LISTS.iter().zip([args, env]) {
         list.store(given.cast_mut().cast(), Ordering::Relaxed);
     }
@@ -168,18 +168,16 @@ unsafe extern "C" fn begin(stack: *const usize, library: &Library) {
     std::process::exit(super::entry::main(count, args))
 }
 
-/// Has the kernel fill in at once what pages this program will write to anyway, of its data and its stack: each would be a fault,
-/// and these are dear in virtual machines.
-fn fill_pages(stack: *const usize) {
-    /// A run of a container takes as many.
-    const STACK: usize = 12 * PAGE;
-    const HEAP: usize = 8 * PAGE;
+/// Has the kernel fill in at once what pages this program will write to anyway, of its data, its heap and its stack: each would be
+/// a fault, and these are dear in virtual machines. So many are they when a container is made; else there are few.
+fn fill_pages(stack: *const usize, makes_container: bool) {
     const PAGE: usize = 4096;
+    let (stack_pages, heap_pages) = if makes_container { (12, 8) } else { (4, 2) };
     let down = |address: usize| address & !(PAGE - 1);
     let heap = heap::room();
-    let before = down((&raw const __init_array_start) as usize)..heap.start + HEAP;
+    let before = down((&raw const __init_array_start) as usize)..heap.start + heap_pages * PAGE;
     let behind = heap.end..(&raw const _end) as usize;
-    let stack = down(stack as usize) - STACK..down(stack as usize);
+    let stack = down(stack as usize) - stack_pages * PAGE..down(stack as usize);
     for pages in [before, behind, stack] {
         // SAFETY: memory of this program's own is filled in as it would be by a write that changes nothing. A kernel that
         // can't (before 5.14) says so.

@@ -17,21 +17,22 @@ const NAME: &CStr = c"containers-oci";
 static READ_ONLY: [u64; 4] = [1, 0, 0, 0];
 
 /// Executes this program once more, from a read-only mount of it that is attached nowhere, if it is about to make the first process
-/// of a container. Comes back if not, if that has been done, and if it can't be: then the process is made by a helper.
+/// of a container. Comes back if not, if that has been done, which it tells, and if it can't be: then the process is made by a
+/// helper.
 ///
 /// # Safety
 /// `args` and `env` must be lists of strings that end with null, and `aux` the kernel's list of pairs.
-pub(super) unsafe fn leave(args: *const *const c_char, env: *const *const c_char, aux: *const usize) {
+pub(super) unsafe fn leave(args: *const *const c_char, env: *const *const c_char, aux: *const usize) -> bool {
     // SAFETY: the caller vouches for the lists.
     if unsafe { is_by_descriptor(aux) } {
         // Kernels before 6.14 call it by the descriptor's number.
         // SAFETY: the kernel reads a string that ends.
         unsafe { call(libc::SYS_prctl, [libc::PR_SET_NAME as usize, NAME.as_ptr() as usize, 0, 0, 0]) };
-        return;
+        return true;
     }
     // SAFETY: as above.
     if unsafe { !makes_container(args) } {
-        return;
+        return false;
     }
     let (here, exe, nothing) =
         (libc::AT_FDCWD as usize, c"/proc/self/exe".as_ptr() as usize, c"".as_ptr() as usize);
@@ -42,7 +43,7 @@ pub(super) unsafe fn leave(args: *const *const c_char, env: *const *const c_char
     unsafe {
         let mount = call(libc::SYS_open_tree, [here, exe, how, 0, 0]);
         if mount < 0 {
-            return;
+            return false;
         }
         let attributes = (&raw const READ_ONLY) as usize;
         let set = [mount as usize, nothing, whole, attributes, size_of_val(&READ_ONLY)];
@@ -51,6 +52,7 @@ pub(super) unsafe fn leave(args: *const *const c_char, env: *const *const c_char
         }
         call(libc::SYS_close, [mount as usize, 0, 0, 0, 0]);
     }
+    false
 }
 
 /// Whether there is such a command among the arguments. A container of that name costs a moment.
