@@ -7,9 +7,10 @@ cd "$(dirname "$0")/.."
 target=$(rustc -vV | sed -n 's/^host: //p')
 folder=${CARGO_TARGET_DIR:-target}
 # Names of functions tell what they are made for, so that the linker can put those of a start beside each other.
-CARGO_ENCODED_RUSTFLAGS=$(printf '%s\037%s\037%s\037%s' -Ctarget-feature=+crt-static -Crelocation-model=static \
-    -Csymbol-mangling-version=v0 "-Clinker=$PWD/scripts/link-oci.sh")
+CARGO_ENCODED_RUSTFLAGS=$(printf '%s\037%s\037%s' -Ctarget-feature=+crt-static -Crelocation-model=static \
+    -Csymbol-mangling-version=v0)
 export CARGO_ENCODED_RUSTFLAGS
+export "CARGO_TARGET_$(echo "$target" | tr 'a-z-' 'A-Z_')_LINKER=$PWD/scripts/link-oci.sh"
 # What `--version` says; sources without their history say what is given here, or that it is unknown.
 CONTAINERS_COMMIT=${CONTAINERS_COMMIT:-$(git describe --always --dirty --abbrev=12 2>/dev/null || echo unknown)}
 export CONTAINERS_COMMIT
@@ -19,5 +20,5 @@ fi
 cargo build --profile small --package containers-oci --target "$target"
 # Renamed into place: one that runs keeps its own.
 mkdir -p "$folder/release"
-cp "$folder/$target/small/containers-oci" "$folder/release/containers-oci.new"
-mv "$folder/release/containers-oci.new" "$folder/release/containers-oci"
+cp "$folder/$target/small/containers-oci" "$folder/release/containers-oci.$$"
+mv "$folder/release/containers-oci.$$" "$folder/release/containers-oci"

@@ -13,18 +13,19 @@ for argument; do
     esac
 done
 if [ -z "$object" ] || [ -z "$lld" ] || ! command -v nm >/dev/null; then
-    exec cc "$@"
+    exec "${CC:-cc}" "$@"
 fi
 # The list has names as people read them: those in the object have hashes in them, which change with compilers and versions.
 # Names of the C library, which is in no object, stay as they are.
 nm --no-sort --defined-only "$object" >"$object.names"
-nm --no-sort --defined-only --demangle "$object" | paste -d '\n' "$object.names" - | awk -v list="$list" '
+nm --no-sort --defined-only --demangle "$object" | paste -d '\n' "$object.names" - | LIST=$list awk '
     NR % 2 { mangled = $3; next }
     { sub(/^[0-9a-f]* . /, ""); known[$0] = known[$0] "\n" mangled }
     END {
-        while ((getline name < list) > 0) {
+        while ((getline name < ENVIRON["LIST"]) > 0) {
             if (name in known) print substr(known[name], 2)
             else if (name !~ /::/) print name
         }
     }' >"$object.order"
-exec cc "$@" "-Wl,--symbol-ordering-file=$object.order,--no-warn-symbol-ordering"
+rm "$object.names"
+exec "${CC:-cc}" "$@" -Xlinker "--symbol-ordering-file=$object.order" -Xlinker --no-warn-symbol-ordering

@@ -5,7 +5,8 @@
 set -eu
 cd "$(dirname "$0")/.."
 work=$(mktemp -d)
-trap 'rm -rf "$work"' EXIT
+program=
+trap '[ -z "$program" ] || "$program" --root "$work/root" delete --force ordered; rm -rf "$work"' EXIT
 mkdir -p "$work/bundle/rootfs/bin"
 cp "$(command -v busybox)" "$work/bundle/rootfs/bin/true"
 cc -O2 -o "$work/record" cli/oci/order/record.c
@@ -36,5 +37,6 @@ look delete --force ordered
 # from the same source is near.
 nm --defined-only --numeric-sort --demangle "$program" >"$work/names"
 python3 cli/oci/order/list.py "$work/names" "$work/run" "$work/run-here" "$work/create" "$work/state" "$work/start" "$work/kill" \
-    "$work/delete" >cli/oci/order/functions.txt
+    "$work/delete" >"$work/functions"
+mv "$work/functions" cli/oci/order/functions.txt
 wc -l cli/oci/order/functions.txt

@@ -3,7 +3,9 @@
 use std::env::var;
 
 fn main() {
-    println!("cargo:rerun-if-changed=build.rs");
+    for read in ["build.rs", "order/functions.txt", "../../scripts/link-oci.sh"] {
+        println!("cargo:rerun-if-changed={read}");
+    }
     println!("cargo:rustc-check-cfg=cfg(own_start)");
     let has = |name: &str, wanted: &str| {
         var(name).is_ok_and(|value| value.split([',', '\x1f']).any(|v| v == wanted))

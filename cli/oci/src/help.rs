@@ -14,7 +14,7 @@ pub fn answer(stop: &Stop) -> u8 {
             0
         }
         Stop::Wrong(..) => {
-            let _ = writeln!(std::io::stderr(), "{stop}");
+            let _ = std::io::stderr().write_all(format!("{stop}\n").as_bytes());
             USAGE
         }
     }

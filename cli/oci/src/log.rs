@@ -30,7 +30,8 @@ impl Log {
         }
         if self.file.is_some() || failure.short.is_some() {
             // Nobody may be there to read it.
-            let _ = writeln!(std::io::stderr(), "{}", failure.short.as_ref().unwrap_or(&failure.message));
+            let told = failure.short.as_ref().unwrap_or(&failure.message).clone() + "\n";
+            let _ = std::io::stderr().write_all(told.as_bytes());
         }
     }
 

@@ -105,8 +105,8 @@ impl Engine {
 
 /// Removes a container's folder.
 fn remove_dir(dir: &Path) -> Result<()> {
-    // Mostly there is nothing but these in it.
-    for name in [record::NAME, config::NAME] {
+    // Mostly there is nothing but these in it. Without the record, which goes last, nobody would find what is left.
+    for name in [record::FIFO, config::NAME, record::NAME] {
         let _ = std::fs::remove_file(dir.join(name));
     }
     match std::fs::remove_dir(dir).or_else(|_| std::fs::remove_dir_all(dir)) {

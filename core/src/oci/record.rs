@@ -1,5 +1,5 @@
 //! What is kept of a container: `state.json` in its folder. Each time a record is saved it becomes one more line, in one write, and
-//! the last line that is whole counts: nobody sees half a record, and nothing is renamed.
+//! the last line that is whole counts: nothing is renamed. As long as the first one isn't whole there is no container.
 
 use super::cgroup::Cgroup;
 use super::identity::Identity;
@@ -8,6 +8,7 @@ use crate::{Error, ErrorKind, Result};
 use oci_spec::runtime::{Hook, Spec};
 use rustix::fd::OwnedFd;
 use rustix::fs::{FlockOperation, Mode, OFlags, flock, open};
+use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 use std::io::Write;
@@ -15,6 +16,9 @@ use std::path::{Path, PathBuf};
 
 /// The file's name in a container's folder.
 pub(crate) const NAME: &str = "state.json";
+
+/// The gate's.
+pub(crate) const FIFO: &str = "exec.fifo";
 
 /// The version of the specification that states and features name.
 pub(crate) const VERSION: &str = "1.3.0";
@@ -174,7 +178,7 @@ fn unwritten(dir: &Path, e: std::io::Error) -> Error {
 
 /// The fifo of a container that waits for its start.
 pub(crate) fn fifo(dir: &Path) -> PathBuf {
-    dir.join("exec.fifo")
+    dir.join(FIFO)
 }
 
 /// A container found by its id.
@@ -204,9 +208,12 @@ impl Engine {
         let dir = self.dir(id)?;
         let missing = || Error::new(ErrorKind::ContainerNotFound, "container does not exist");
         match std::fs::read(dir.join(NAME)) {
-            // Whoever made it was killed before there was a record.
-            Ok(text) if text.is_empty() => Err(missing()),
-            Ok(text) => Ok(Found { record: parse(&text, &dir)?, dir }),
+            Ok(text) => match newest(&text) {
+                Ok(Some(record)) => Ok(Found { record, dir }),
+                // It is being written, or whoever wrote was killed.
+                Ok(None) => Err(missing()),
+                Err(e) => Err(damaged(&dir, e)),
+            },
             Err(e) if e.kind() == std::io::ErrorKind::NotFound => Err(missing()),
             Err(e) => Err(Error::io("the container's state can't be read", e)),
         }
@@ -252,37 +259,44 @@ pub(crate) fn lock_dir(dir: &Path) -> Result<OwnedFd> {
     }
 }
 
-fn parse(text: &[u8], dir: &Path) -> Result<Record> {
-    serde_json::from_slice(last_line(text)).map_err(|e| {
-        Error::new(ErrorKind::Corrupt, "the container's state is damaged; delete it with --force")
-            .with_context("path", dir.join(NAME).display().to_string())
-            .with_source(e)
-    })
+fn damaged(dir: &Path, e: serde_json::Error) -> Error {
+    Error::new(ErrorKind::Corrupt, "the container's state is damaged; delete it with --force")
+        .with_context("path", dir.join(NAME).display().to_string())
+        .with_source(e)
 }
 
-/// The last line that is whole; of a text without an end of a line, which earlier versions wrote, all of it.
-fn last_line(text: &[u8]) -> &[u8] {
-    let is_end = |byte: &u8| *byte == b'\n';
-    let whole = text.iter().rposition(is_end).map_or(text, |end| &text[..end]);
-    whole.iter().rposition(is_end).map_or(whole, |end| &whole[end + 1..])
+/// The record of the last line that is one. Earlier versions wrote a single line without an end. `None`: not even the first
+/// line is whole.
+fn newest<R: DeserializeOwned>(text: &[u8]) -> std::result::Result<Option<R>, serde_json::Error> {
+    let mut failed = None;
+    for line in text.trim_ascii_end().rsplit(|byte| *byte == b'\n') {
+        match serde_json::from_slice(line) {
+            Ok(record) => return Ok(Some(record)),
+            Err(e) => failed = Some(e),
+        }
+    }
+    failed.map_or(Ok(None), |e| if e.is_eof() { Ok(None) } else { Err(e) })
 }
 
 #[cfg(test)]
 mod tests {
-    use super::last_line;
+    use super::newest;
 
     #[test]
     fn the_last_line_that_is_whole_counts() {
-        let cases: [(&[u8], &[u8]); 6] = [
-            (b"one", b"one"),
-            (b"one\n", b"one"),
-            (b"one\ntwo\n", b"two"),
-            (b"one\ntw", b"one"),
-            (b"one\ntwo\nthr", b"two"),
-            (b"", b""),
-        ];
-        for (text, line) in cases {
-            assert_eq!(last_line(text), line, "{:?}", String::from_utf8_lossy(text));
+        for (text, wanted) in [
+            ("[1]", Some(1)),
+            ("[1]\n", Some(1)),
+            ("[1]\n[2]\n", Some(2)),
+            ("[1]\n[2", Some(1)),
+            ("[1]\n[2]\n[", Some(2)),
+            ("[1]\nnonsense\n", Some(1)),
+            ("", None),
+            ("[1", None),
+        ] {
+            let found: Option<[u8; 1]> = newest(text.as_bytes()).expect("a record or none");
+            assert_eq!(found.map(|[n]| n), wanted, "{text:?}");
         }
+        assert!(newest::<[u8; 1]>(b"nonsense\n").is_err());
     }
 }

@@ -107,3 +107,45 @@ def test_delete_waits_for_who_makes_it(oci: Oci, tmp_path: Path) -> None:
     oci("delete", "-f", name)
     assert running.wait() == 0
     gone(oci, name)
+
+
+def test_a_record_that_is_not_whole_yet_is_none(oci: Oci, tmp_path: Path) -> None:
+    name = f"{tmp_path.name}-torn"
+    oci.silently("create", name)
+    record = oci.root / name / "state.json"
+    lines = record.read_bytes()
+    # Who makes it was killed while it wrote the second version, or the first.
+    record.write_bytes(lines[:-20])
+    assert oci.state(name)["status"] == "creating"
+    record.write_bytes(lines[:20])
+    for args in (("state", name), ("delete", name), ("start", name)):
+        assert b"does not exist" in oci(*args, code=1).stderr
+    assert oci("list", "-q").stdout == b""
+    assert b"already exists" in oci("create", name, code=1).stderr
+    record.write_bytes(lines)
+    oci("delete", "--force", name)
+    gone(oci, name)
+
+
+def test_what_is_appended_to_a_record_loses_no_container(oci: Oci, tmp_path: Path) -> None:
+    name = f"{tmp_path.name}-more"
+    oci.detached(name)
+    with (oci.root / name / "state.json").open("a") as record:
+        record.write("nonsense\n")
+    assert oci.state(name)["status"] == "running"
+    oci("delete", "--force", name)
+    gone(oci, name)
+
+
+def test_a_delete_that_was_killed_is_done_again(oci: Oci, tmp_path: Path) -> None:
+    """The record goes last."""
+    name = f"{tmp_path.name}-half"
+    oci.silently("create", name)
+    oci("kill", name, "KILL")
+    oci.until(name, "stopped")
+    for file in ("exec.fifo", "config.json"):
+        (oci.root / name / file).unlink()
+        assert oci.state(name)["status"] == "stopped"
+    oci("delete", name)
+    assert not (oci.root / name).exists()
+    gone(oci, name)

@@ -7,6 +7,7 @@
 use std::alloc::{GlobalAlloc, Layout, System};
 use std::cell::UnsafeCell;
 use std::ptr::null_mut;
+use std::sync::atomic::{Ordering, compiler_fence};
 
 /// All there is. What is not used takes no memory.
 const ROOM: usize = 1 << 20;
@@ -106,6 +107,21 @@ unsafe impl GlobalAlloc for Heap {
         unsafe { System.alloc(layout) }
     }
 
+    unsafe fn alloc_zeroed(&self, layout: Layout) -> *mut u8 {
+        if grains(layout).is_none() {
+            // SAFETY: the caller's vouching is the same. Fresh memory of the kernel's is zero already.
+            return unsafe { System.alloc_zeroed(layout) };
+        }
+        // SAFETY: as above; the block is as large as was asked for.
+        unsafe {
+            let block = self.alloc(layout);
+            if !block.is_null() {
+                block.write_bytes(0, layout.size());
+            }
+            block
+        }
+    }
+
     unsafe fn dealloc(&self, block: *mut u8, layout: Layout) {
         if !is_inside(block) {
             // SAFETY: what is not of the room is the system allocator's.
@@ -116,6 +132,8 @@ unsafe impl GlobalAlloc for Heap {
             // SAFETY: the caller gives the block up, and it is of this size.
             unsafe {
                 *block.cast() = (*lists).dropped[grains];
+                // A process that shares this memory may be killed at any instruction: the list is whole at each.
+                compiler_fence(Ordering::Release);
                 (*lists).dropped[grains] = block;
             }
         }
