@@ -7,7 +7,7 @@ use super::cgroup::{Cgroup, Machine};
 use super::folder::{Bundle, make_dir, make_fifo, pipe};
 use super::handover::{paths, preserved, standard_streams};
 use super::hooks::Hook;
-use super::record::{Found, Record, VERSION, fifo, lock_dir};
+use super::record::{Found, Record, VERSION, fifo, lock_again, lock_dir, unlock};
 use super::session::Session;
 use super::{Engine, config, foreground, rdt, translate, validate};
 use crate::{Error, ErrorKind, Result};
@@ -88,11 +88,10 @@ impl Engine {
                 Some(foreground::Foreground::begin(making.terminal() && options.console_socket.is_none())?)
             }
         };
-        let dir = making.dir.clone();
         let size = foreground.as_ref().and_then(|f| f.size());
         let (mut made, found, spec, held) = making.make(size)?;
         self.step(|| format!("{id}: init: closing the pipe to signal completion: its command runs"));
-        drop(held);
+        unlock(&held)?;
         self.run_post_start(&found, &spec)?;
         let Some(foreground) = foreground else { return Ok(0) };
         let Some((pid, pidfd)) = made.session.born.take() else { return Ok(0) };
@@ -100,16 +99,8 @@ impl Engine {
         // Its helper is not left to be reaped until the container ends.
         drop(session);
         let code = foreground.serve(pid, &pidfd, master)?;
-        if options.keep {
-            return Ok(code);
-        }
-        match lock_dir(&dir) {
-            // Somebody has deleted it.
-            Err(e) if e.kind() == ErrorKind::PathNotFound => {}
-            held => {
-                let _held = held?;
-                self.destroy(&found)?;
-            }
+        if !options.keep && lock_again(&held, &found.dir)? {
+            self.destroy(&found)?;
         }
         Ok(code)
     }

@@ -7,7 +7,7 @@ use super::{Engine, config, rdt};
 use crate::{Error, ErrorKind, Result};
 use oci_spec::runtime::{Hook, Spec};
 use rustix::fd::OwnedFd;
-use rustix::fs::{FlockOperation, Mode, OFlags, flock, open};
+use rustix::fs::{FlockOperation, Mode, OFlags, flock, fstat, open, stat};
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
@@ -249,14 +249,34 @@ impl Engine {
 /// Locks a container's folder.
 pub(crate) fn lock_dir(dir: &Path) -> Result<OwnedFd> {
     let how = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::CLOEXEC;
-    let failed = |e: rustix::io::Errno| Error::io("the container's folder can't be locked", e.into());
-    let fd = open(dir, how, Mode::empty()).map_err(failed)?;
     loop {
-        match flock(&fd, FlockOperation::LockExclusive) {
-            Err(rustix::io::Errno::INTR) => continue,
-            other => return other.map(|()| fd).map_err(failed),
+        let fd = open(dir, how, Mode::empty()).map_err(not_locked)?;
+        if lock_again(&fd, dir)? {
+            return Ok(fd);
         }
     }
+}
+
+/// Locks a folder that is open; whether it is still the one at its path: somebody may have removed it meanwhile, and made another
+/// one of that name.
+pub(crate) fn lock_again(fd: &OwnedFd, dir: &Path) -> Result<bool> {
+    loop {
+        match flock(fd, FlockOperation::LockExclusive) {
+            Err(rustix::io::Errno::INTR) => continue,
+            other => break other.map_err(not_locked)?,
+        }
+    }
+    let ours = fstat(fd).map_err(not_locked)?;
+    Ok(stat(dir).is_ok_and(|there| (there.st_dev, there.st_ino) == (ours.st_dev, ours.st_ino)))
+}
+
+/// Lets others lock a folder that stays open.
+pub(crate) fn unlock(fd: &OwnedFd) -> Result<()> {
+    flock(fd, FlockOperation::Unlock).map_err(not_locked)
+}
+
+fn not_locked(e: rustix::io::Errno) -> Error {
+    Error::io("the container's folder can't be locked", e.into())
 }
 
 fn damaged(dir: &Path, e: serde_json::Error) -> Error {

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import random
+import signal
 import socket
 import subprocess
 import time
@@ -148,4 +149,24 @@ def test_a_delete_that_was_killed_is_done_again(oci: Oci, tmp_path: Path) -> Non
         assert oci.state(name)["status"] == "stopped"
     oci("delete", name)
     assert not (oci.root / name).exists()
+    gone(oci, name)
+
+
+def test_a_run_leaves_a_later_container_of_its_name_alone(oci: Oci, tmp_path: Path) -> None:
+    name = f"{tmp_path.name}-again"
+    running = begin(oci, "run", name)
+    for _ in range(500):
+        if (oci.root / name / "state.json").exists():
+            break
+        time.sleep(0.01)
+    # Until it waits for the end.
+    oci.until(name, "running")
+    time.sleep(0.1)
+    running.send_signal(signal.SIGSTOP)
+    oci("delete", "--force", name)
+    oci.detached(name)
+    running.send_signal(signal.SIGCONT)
+    assert running.wait() == 137
+    assert oci.state(name)["status"] == "running"
+    oci("delete", "--force", name)
     gone(oci, name)
