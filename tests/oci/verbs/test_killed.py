@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import fcntl
 import os
 import random
 import signal
@@ -159,9 +160,11 @@ def test_a_run_leaves_a_later_container_of_its_name_alone(oci: Oci, tmp_path: Pa
         if (oci.root / name / "state.json").exists():
             break
         time.sleep(0.01)
-    # Until it waits for the end.
     oci.until(name, "running")
-    time.sleep(0.1)
+    # Once it has let go of the folder, it waits for the end.
+    folder = os.open(oci.root / name, os.O_RDONLY)
+    fcntl.flock(folder, fcntl.LOCK_EX)
+    os.close(folder)
     running.send_signal(signal.SIGSTOP)
     oci("delete", "--force", name)
     oci.detached(name)
