@@ -187,6 +187,9 @@ fn working_directories_are_inside() {
     let mut plan = attack.plan("pwd");
     plan.process.cwd = "/out/sub".into();
     assert_eq!(attack.launcher.run(&plan).unwrap_err().code, "path_not_found");
+    // Another one: what that one wrote to is being removed.
+    let mut plan = attack.plan("pwd");
+    plan.process.cwd = "/out/sub".into();
     plan.process.create_cwd = true;
     assert_eq!(attack.launcher.run(&plan).unwrap().1, format!("{}/sub\n", attack.outside.display()));
     attack.check();
