@@ -1,7 +1,7 @@
 //! Help, and what is said of a command line that can't be understood. Scripts look for runc's form of both.
 
 use crate::USAGE;
-use crate::args::{Flag, GLOBAL, Stop, Takes, VERBS, Verb, Word};
+use crate::args::{Flag, Flags, GLOBAL, Stop, Takes, VERBS, Verb, Word};
 use crate::commands::own_name;
 use std::io::Write;
 
@@ -66,16 +66,16 @@ fn described(word: &Word) -> String {
 }
 
 /// What is written on the left and on the right for each option.
-fn options(flags: &[&Flag]) -> Vec<(String, String)> {
-    let row = |flag: &&&Flag| {
+fn options(flags: Flags) -> Vec<(String, String)> {
+    let row = |flag: &&Flag| {
         let value = flag.value.map(|value| format!(" {value}")).unwrap_or_default();
         let short = flag.short.map(|short| format!(", -{short}{value}")).unwrap_or_default();
         let default = flag.default.map(|text| format!(" (default: {text})")).unwrap_or_default();
         (format!("{flag}{value}{short}"), format!("{}{default}", flag.help))
     };
-    let shown = flags.iter().filter(|flag| !flag.hidden);
+    let shown = flags.iter().copied().flatten().filter(|flag| !flag.hidden);
     let help = ("--help, -h".to_owned(), "Show help".to_owned());
-    shown.map(|flag| row(&flag)).chain([help]).collect()
+    shown.map(row).chain([help]).collect()
 }
 
 fn list(title: &str, rows: Vec<(String, String)>) -> String {
@@ -107,7 +107,7 @@ mod tests {
             [(None, GLOBAL)].into_iter().chain(VERBS.iter().map(|verb| (Some(verb), verb.flags)))
         {
             let shown = help(verb);
-            for flag in flags {
+            for flag in flags.iter().copied().flatten() {
                 let line = shown.lines().find(|line| {
                     line.strip_prefix("   ").and_then(|line| line.split([' ', ',']).next())
                         == Some(&flag.to_string())

@@ -35,7 +35,12 @@ impl Given {
     /// The last value: as in runc, it counts.
     fn last(&mut self, flag: &'static Flag) -> Option<Value> {
         debug_assert!(
-            self.verb.map_or(super::GLOBAL, |verb| verb.flags).iter().any(|known| std::ptr::eq(*known, flag)),
+            self.verb
+                .map_or(super::GLOBAL, |verb| verb.flags)
+                .iter()
+                .copied()
+                .flatten()
+                .any(|known| std::ptr::eq(*known, flag)),
             "{flag} is not in the table"
         );
         let at = self.flags.iter().rposition(|(given, _)| std::ptr::eq(*given, flag))?;

@@ -13,7 +13,7 @@ mod verbs;
 mod wrong;
 
 pub use command::{Checkpoint, Command, Create, Criu, Exec, Restore, Update};
-pub use table::{Flag, Takes, Verb, Word};
+pub use table::{Flag, Flags, Takes, Verb, Word};
 pub use verbs::{GLOBAL, VERBS};
 pub use wrong::{Stop, Wrong};
 

@@ -1,7 +1,7 @@
 //! Reads a command line by its table.
 
 use super::given::{Given, Value};
-use super::table::{Flag, Takes, Verb};
+use super::table::{Flag, Flags, Takes, Verb};
 use super::wrong::{Stop, Why, Wrong};
 use lexopt::{Arg, Parser};
 use std::ffi::{OsStr, OsString};
@@ -15,17 +15,17 @@ pub enum Item {
 }
 
 /// Reads the next flag, with its value, or word.
-pub fn next(parser: &mut Parser, flags: &[&'static Flag]) -> Result<Option<Item>, Wrong> {
+pub fn next(parser: &mut Parser, flags: Flags) -> Result<Option<Item>, Wrong> {
     let (flag, long) = match parser.next()? {
         None => return Ok(None),
         Some(Arg::Value(word)) => return Ok(Some(Item::Word(word))),
         Some(Arg::Long("help") | Arg::Short('h')) => return Ok(Some(Item::Help)),
         Some(Arg::Long(name)) => {
-            let flag = flags.iter().find(|flag| flag.long == name);
+            let flag = flags.iter().copied().flatten().find(|flag| flag.long == name);
             (*flag.ok_or_else(|| Wrong::Flag(format!("--{name}")))?, true)
         }
         Some(Arg::Short(name)) => {
-            let flag = flags.iter().find(|flag| flag.short == Some(name));
+            let flag = flags.iter().copied().flatten().find(|flag| flag.short == Some(name));
             (*flag.ok_or_else(|| Wrong::Flag(format!("-{name}")))?, false)
         }
     };

@@ -9,11 +9,14 @@ use std::fmt::{Display, Formatter};
 pub struct Verb {
     pub name: &'static str,
     pub about: &'static str,
-    pub flags: &'static [&'static Flag],
+    pub flags: Flags,
     pub words: &'static [&'static Word],
     /// Fills in what was given: all of its flags and words are read there.
     pub make: fn(&mut Given) -> Result<Command, Wrong>,
 }
+
+/// Flags, in groups that several commands may share.
+pub type Flags = &'static [&'static [&'static Flag]];
 
 /// An option, `--long` or `-s`.
 pub struct Flag {

@@ -2,11 +2,29 @@
 
 use super::command::{self, Command};
 use super::flags::*;
-use super::table::{Flag, Takes, Verb, Word};
+use super::table::{Flag, Flags, Takes, Verb, Word};
 
 /// What stands before the command.
-pub static GLOBAL: &[&Flag] =
-    &[&ROOT, &LOG, &LOG_FORMAT, &DEBUG, &SYSTEMD_CGROUP, &ROOTLESS, &CRIU, &VERSION];
+pub static GLOBAL: Flags =
+    &[&[&ROOT, &LOG, &LOG_FORMAT, &DEBUG, &SYSTEMD_CGROUP, &ROOTLESS, &CRIU, &VERSION]];
+
+/// What `create` and `run` have in common.
+static CREATE: &[&Flag] =
+    &[&BUNDLE, &CONSOLE_SOCKET, &PIDFD_SOCKET, &PID_FILE, &NO_PIVOT, &NO_NEW_KEYRING, &PRESERVE_FDS];
+
+/// What `checkpoint` and `restore` have in common.
+static IMAGE: &[&Flag] = &[
+    &IMAGE_PATH,
+    &WORK_PATH,
+    &TCP_ESTABLISHED,
+    &EXT_UNIX_SK,
+    &SHELL_JOB,
+    &FILE_LOCKS,
+    &AUTO_DEDUP,
+    &MANAGE_CGROUPS_MODE,
+    &EMPTY_NS,
+    &LAZY_PAGES,
+];
 
 pub static ID: Word = Word { name: "container-id", help: "Container id", takes: Takes::One };
 pub static SIGNAL: Word = Word { name: "signal", help: "Name or number", takes: Takes::Default("SIGTERM") };
@@ -18,15 +36,7 @@ pub static VERBS: &[Verb] = &[
     Verb {
         name: "create",
         about: "Create a container",
-        flags: &[
-            &BUNDLE,
-            &CONSOLE_SOCKET,
-            &PIDFD_SOCKET,
-            &PID_FILE,
-            &NO_PIVOT,
-            &NO_NEW_KEYRING,
-            &PRESERVE_FDS,
-        ],
+        flags: &[CREATE],
         words: &[&ID],
         make: |given| command::create(given).map(Command::Create),
     },
@@ -40,18 +50,7 @@ pub static VERBS: &[Verb] = &[
     Verb {
         name: "run",
         about: "Create and start a container",
-        flags: &[
-            &BUNDLE,
-            &CONSOLE_SOCKET,
-            &PIDFD_SOCKET,
-            &PID_FILE,
-            &NO_PIVOT,
-            &NO_NEW_KEYRING,
-            &PRESERVE_FDS,
-            &DETACH,
-            &KEEP,
-            &NO_SUBREAPER,
-        ],
+        flags: &[CREATE, &[&DETACH, &KEEP, &NO_SUBREAPER]],
         words: &[&ID],
         make: command::run,
     },
@@ -65,7 +64,7 @@ pub static VERBS: &[Verb] = &[
     Verb {
         name: "kill",
         about: "Send a signal to a container",
-        flags: &[&ALL],
+        flags: &[&[&ALL]],
         words: &[&ID, &SIGNAL],
         make: |given| {
             let all = given.switch(&ALL);
@@ -75,14 +74,14 @@ pub static VERBS: &[Verb] = &[
     Verb {
         name: "delete",
         about: "Remove a stopped container",
-        flags: &[&FORCE],
+        flags: &[&[&FORCE]],
         words: &[&ID],
         make: |given| Ok(Command::Delete { force: given.switch(&FORCE), id: given.word(&ID)? }),
     },
     Verb {
         name: "exec",
         about: "Run a further process in a container",
-        flags: &[
+        flags: &[&[
             &CONSOLE_SOCKET,
             &PIDFD_SOCKET,
             &CWD,
@@ -101,14 +100,14 @@ pub static VERBS: &[Verb] = &[
             &CGROUP,
             &IGNORE_PAUSED,
             &EXEC_NO_SUBREAPER,
-        ],
+        ]],
         words: &[&ID, &COMMAND],
         make: command::exec,
     },
     Verb {
         name: "ps",
         about: "List the processes of a container",
-        flags: &[&FORMAT],
+        flags: &[&[&FORMAT]],
         words: &[&ID, &PS_OPTIONS],
         make: |given| {
             let format = given.text(&FORMAT)?.unwrap_or_default();
@@ -118,7 +117,7 @@ pub static VERBS: &[Verb] = &[
     Verb {
         name: "list",
         about: "List containers",
-        flags: &[&FORMAT, &QUIET],
+        flags: &[&[&FORMAT, &QUIET]],
         words: &[],
         make: |given| {
             let format = given.text(&FORMAT)?.unwrap_or_default();
@@ -142,7 +141,7 @@ pub static VERBS: &[Verb] = &[
     Verb {
         name: "update",
         about: "Change limits of a container",
-        flags: &[
+        flags: &[&[
             &RESOURCES,
             &BLKIO_WEIGHT,
             &CPU_PERIOD,
@@ -160,14 +159,14 @@ pub static VERBS: &[Verb] = &[
             &MEMORY_RESERVATION,
             &MEMORY_SWAP,
             &PIDS_LIMIT,
-        ],
+        ]],
         words: &[&ID],
         make: command::update,
     },
     Verb {
         name: "events",
         about: "Print what a container uses, and when it wants memory",
-        flags: &[&INTERVAL, &STATS],
+        flags: &[&[&INTERVAL, &STATS]],
         words: &[&ID],
         make: |given| {
             let interval = given.text(&INTERVAL)?.unwrap_or_default();
@@ -177,7 +176,7 @@ pub static VERBS: &[Verb] = &[
     Verb {
         name: "spec",
         about: "Write a configuration to begin with",
-        flags: &[&BUNDLE, &SPEC_ROOTLESS],
+        flags: &[&[&BUNDLE, &SPEC_ROOTLESS]],
         words: &[],
         make: |given| {
             Ok(Command::Spec { bundle: given.path(&BUNDLE), rootless: given.switch(&SPEC_ROOTLESS) })
@@ -194,23 +193,16 @@ pub static VERBS: &[Verb] = &[
         name: "checkpoint",
         about: "Write a container's processes to an image",
         flags: &[
-            &IMAGE_PATH,
-            &WORK_PATH,
-            &TCP_ESTABLISHED,
-            &EXT_UNIX_SK,
-            &SHELL_JOB,
-            &FILE_LOCKS,
-            &AUTO_DEDUP,
-            &MANAGE_CGROUPS_MODE,
-            &EMPTY_NS,
-            &LAZY_PAGES,
-            &PARENT_PATH,
-            &PRE_DUMP,
-            &LEAVE_RUNNING,
-            &TCP_SKIP_IN_FLIGHT,
-            &LINK_REMAP,
-            &PAGE_SERVER,
-            &STATUS_FD,
+            IMAGE,
+            &[
+                &PARENT_PATH,
+                &PRE_DUMP,
+                &LEAVE_RUNNING,
+                &TCP_SKIP_IN_FLIGHT,
+                &LINK_REMAP,
+                &PAGE_SERVER,
+                &STATUS_FD,
+            ],
         ],
         words: &[&ID],
         make: command::checkpoint,
@@ -219,24 +211,17 @@ pub static VERBS: &[Verb] = &[
         name: "restore",
         about: "Make a container from an image",
         flags: &[
-            &IMAGE_PATH,
-            &WORK_PATH,
-            &TCP_ESTABLISHED,
-            &EXT_UNIX_SK,
-            &SHELL_JOB,
-            &FILE_LOCKS,
-            &AUTO_DEDUP,
-            &MANAGE_CGROUPS_MODE,
-            &EMPTY_NS,
-            &LAZY_PAGES,
-            &BUNDLE,
-            &DETACH,
-            &PID_FILE,
-            &CONSOLE_SOCKET,
-            &LSM_PROFILE,
-            &LSM_MOUNT_CONTEXT,
-            &NO_SUBREAPER,
-            &RESTORE_NO_PIVOT,
+            IMAGE,
+            &[
+                &BUNDLE,
+                &DETACH,
+                &PID_FILE,
+                &CONSOLE_SOCKET,
+                &LSM_PROFILE,
+                &LSM_MOUNT_CONTEXT,
+                &NO_SUBREAPER,
+                &RESTORE_NO_PIVOT,
+            ],
         ],
         words: &[&ID],
         make: command::restore,

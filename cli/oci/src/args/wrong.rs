@@ -119,7 +119,9 @@ impl Display for Stop {
         let Stop::Wrong(verb, wrong) = self else { return Ok(()) };
         let prefix = if matches!(wrong, Wrong::Verb(_)) { "" } else { "Incorrect Usage: " };
         write!(f, "{prefix}{wrong}")?;
-        let global = |name: &str| GLOBAL.iter().any(|flag| name.strip_prefix("--") == Some(flag.long));
+        let global = |name: &str| {
+            GLOBAL.iter().copied().flatten().any(|flag| name.strip_prefix("--") == Some(flag.long))
+        };
         if matches!((verb, wrong), (Some(_), Wrong::Flag(name)) if global(name)) {
             f.write_str(" (it stands before the command)")?;
         }
