@@ -12,6 +12,7 @@ use super::session::Session;
 use super::{Engine, config, foreground, rdt, translate, validate};
 use crate::{Error, ErrorKind, Result};
 use containers_protocol::Bytes;
+use containers_protocol::network::Network;
 use containers_protocol::oneshot::{Create, Request};
 use containers_protocol::plan::{Plan, Step};
 use oci_spec::runtime::Spec;
@@ -208,6 +209,8 @@ impl Making<'_> {
         let machine = Machine::look();
         let speaks = self.terminal() || hooks.iter().any(Option::is_some);
         let run = self.engine.first.filter(|_| self.may_share(&plan));
+        let network =
+            run.filter(|_| plan.namespaces & libc::CLONE_NEWNET as u64 != 0).and_then(|_| Network::begin());
         // Somebody else's cgroup may have little memory left.
         let planned = if run.is_some() { self.plan_cgroup(&machine)? } else { None };
         match run.filter(|_| planned.is_some_and(|cgroup| share::has_room(&cgroup, &machine))) {
@@ -217,7 +220,7 @@ impl Making<'_> {
                 let open = !speaks && self.opens_ahead()?;
                 let fds = self.descriptors()?;
                 let (how, held) = ((speaks, open), self.held.as_raw_fd());
-                self.session = Some(Session::bear(run, create, fds, how, held)?);
+                self.session = Some(Session::bear(run, create, fds, network, how, held)?);
             }
             None => self.ask_helper(plan, &machine)?,
         }

@@ -16,6 +16,7 @@ pub mod hook;
 pub mod launch;
 pub mod log;
 pub mod mountinfo;
+pub mod network;
 pub mod oneshot;
 pub mod plan;
 pub mod run_folder;

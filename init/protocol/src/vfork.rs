@@ -30,6 +30,7 @@ pub fn clone_args(flags: u64, pidfd: &mut RawFd, cgroup: Option<BorrowedFd<'_>>)
 }
 
 /// A stack for a child that shares memory.
+#[derive(Debug)]
 pub struct Stack {
     base: *mut libc::c_void,
     len: usize,

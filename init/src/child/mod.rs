@@ -18,6 +18,7 @@ pub mod leave;
 mod locked;
 pub mod mounts;
 pub mod net_devices;
+pub mod network;
 pub mod own_cgroups;
 mod pid1;
 pub mod report;
@@ -74,6 +75,8 @@ pub struct Child<'a> {
     pub fds: &'a [OwnedFd],
     /// Namespaces that are ready, with their flags; a network namespace has its loopback interface up.
     pub namespaces: &'a [(u64, OwnedFd)],
+    /// Its network namespace, if it is still outside.
+    pub network: network::Later<'a>,
     /// What is ready for `File` steps, in order.
     pub files: &'a [ReadyFile],
     /// What else is ready.

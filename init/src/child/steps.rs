@@ -2,14 +2,15 @@
 
 use super::report::Reporter;
 use super::root::{Root, attach};
-use super::{Child, dev, entries, extra, hook, leave, mounts, own_cgroups};
+use super::{Child, dev, entries, extra, hook, leave, mounts, network, own_cgroups};
 use crate::failure::{Context, coded};
 use crate::fs;
 use crate::overlay::{self, Ids};
 use crate::place::Place;
 use crate::sys::mount::{ATTR_NODEV, ATTR_NOEXEC, ATTR_NOSUID, ATTR_RDONLY, RECURSIVE, setattr};
-use crate::sys::{net, process};
+use crate::sys::process;
 use containers_protocol::control::Failure;
+use containers_protocol::network::loopback_up;
 use containers_protocol::plan::{Rootfs, Step};
 use containers_protocol::sysctl;
 use rustix::fd::{AsFd, OwnedFd};
@@ -49,16 +50,20 @@ impl Child<'_> {
             if matches!(step, Step::Gate { .. }) {
                 break;
             }
+            if !network::is_apart(step) {
+                self.network.enter()?;
+            }
             if !self.covered.contains(&at) {
                 self.step(at, step, &mut progress, reporter)?;
             }
         }
+        self.network.enter()?;
         Ok(progress.root)
     }
 
     /// Whether it is in a network namespace that was made ready.
     fn has_network(&self) -> bool {
-        self.namespaces.iter().any(|(flag, _)| *flag == libc::CLONE_NEWNET as u64)
+        self.network.is_ready() || self.namespaces.iter().any(|(flag, _)| *flag == libc::CLONE_NEWNET as u64)
     }
 
     /// Attaches the root file system in this mount namespace and makes it the current directory.
@@ -151,7 +156,7 @@ impl Child<'_> {
             Step::Volume { path, later } => volume(p, &path.0, *later),
             Step::AttachVolume(path) => attach_volume(p, &path.0),
             Step::Loopback if self.has_network() => Ok(()),
-            Step::Loopback => net::loopback_up().during("loopback"),
+            Step::Loopback => loopback_up().during("loopback"),
             // The last steps: see `gate`.
             Step::Gate { .. } => Ok(()),
             Step::Hook(hook) if hook.in_container => hook::run(hook, None),

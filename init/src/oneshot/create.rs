@@ -1,6 +1,7 @@
 //! The first process of a container.
 
 use crate::child::kernel_paths::{KernelPaths, PathKind};
+use crate::child::network::Later;
 use crate::child::report::{Reporter, is_gone};
 use crate::child::root::attach;
 use crate::child::{self, Child, Ready, Scratch, entries, extra, leave, mounts, net_devices};
@@ -12,6 +13,7 @@ use crate::sys::{sched, security};
 use containers_protocol::Bytes;
 use containers_protocol::control::Failure;
 use containers_protocol::extra::Extra;
+use containers_protocol::network::Network;
 use containers_protocol::oneshot::{Create, First};
 use containers_protocol::plan::{Plan, Rootfs, Stdio};
 use rustix::fd::{AsFd, OwnedFd, RawFd};
@@ -40,7 +42,7 @@ pub fn become_first(first: &'static First, inside: bool) {
     let Ok(mut reporter) = Reporter::in_memory(first) else { return };
     let failed = match begin(&first.create, inside) {
         Ok((args, env)) => {
-            let opened = Opened { entries: Vec::new(), root: None };
+            let opened = Opened { entries: Vec::new(), root: None, network: first.network.as_ref() };
             let mut scratch = Scratch { env, failure: None, executing: false };
             become_container(&first.create, &mut reporter, &first.fds, None, &args, &opened, &mut scratch)
         }
@@ -66,7 +68,7 @@ fn begin(create: &Create, inside: bool) -> Result<(CStrings, CStrings), Failure>
 pub fn create(create: &Create, reporter: &mut Reporter, fds: &[OwnedFd]) -> Result<(), Failure> {
     let plan = &create.plan;
     let (args, env) = child::strings(&plan.process)?;
-    let opened = Opened { entries: entries::prepare(plan)?, root: root_of(plan)? };
+    let opened = Opened { entries: entries::prepare(plan)?, root: root_of(plan)?, network: None };
     if let Some(score) = plan.process.oom_score_adj.filter(|_| in_userns(plan)) {
         extra::set_oom_score(score)?;
     }
@@ -160,12 +162,14 @@ fn born(namespaces: u64, cgroup: Option<&Unified>) -> Result<Forked, Failure> {
     }
 }
 
-/// What the helper opens for the process, with rights that the process itself may not have.
-struct Opened {
+/// What is opened for the process, with rights that the process itself may not have.
+struct Opened<'a> {
     /// Mounts of entries, by their step.
     entries: Vec<(usize, OwnedFd)>,
     /// The root file system of a container in a user namespace.
     root: Option<OwnedFd>,
+    /// Its network namespace, if it is born without one.
+    network: Option<&'a Network>,
 }
 
 fn root_of(plan: &Plan) -> Result<Option<OwnedFd>, Failure> {
@@ -229,7 +233,7 @@ fn become_container(
     fds: &[OwnedFd],
     wait: Option<OwnedFd>,
     args: &CStrings,
-    opened: &Opened,
+    opened: &Opened<'_>,
     scratch: &mut Scratch,
 ) -> Failure {
     let plan = &create.plan;
@@ -260,6 +264,7 @@ fn become_container(
         stdio,
         fds,
         namespaces: &[],
+        network: Later::new(opened.network),
         files: &[],
         ready: Ready::default(),
         tasks: &[],

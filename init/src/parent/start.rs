@@ -9,6 +9,7 @@ use super::stdio::Ends;
 use super::timers::Timer;
 use crate::cgroup::Cgroup;
 use crate::child::kernel_paths::PathKind;
+use crate::child::network::Later;
 use crate::child::report::{Report, Reporter};
 use crate::child::{self, Child, Scratch, entries};
 use crate::failure::{Context, coded, failure};
@@ -227,6 +228,7 @@ impl Parent {
             stdio: stdio_of(plan, fds, container.ends.as_ref())?,
             fds,
             namespaces: &kit.namespaces,
+            network: Later::default(),
             files: &kit.files,
             ready: kit.ready,
             tasks: container.cgroup.as_ref().map_or(&[], |c| &c.tasks),

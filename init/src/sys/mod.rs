@@ -1,7 +1,6 @@
 //! The system calls that no safe crate wraps; the only place of the helper with `unsafe`.
 
 pub mod mount;
-pub mod net;
 pub mod process;
 pub mod sched;
 pub mod security;

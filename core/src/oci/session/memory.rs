@@ -2,6 +2,7 @@
 
 use super::helper::{born_in, connection, not_born, open_cgroup, receive};
 use crate::{Error, Result};
+use containers_protocol::network::Network;
 use containers_protocol::oneshot::{Become, Create, First, Report};
 use containers_protocol::turns::{self, Turns};
 use containers_protocol::vfork::Stack;
@@ -33,10 +34,12 @@ impl Memory {
         run: Become,
         create: Create,
         fds: Vec<OwnedFd>,
+        network: Option<Network>,
         (speaks, open): (bool, bool),
         held: RawFd,
     ) -> Result<(Memory, (i32, OwnedFd))> {
-        let namespaces = create.plan.namespaces & !(libc::CLONE_NEWCGROUP as u64);
+        let made_meanwhile = if network.is_some() { libc::CLONE_NEWNET } else { 0 };
+        let namespaces = create.plan.namespaces & !((libc::CLONE_NEWCGROUP | made_meanwhile) as u64);
         let cgroup = create.unified.as_ref().map(|dir| open_cgroup(dir.as_path())).transpose()?;
         let (sock, socket) = match speaks {
             true => connection().map(|(ours, theirs)| (Some(ours), Some(theirs)))?,
@@ -51,6 +54,7 @@ impl Memory {
         let first: &'static First = Box::leak(Box::new(First {
             create,
             fds,
+            network,
             socket,
             not_its,
             open,
@@ -62,6 +66,8 @@ impl Memory {
             let inside = cgroup.is_some();
             Ok(turns::share(namespaces, cgroup, Stack::new(STACK)?, first.turns, move || run(first, inside))?)
         });
+        // The process has entered it, or never will.
+        first.network.iter().for_each(Network::end);
         let born = born.map_err(|e| not_born(e.raw_os_error().unwrap_or(0)))?;
         let memory = Memory { first, sock, _alive: alive, rank };
         memory.keep_rank();

@@ -8,9 +8,10 @@ use crate::failure::Context;
 use crate::fs;
 use crate::host::Host;
 use crate::place::Base;
+use crate::sys::mount;
 use crate::sys::process::{self, Stack};
-use crate::sys::{mount, net};
 use containers_protocol::control::Failure;
+use containers_protocol::network::loopback_up;
 use containers_protocol::plan::{CgroupPlan, Plan, Step};
 use containers_protocol::sysctl;
 use rustix::fd::{AsFd, BorrowedFd, OwnedFd};
@@ -194,7 +195,7 @@ impl Kit {
         let all = openat(CWD, c"/proc/self/ns", how | OFlags::DIRECTORY, Mode::empty())?;
         let own = |name: &CStr| openat(&all, name, how, Mode::empty());
         if namespaces & NEWNET != 0 {
-            net::loopback_up()?;
+            loopback_up()?;
             // Where it can't be done from here, the container's first process tries it.
             self.ready.sysctls = key.sysctls.iter().all(|(key, value)| set_sysctl(key, value).is_ok());
             self.namespaces.push((NEWNET, own(c"net")?));
