@@ -1,120 +1,103 @@
 //! A network namespace that is made while a runtime does other things: the kernel takes longer for it than for all other namespaces
-//! of a container together. A process in the runtime's memory makes it on another processor, and keeps it until the container's first
-//! process has entered it.
+//! of a container together. A process in the runtime's memory makes it on another processor, sends it, and ends; the container's
+//! first process enters it when it comes to where it needs it.
 //!
 //! Nobody depends on that process: who needs the namespace and finds that it has not begun, or came to nothing, makes one.
 
 #![allow(unsafe_code, reason = "calls that no safe crate makes, and the stack of a process")]
 
 use crate::vfork::{CLONE_CLEAR_SIGHAND, Stack, check_raw, clone_and_call, clone_args};
-use rustix::fd::{AsFd, FromRawFd, OwnedFd, RawFd};
-use rustix::io::Errno;
-use rustix::ioctl::{self, Opcode};
-use rustix::net::{AddressFamily, SocketFlags, SocketType, socket_with};
-use rustix::process::{Pid, Signal, getpid, getppid, set_parent_process_death_signal};
-use rustix::thread::{
-    CapabilitySet, ThreadNameSpaceType, Timespec, UnshareFlags, capabilities, futex,
-    move_into_thread_name_spaces, sched_getaffinity, sched_getcpu, sched_setaffinity, unshare_unsafe,
+use crate::wire;
+use rustix::fd::{AsFd, AsRawFd, BorrowedFd, FromRawFd, OwnedFd, RawFd};
+use rustix::io::{Errno, IoSlice};
+use rustix::ioctl::{IoctlOutput, Opcode, ioctl};
+use rustix::net::{
+    AddressFamily, SendAncillaryBuffer, SendAncillaryMessage, SendFlags, SocketFlags, SocketType, sendmsg,
+    socket_with, socketpair,
 };
-use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
-
-/// The process has not begun. When it has ended, the kernel writes 0 (`CLONE_CHILD_CLEARTID`).
-const WANTED: u32 = 1;
-/// It makes the namespace.
-const BEGUN: u32 = 2;
-/// The namespace is there.
-const MADE: u32 = 3;
-/// Nobody needs it any more.
-const DONE: u32 = 4;
+use rustix::thread::{
+    ThreadNameSpaceType, UnshareFlags, move_into_thread_name_spaces, sched_getaffinity, sched_getcpu,
+    sched_setaffinity, unshare_unsafe,
+};
+use std::mem::MaybeUninit;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 /// Room for a few calls.
 const STACK: usize = 64 * 1024;
 
-/// How long another process is trusted to wake who waits.
-const LOOK: Timespec = Timespec { tv_sec: 0, tv_nsec: 50_000_000 };
-
-/// What the process and the others see.
+/// What the process sees of the runtime.
 #[derive(Debug)]
 struct Shared {
-    state: AtomicU32,
-    runtime: Pid,
+    /// Somebody makes the namespace.
+    begun: AtomicBool,
+    /// Where it is sent: a descriptor of the process.
+    sender: RawFd,
 }
 
 /// A network namespace that is being made, with its loopback interface up.
 #[derive(Debug)]
 pub struct Network {
     shared: &'static Shared,
-    pid: Pid,
-    pidfd: OwnedFd,
+    receiver: OwnedFd,
+    pid: rustix::process::Pid,
+    ended: AtomicBool,
     /// The process runs on it.
     _stack: Stack,
-    /// The process was reaped.
-    ended: AtomicBool,
 }
 
 impl Network {
-    /// Has it made. `None`: there is no other processor, or something is missing for it.
+    /// Has it made. `None`: there is no other processor, or no room for a process.
     pub fn begin() -> Option<Network> {
         let mut elsewhere = sched_getaffinity(None).ok()?;
         elsewhere.unset(sched_getcpu());
-        // Who enters the namespace of another process that can't be traced needs this.
-        let may_enter = capabilities(None).ok()?.effective.contains(CapabilitySet::SYS_PTRACE);
-        if elsewhere.count() == 0 || !may_enter {
+        if elsewhere.count() == 0 {
             return None;
         }
         let network = Network::start().ok()?;
-        // The kernel may choose by itself; where it doesn't, the process would have to wait for this one.
+        // Most kernels choose another one by themselves; where they don't, the process would have to wait for this one.
         let _ = sched_setaffinity(Some(network.pid), &elsewhere);
         Some(network)
     }
 
     fn start() -> Result<Network, Errno> {
+        let (receiver, sender) =
+            socketpair(AddressFamily::UNIX, SocketType::SEQPACKET, SocketFlags::CLOEXEC, None)?;
         let mut stack = Stack::new(STACK)?;
-        let shared: &'static Shared =
-            Box::leak(Box::new(Shared { state: AtomicU32::new(WANTED), runtime: getpid() }));
-        let mut pidfd: RawFd = -1;
-        let flags = CLONE_CLEAR_SIGHAND | (libc::CLONE_VM | libc::CLONE_CHILD_CLEARTID) as u64;
-        let mut args = clone_args(flags, &mut pidfd, None);
+        let shared = Shared { begun: AtomicBool::new(false), sender: sender.as_raw_fd() };
+        let shared: &'static Shared = Box::leak(Box::new(shared));
+        let mut args = clone_args(CLONE_CLEAR_SIGHAND | libc::CLONE_VM as u64, &mut -1, None);
+        args.flags &= !(libc::CLONE_PIDFD as u64);
         // Its end is nobody else's business.
         args.exit_signal = 0;
-        args.child_tid = shared.state.as_ptr() as u64;
         stack.describe(&mut args);
+        let argument = (&raw const *shared).cast_mut().cast();
         // SAFETY: `args` describes a stack that nobody else uses and that stays until the process is reaped; `enter` never
-        // returns and uses what is never freed, and nothing that belongs to the thread.
-        let pid =
-            check_raw(unsafe { clone_and_call(&mut args, enter, (&raw const *shared).cast_mut().cast()) })?;
-        let pid = Pid::from_raw(pid as i32).ok_or(Errno::SRCH)?;
-        // SAFETY: CLONE_PIDFD made this descriptor for us.
-        Ok(Network {
-            shared,
-            pid,
-            pidfd: unsafe { OwnedFd::from_raw_fd(pidfd) },
-            _stack: stack,
-            ended: AtomicBool::new(false),
-        })
+        // returns, and uses only what is never freed and nothing that belongs to the thread.
+        let pid = check_raw(unsafe { clone_and_call(&mut args, enter, argument) })?;
+        let pid = rustix::process::Pid::from_raw(pid as i32).ok_or(Errno::SRCH)?;
+        Ok(Network { shared, receiver, pid, ended: AtomicBool::new(false), _stack: stack })
     }
 
-    /// Enters it, and lets the process that made it end. `false`: the caller has to make one.
+    /// Enters it. `false`: the caller has to make one.
     pub fn enter(&self) -> bool {
-        let state = &self.shared.state;
-        if state.compare_exchange(WANTED, DONE, Ordering::AcqRel, Ordering::Acquire).is_ok() {
+        if !self.shared.begun.swap(true, Ordering::AcqRel) {
             return false;
         }
-        self.shared.wait_while(BEGUN);
-        let entered = state.load(Ordering::Acquire) == MADE
-            && move_into_thread_name_spaces(self.pidfd.as_fd(), ThreadNameSpaceType::NETWORK).is_ok();
-        self.shared.finish();
-        entered
+        // The end of the process is heard of, too.
+        let Ok(Some(sent)) = wire::recv(&self.receiver) else { return false };
+        let enter =
+            |space: &OwnedFd| move_into_thread_name_spaces(space.as_fd(), ThreadNameSpaceType::NETWORK);
+        sent.fds.first().is_some_and(|space| enter(space).is_ok())
     }
 
-    /// Nobody needs it any more but who has entered it.
+    /// Sees to it that nothing is left of its making.
     pub fn end(&self) {
         if self.ended.swap(true, Ordering::Relaxed) {
             return;
         }
-        self.shared.finish();
+        self.shared.begun.store(true, Ordering::Release);
         let mut status = 0;
-        // SAFETY: a child of this process, which nobody else waits for; it ends by itself. Errors: it was reaped.
+        // SAFETY: a child of this process, which nobody else waits for; it ends by itself.
         while unsafe { libc::waitpid(self.pid.as_raw_nonzero().get(), &mut status, libc::__WALL) } < 0
             && std::io::Error::last_os_error().kind() == std::io::ErrorKind::Interrupted
         {}
@@ -127,82 +110,37 @@ impl Drop for Network {
     }
 }
 
-impl Shared {
-    fn wait_while(&self, state: u32) {
-        while self.state.load(Ordering::Acquire) == state {
-            // Any return is followed by another look. The kernel wakes as for memory that processes share.
-            let _ = futex::wait(&self.state, futex::Flags::empty(), state, Some(&LOOK));
-        }
-    }
-
-    fn wake(&self) {
-        let _ = futex::wake(&self.state, futex::Flags::empty(), i32::MAX as u32);
-    }
-
-    /// Lets the process end, once it has made what it has begun.
-    fn finish(&self) {
-        let done = self.state.fetch_update(Ordering::AcqRel, Ordering::Acquire, |state| {
-            matches!(state, WANTED | BEGUN | MADE).then_some(DONE)
-        });
-        if done.is_ok() {
-            self.wake();
-        }
-    }
-
-    /// Changes the state, if it is still what it is thought to be.
-    fn advance(&self, from: u32, to: u32) -> bool {
-        self.state.compare_exchange(from, to, Ordering::AcqRel, Ordering::Acquire).is_ok()
-    }
-}
-
-/// The process. At the same time the runtime goes on in the same memory, of which this one uses nothing but `shared` and its
-/// stack: all calls are rustix's own, which keep nothing in the thread.
+/// The process. At the same time the runtime goes on in the same memory, of which this one uses `shared` and its stack alone: its
+/// calls are rustix's own, which keep nothing in the thread.
 extern "C" fn enter(shared: *mut libc::c_void) -> ! {
     // SAFETY: `start` passes what is never freed.
     let shared = unsafe { &*shared.cast::<Shared>() };
-    let _ = serve(shared);
+    if !shared.begun.swap(true, Ordering::AcqRel) {
+        // What fails here is said by who makes one then.
+        let _ = make(shared.sender);
+    }
     // SAFETY: no exit handler runs.
     unsafe { libc::_exit(0) }
 }
 
-fn serve(shared: &Shared) -> Result<(), Errno> {
-    set_parent_process_death_signal(Some(Signal::KILL))?;
-    if getppid() != Some(shared.runtime) || !shared.advance(WANTED, BEGUN) {
-        return Ok(());
-    }
-    // SAFETY: no other thread of this process shares what is left.
+/// Makes the namespace, and sends it.
+fn make(sender: RawFd) -> Result<(), Errno> {
+    // SAFETY: of what it shares, only the namespaces of this process change.
     unsafe { unshare_unsafe(UnshareFlags::NEWNET)? };
-    loopback_up()?;
-    if shared.advance(BEGUN, MADE) {
-        shared.wake();
-        shared.wait_while(MADE);
-    }
-    Ok(())
+    let sock = loopback_up()?;
+    // SAFETY: as `Space` says.
+    let space = unsafe { ioctl(&sock, Space)? };
+    let mut room = [MaybeUninit::uninit(); rustix::cmsg_space!(ScmRights(1))];
+    let mut control = SendAncillaryBuffer::new(&mut room);
+    let spaces = [space.as_fd()];
+    control.push(SendAncillaryMessage::ScmRights(&spaces));
+    // SAFETY: this process's copy, which it keeps to its end.
+    let sender = unsafe { BorrowedFd::borrow_raw(sender) };
+    sendmsg(sender, &[IoSlice::new(&wire::INLINED)], &mut control, SendFlags::NOSIGNAL).map(drop)
 }
 
-/// `SIOCSIFFLAGS` with the name of the loopback interface and its flags: reads a `struct ifreq`.
-struct BringUp(libc::ifreq);
-
-// SAFETY: the request reads a `struct ifreq`, which is given, and keeps nothing of it.
-unsafe impl ioctl::Ioctl for BringUp {
-    type Output = ();
-    const IS_MUTATING: bool = false;
-
-    fn opcode(&self) -> Opcode {
-        libc::SIOCSIFFLAGS as Opcode
-    }
-
-    fn as_ptr(&mut self) -> *mut std::ffi::c_void {
-        (&raw mut self.0).cast()
-    }
-
-    unsafe fn output_from_ptr(_: ioctl::IoctlOutput, _: *mut std::ffi::c_void) -> Result<(), Errno> {
-        Ok(())
-    }
-}
-
-/// Brings `lo` of the current network namespace up.
-pub fn loopback_up() -> Result<(), Errno> {
+/// Brings `lo` of the current network namespace up. A socket in there.
+pub fn loopback_up() -> Result<OwnedFd, Errno> {
     let sock = socket_with(AddressFamily::INET, SocketType::DGRAM, SocketFlags::CLOEXEC, None)
         .or_else(|_| socket_with(AddressFamily::UNIX, SocketType::DGRAM, SocketFlags::CLOEXEC, None))?;
     // SAFETY: all-zero bytes are a valid `struct ifreq`.
@@ -210,15 +148,60 @@ pub fn loopback_up() -> Result<(), Errno> {
     request.ifr_name[0] = b'l' as libc::c_char;
     request.ifr_name[1] = b'o' as libc::c_char;
     request.ifr_ifru.ifru_flags = (libc::IFF_UP | libc::IFF_RUNNING) as libc::c_short;
-    // SAFETY: as `BringUp` says.
-    unsafe { ioctl::ioctl(sock, BringUp(request)) }
+    // SAFETY: as `Flags` says.
+    unsafe { ioctl(&sock, Flags(request))? };
+    Ok(sock)
+}
+
+/// `SIOCSIFFLAGS`: sets the flags of an interface.
+struct Flags(libc::ifreq);
+
+// SAFETY: the request reads a `struct ifreq`, which is given, and keeps nothing of it.
+unsafe impl rustix::ioctl::Ioctl for Flags {
+    type Output = ();
+    const IS_MUTATING: bool = false;
+
+    fn opcode(&self) -> Opcode {
+        libc::SIOCSIFFLAGS as Opcode
+    }
+
+    fn as_ptr(&mut self) -> *mut libc::c_void {
+        (&raw mut self.0).cast()
+    }
+
+    unsafe fn output_from_ptr(_: IoctlOutput, _: *mut libc::c_void) -> Result<(), Errno> {
+        Ok(())
+    }
+}
+
+/// `SIOCGSKNS` (since Linux 4.9): the network namespace of a socket.
+struct Space;
+
+// SAFETY: the request takes nothing, and makes a descriptor.
+unsafe impl rustix::ioctl::Ioctl for Space {
+    type Output = OwnedFd;
+    const IS_MUTATING: bool = false;
+
+    fn opcode(&self) -> Opcode {
+        0x894c
+    }
+
+    fn as_ptr(&mut self) -> *mut libc::c_void {
+        std::ptr::null_mut()
+    }
+
+    unsafe fn output_from_ptr(made: IoctlOutput, _: *mut libc::c_void) -> Result<OwnedFd, Errno> {
+        // SAFETY: the descriptor was made for us.
+        Ok(unsafe { OwnedFd::from_raw_fd(made) })
+    }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use std::path::PathBuf;
 
-    fn own() -> std::path::PathBuf {
+    fn own() -> PathBuf {
         std::fs::read_link("/proc/thread-self/ns/net").expect("a namespace")
     }
 
@@ -230,35 +213,33 @@ mod tests {
 
     /// Needs root and two processors.
     fn begun() -> Option<Network> {
-        // SAFETY: takes nothing.
-        (unsafe { libc::geteuid() } == 0).then(Network::begin).flatten()
+        rustix::process::geteuid().is_root().then(Network::begin).flatten()
     }
 
     #[test]
     fn it_is_entered_when_it_is_made() {
         let Some(network) = begun() else { return };
-        network.shared.wait_while(WANTED);
+        while !network.shared.begun.load(Ordering::Acquire) {
+            std::thread::yield_now();
+        }
         assert_eq!(enter(&network), (true, true));
+        // The loopback interface is up.
+        assert!(std::net::UdpSocket::bind("127.0.0.1:0").and_then(|s| s.connect("127.0.0.1:9")).is_ok());
     }
 
     #[test]
     fn who_is_sooner_makes_one() {
         let Some(network) = begun() else { return };
-        if network.shared.advance(WANTED, DONE) {
-            assert_eq!(enter(&network), (false, false));
-        }
+        let (said, done) = enter(&network);
+        assert_eq!(said, done);
     }
 
     #[test]
     fn it_may_come_to_nothing() {
         let Some(network) = begun() else { return };
-        // SAFETY: takes integers; the process is not reaped, so the id is its own.
-        assert_eq!(unsafe { libc::kill(network.pid.as_raw_nonzero().get(), libc::SIGKILL) }, 0);
-        let gone = || network.shared.state.load(Ordering::Acquire) == 0;
-        while !gone() {
-            std::thread::yield_now();
-        }
-        assert_eq!(enter(&network), (false, false));
+        let _ = rustix::process::kill_process(network.pid, rustix::process::Signal::KILL);
+        let (said, done) = enter(&network);
+        assert_eq!(said, done);
     }
 
     #[test]

@@ -156,7 +156,7 @@ impl Child<'_> {
             Step::Volume { path, later } => volume(p, &path.0, *later),
             Step::AttachVolume(path) => attach_volume(p, &path.0),
             Step::Loopback if self.has_network() => Ok(()),
-            Step::Loopback => loopback_up().during("loopback"),
+            Step::Loopback => loopback_up().map(drop).during("loopback"),
             // The last steps: see `gate`.
             Step::Gate { .. } => Ok(()),
             Step::Hook(hook) if hook.in_container => hook::run(hook, None),
