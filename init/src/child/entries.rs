@@ -7,7 +7,7 @@ use super::{Child, cgroup_mount, copy, locked};
 use crate::failure::{Context, coded, failure};
 use crate::fs;
 use crate::launcher::userns;
-use crate::sys::mount::{ATTR_RDONLY, RECURSIVE, idmap, setattr};
+use crate::sys::mount::{ATTR_NODEV, ATTR_NOEXEC, ATTR_NOSUID, ATTR_RDONLY, RECURSIVE, idmap, setattr};
 use containers_protocol::Bytes;
 use containers_protocol::control::Failure;
 use containers_protocol::extra::{IdMapping, MountEntry, MountWhat};
@@ -15,6 +15,7 @@ use containers_protocol::plan::{Plan, Rootfs, Step};
 use rustix::fd::OwnedFd;
 use rustix::fs::{CWD, FileType, Mode, OFlags, fstat, fstatfs, openat};
 use rustix::io::Errno;
+use rustix::mount::MountFlags;
 use std::ffi::CString;
 use std::os::unix::ffi::OsStrExt;
 use std::path::Path;
@@ -186,8 +187,14 @@ fn new(
         }
         found => found.at("mount", at)?,
     };
+    if let Some(flags) = at_once(fstype, entry, options) {
+        // The other way has the file system's own words for what is wrong.
+        if classic(root, &target, (fstype, source, options), flags).is_ok() {
+            return Ok(());
+        }
+    }
     if options.iter().any(|(_, value)| value.as_ref().is_some_and(|v| v.len() >= 256)) {
-        classic(&target, fstype, source, options, at)?;
+        classic(root, &target, (fstype, source, options), MountFlags::empty()).at("mount", at)?;
         let made = root.open(at, OFlags::PATH | OFlags::DIRECTORY).at("mount", at)?;
         return set_flags(&made, entry, entry.set, entry.clear);
     }
@@ -217,32 +224,54 @@ fn covered_mode(root: &Root, at: &[u8], options: &[(String, Option<String>)]) ->
     Some(fstat(&folder).ok()?.st_mode & 0o7777)
 }
 
-/// `mount(2)`, for options that are too long for the other way.
+/// The flags with which `mount(2)` does all that an entry asks for: one call, where the other way takes six.
+fn at_once(fstype: &str, entry: &MountEntry, options: &[(String, Option<String>)]) -> Option<MountFlags> {
+    const KNOWN: [&str; 4] = ["proc", "tmpfs", "devpts", "mqueue"];
+    const FLAGS: [(u64, MountFlags); 6] = [
+        (ATTR_NOSUID, MountFlags::NOSUID),
+        (ATTR_NODEV, MountFlags::NODEV),
+        (ATTR_NOEXEC, MountFlags::NOEXEC),
+        (libc::MOUNT_ATTR_NOATIME, MountFlags::NOATIME),
+        (libc::MOUNT_ATTR_STRICTATIME, MountFlags::STRICTATIME),
+        (libc::MOUNT_ATTR_NODIRATIME, MountFlags::NODIRATIME),
+    ];
+    let more = entry.copy_up
+        || (entry.set_recursive, entry.clear_recursive) != (0, 0)
+        || !entry.propagation.is_empty();
+    // That is where one option ends and the next begins.
+    let is_split =
+        |(key, value): &(String, Option<String>)| key.contains(',') || value.iter().any(|v| v.contains(','));
+    // A read-only mount is one thing, a file system that is read-only for all another.
+    let known = FLAGS.iter().fold(0, |all, (attr, _)| all | attr);
+    if more || !KNOWN.contains(&fstype) || entry.set & !known != 0 || options.iter().any(is_split) {
+        return None;
+    }
+    let flags = FLAGS.iter().filter(|(attr, _)| entry.set & attr != 0);
+    Some(flags.fold(MountFlags::empty(), |all, (_, flag)| all | *flag))
+}
+
+/// `mount(2)`. The current directory is the root, and is so again.
 fn classic(
+    root: &Root,
     target: &OwnedFd,
-    fstype: &str,
-    source: &Bytes,
-    options: &[(String, Option<String>)],
-    at: &[u8],
-) -> Result<(), Failure> {
-    let word = |(key, value): &(String, Option<String>)| match value {
-        Some(value) => format!("{key}={value}"),
-        None => key.clone(),
-    };
-    let data = options.iter().map(word).collect::<Vec<_>>().join(",");
-    let text = |t: &[u8]| CString::new(t).map_err(|_| failure("mount", at, Errno::INVAL));
-    let before = openat(CWD, c".", OFlags::PATH | OFlags::CLOEXEC, Mode::empty()).at("mount", at)?;
-    rustix::process::fchdir(target).at("mount", at)?;
-    let flags = rustix::mount::MountFlags::empty();
+    (fstype, source, options): (&str, &Bytes, &[(String, Option<String>)]),
+    flags: MountFlags,
+) -> Result<(), Errno> {
+    let mut data = String::with_capacity(64);
+    for (key, value) in options {
+        data.extend([if data.is_empty() { "" } else { "," }, key]);
+        data.extend(value.iter().flat_map(|value| ["=", value]));
+    }
+    rustix::process::fchdir(target)?;
     let made = rustix::mount::mount(
-        text(&source.0)?,
+        &*source.0,
         c".",
-        text(fstype.as_bytes())?,
+        fstype,
         flags,
-        &*text(data.as_bytes())?,
+        &*CString::new(data).map_err(|_| Errno::INVAL)?,
     );
-    rustix::process::fchdir(before).at("mount", at)?;
-    made.at("mount", at)
+    rustix::process::fchdir(root.fd())?;
+    made
 }
 
 fn bind(root: &Root, entry: &MountEntry, tree: &OwnedFd, source: &Bytes) -> Result<(), Failure> {
