@@ -23,8 +23,15 @@ look() {
     "$work/record" "$first" "$last" "$program" --root "$work/root" "$@" 3>"$work/$1" >/dev/null
 }
 look run --bundle "$work/bundle" ordered
-# Where there are cgroups of v1 too, once more without.
+# Where there are cgroups of v1 too, once more without; and with a configuration as other programs write them, on one line, with a
+# capability that can't be had as it is asked for.
 mv "$work/run" "$work/run-here"
+python3 - "$work/bundle/config.json" <<'END'
+import json, sys
+config = json.load(open(sys.argv[1]))
+config["process"]["capabilities"].update(ambient=["CAP_KILL"], inheritable=[])
+json.dump(config, open(sys.argv[1], "w"))
+END
 unshare --mount --propagation private sh -c 'mount -t cgroup2 none /sys/fs/cgroup && exec "$@"' - \
     "$work/record" "$first" "$last" "$program" --root "$work/root" run --bundle "$work/bundle" ordered \
     3>"$work/run" >/dev/null

@@ -109,6 +109,7 @@ const AT_RANDOM: usize = 25;
 unsafe extern "C" {
     static mut __environ: *const *const c_char;
     static __init_array_start: [extern "C" fn(c_int, *const *const c_char, *const *const c_char); 0];
+    static __data_start: u8;
     static _end: u8;
     static __init_array_end: [extern "C" fn(c_int, *const *const c_char, *const *const c_char); 0];
 }
@@ -175,7 +176,7 @@ fn fill_pages(stack: *const usize, makes_container: bool) {
     let (stack_pages, heap_pages) = if makes_container { (12, 8) } else { (4, 2) };
     let down = |address: usize| address & !(PAGE - 1);
     let heap = heap::room();
-    let before = down((&raw const __init_array_start) as usize)..heap.start + heap_pages * PAGE;
+    let before = down((&raw const __data_start) as usize)..heap.start + heap_pages * PAGE;
     let behind = heap.end..(&raw const _end) as usize;
     let stack = down(stack as usize) - stack_pages * PAGE..down(stack as usize);
     for pages in [before, behind, stack] {
