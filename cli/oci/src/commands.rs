@@ -223,7 +223,8 @@ fn update_options(update: Update) -> Result<(String, UpdateOptions), Failure> {
         memory_reservation: size(&update.memory_reservation)?,
         memory_swap: size(&update.memory_swap)?,
         pids_limit: update.pids_limit,
-        ..UpdateOptions::default()
+        l3_cache_schema: update.l3_cache_schema,
+        mem_bw_schema: update.mem_bw_schema,
     };
     Ok((update.id, options))
 }

@@ -35,6 +35,8 @@ def test_update_by_flags_and_by_json(oci: Oci, tmp_path: Path) -> None:
     assert stats(oci, "c")["memory"]["usage"]["limit"] > 1 << 40
     assert b"invalid size" in oci("update", "--memory", "much", "c", code=1).stderr
     assert b"pids" in oci("update", "-r", "-", "c", code=1, input=b'{"pids": {"limit": "x"}}').stderr
+    for flag in ("--l3-cache-schema=L3:0=f", "--mem-bw-schema=MB:0=20"):
+        assert b"no resctrl group" in oci("update", flag, "c", code=1).stderr
     oci("kill", "c", "KILL")
     oci.until("c", "stopped")
     assert b"not running" in oci("update", "--pids-limit", "5", "c", code=1).stderr

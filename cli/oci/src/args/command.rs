@@ -92,6 +92,8 @@ pub struct Update {
     pub memory_reservation: Option<String>,
     pub memory_swap: Option<String>,
     pub pids_limit: Option<i64>,
+    pub l3_cache_schema: Option<String>,
+    pub mem_bw_schema: Option<String>,
     pub id: String,
 }
 
@@ -199,6 +201,8 @@ pub fn update(given: &mut Given) -> Result<Command, Wrong> {
         memory_reservation: given.text(&MEMORY_RESERVATION)?,
         memory_swap: given.text(&MEMORY_SWAP)?,
         pids_limit: given.number(&PIDS_LIMIT)?,
+        l3_cache_schema: given.text(&L3_CACHE_SCHEMA)?,
+        mem_bw_schema: given.text(&MEM_BW_SCHEMA)?,
         id: given.word(&ID)?,
     })))
 }

@@ -12,9 +12,7 @@ pub static DEBUG: Flag = Flag::switch("debug", "More messages");
 pub static SYSTEMD_CGROUP: Flag =
     Flag::switch("systemd-cgroup", "Let systemd make cgroups; cgroupsPath is slice:prefix:name then");
 pub static ROOTLESS: Flag =
-    Flag::value("rootless", "WHETHER", "Ignore what only root may do: true, false or auto")
-        .default("auto")
-        .choices(&["auto", "true", "false"]);
+    Flag::value("rootless", "WHETHER", "Ignore what only root may do: true, false or auto").default("auto");
 pub static CRIU: Flag = Flag::value("criu", "PATH", "Ignored: criu is looked up in PATH").hidden();
 pub static VERSION: Flag = Flag::switch("version", "Print the version").short('v');
 
@@ -82,6 +80,10 @@ pub static MEMORY_RESERVATION: Flag = Flag::value("memory-reservation", "SIZE", 
 pub static MEMORY_SWAP: Flag =
     Flag::value("memory-swap", "SIZE", "Memory and swap together; -1 is unlimited");
 pub static PIDS_LIMIT: Flag = Flag::value("pids-limit", "N", "Most processes");
+pub static L3_CACHE_SCHEMA: Flag =
+    Flag::value("l3-cache-schema", "SCHEMA", "Parts of the L3 cache (Intel RDT)");
+pub static MEM_BW_SCHEMA: Flag =
+    Flag::value("mem-bw-schema", "SCHEMA", "Parts of the memory bandwidth (Intel RDT)");
 
 // Of `checkpoint` and `restore`.
 pub static IMAGE_PATH: Flag = Flag::value("image-path", "PATH", "Folder of the image").default("checkpoint");

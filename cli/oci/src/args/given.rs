@@ -1,5 +1,6 @@
 //! What was given, to be taken out as what it should be.
 
+use super::read;
 use super::table::{Flag, Takes, Verb, Word};
 use super::wrong::{Why, Wrong};
 use std::collections::VecDeque;
@@ -97,6 +98,17 @@ impl Given {
         let given = self.last_text(flag);
         let given = given.and_then(|text| flag.choices.iter().copied().find(|choice| text == *choice));
         given.or(flag.default)
+    }
+
+    /// Of a flag that is on, off, or `auto`, which is None.
+    pub fn switch_or_auto(&mut self, flag: &'static Flag) -> Result<Option<bool>, Wrong> {
+        match self.last_text(flag) {
+            Some(text) if text != "auto" => match read::boolean(&text) {
+                Some(on) => Ok(Some(on)),
+                None => Err(Wrong::value(flag, text, Why::NotOneOf(&["auto", "true", "false"]))),
+            },
+            _ => Ok(None),
+        }
     }
 
     pub fn number<T: TryFrom<i128>>(&mut self, flag: &'static Flag) -> Result<Option<T>, Wrong> {

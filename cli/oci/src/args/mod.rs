@@ -61,7 +61,7 @@ pub fn parse(mut parser: Parser) -> Result<Cli, Stop> {
         log_json: given.choice(&flags::LOG_FORMAT) == Some("json"),
         debug: given.switch(&flags::DEBUG),
         systemd_cgroup: given.switch(&flags::SYSTEMD_CGROUP),
-        rootless: given.choice(&flags::ROOTLESS).and_then(|text| text.parse().ok()),
+        rootless: given.switch_or_auto(&flags::ROOTLESS)?,
         version: given.switch(&flags::VERSION),
         command,
     })

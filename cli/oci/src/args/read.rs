@@ -3,7 +3,7 @@
 use super::given::{Given, Value};
 use super::table::{Flag, Flags, Takes, Verb};
 use super::wrong::{Stop, Why, Wrong};
-use lexopt::{Arg, Parser};
+use lexopt::{Arg, Error, Parser};
 use std::ffi::{OsStr, OsString};
 
 /// What comes next.
@@ -16,7 +16,17 @@ pub enum Item {
 
 /// Reads the next flag, with its value, or word.
 pub fn next(parser: &mut Parser, flags: Flags) -> Result<Option<Item>, Wrong> {
-    let (flag, long) = match parser.next()? {
+    let item = match parser.next() {
+        // The letter of a switch that came just before has a value, as in `-d=false`: the later one counts.
+        Err(Error::UnexpectedValue { option, value }) => {
+            let letter = option.strip_prefix('-').and_then(|rest| rest.parse::<char>().ok());
+            let flag = letter.and_then(|letter| short(flags, letter));
+            let flag = flag.ok_or(Error::UnexpectedValue { option, value: value.clone() })?;
+            return Ok(Some(Item::Flag(flag, Value::Switch(switched(flag, value)?))));
+        }
+        item => item?,
+    };
+    let (flag, long) = match item {
         None => return Ok(None),
         Some(Arg::Value(word)) => return Ok(Some(Item::Word(word))),
         Some(Arg::Long("help") | Arg::Short('h')) => return Ok(Some(Item::Help)),
@@ -24,20 +34,22 @@ pub fn next(parser: &mut Parser, flags: Flags) -> Result<Option<Item>, Wrong> {
             let flag = flags.iter().copied().flatten().find(|flag| flag.long == name);
             (*flag.ok_or_else(|| Wrong::Flag(format!("--{name}")))?, true)
         }
-        Some(Arg::Short(name)) => {
-            let flag = flags.iter().copied().flatten().find(|flag| flag.short == Some(name));
-            (*flag.ok_or_else(|| Wrong::Flag(format!("-{name}")))?, false)
-        }
+        Some(Arg::Short(name)) => (short(flags, name).ok_or_else(|| Wrong::Flag(format!("-{name}")))?, false),
     };
     let value = if flag.value.is_some() {
         Value::Text(chosen(flag, parser.value().map_err(|_| Wrong::NoValue(flag.long))?)?)
     } else if long {
-        Value::Switch(parser.optional_value().map_or(Ok(true), |text| boolean(flag, text))?)
+        Value::Switch(parser.optional_value().map_or(Ok(true), |text| switched(flag, text))?)
     } else {
         // What follows its letter are further letters.
         Value::Switch(true)
     };
     Ok(Some(Item::Flag(flag, value)))
+}
+
+/// The flag of a letter.
+fn short(flags: Flags, letter: char) -> Option<&'static Flag> {
+    flags.iter().copied().flatten().find(|flag| flag.short == Some(letter)).copied()
 }
 
 /// Refuses what is none of the flag's choices.
@@ -48,12 +60,17 @@ fn chosen(flag: &Flag, value: OsString) -> Result<OsString, Wrong> {
     Err(Wrong::value(flag, value, Why::NotOneOf(flag.choices)))
 }
 
+/// Whether a switch is on.
+fn switched(flag: &Flag, text: OsString) -> Result<bool, Wrong> {
+    boolean(&text).ok_or_else(|| Wrong::value(flag, text, Why::NotABoolean))
+}
+
 /// As Go reads them.
-fn boolean(flag: &Flag, text: OsString) -> Result<bool, Wrong> {
-    match text.to_str() {
-        Some("1" | "t" | "T" | "true" | "TRUE" | "True") => Ok(true),
-        Some("0" | "f" | "F" | "false" | "FALSE" | "False") => Ok(false),
-        _ => Err(Wrong::value(flag, text, Why::NotABoolean)),
+pub fn boolean(text: &OsStr) -> Option<bool> {
+    match text.to_str()? {
+        "1" | "t" | "T" | "true" | "TRUE" | "True" => Some(true),
+        "0" | "f" | "F" | "false" | "FALSE" | "False" => Some(false),
+        _ => None,
     }
 }
 

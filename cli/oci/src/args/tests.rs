@@ -52,8 +52,14 @@ fn create_and_run() {
     ] {
         assert_eq!(command(line), Command::Create(bundle()), "{line}");
     }
-    for line in ["run --detach --bundle /b c", "run -db/b c", "run c -db /b", "run --detach=false -d -b /b c"]
-    {
+    for line in [
+        "run --detach --bundle /b c",
+        "run -db/b c",
+        "run c -db /b",
+        "run --detach=false -d -b /b c",
+        "run -d=1 -b=/b c",
+        "run -d=f --detach -b/b c",
+    ] {
         let expected = Run { create: bundle(), detach: true, keep: false };
         assert_eq!(command(line), Command::Run(expected), "{line}");
     }
@@ -174,7 +180,8 @@ fn exec() {
 fn update() {
     let line = "update --blkio-weight 10 --cpu-period 11 --cpu-quota=-12 --cpu-burst 13 --cpu-idle -14 --cpu-share 15 \
                 --cpu-rt-period 16 --cpu-rt-runtime -17 --cpuset-cpus 0-1 --cpuset-mems 0 --kernel-memory 1 \
-                --kernel-memory-tcp -1 -m 64m --memory-reservation -1 --memory-swap -1 --pids-limit -1 c";
+                --kernel-memory-tcp -1 -m 64m --memory-reservation -1 --memory-swap -1 --pids-limit -1 \
+                --l3-cache-schema L3:0=f --mem-bw-schema MB:0=20 c";
     let expected = Update {
         blkio_weight: Some(10),
         cpu_period: Some(11),
@@ -190,6 +197,8 @@ fn update() {
         memory_reservation: some("-1"),
         memory_swap: some("-1"),
         pids_limit: Some(-1),
+        l3_cache_schema: some("L3:0=f"),
+        mem_bw_schema: some("MB:0=20"),
         id: text("c"),
         ..Update::default()
     };
@@ -274,6 +283,8 @@ fn before_the_command() {
         ("--debug --debug", Cli { debug: true, ..none() }),
         ("--debug=true --criu /usr/bin/criu", Cli { debug: true, ..none() }),
         ("--rootless auto features", Cli { command: features(), ..none() }),
+        ("--rootless=1 features", Cli { rootless: Some(true), command: features(), ..none() }),
+        ("--rootless F features", Cli { rootless: Some(false), command: features(), ..none() }),
         ("--rootless=false features", Cli { rootless: Some(false), command: features(), ..none() }),
         ("--log-format json --log-format text features", Cli { command: features(), ..none() }),
         (
@@ -327,7 +338,7 @@ fn what_is_wrong_is_named() {
         ("exec -g 4294967296 c id", "Incorrect Usage: --additional-gids: \"4294967296\" is out of range"),
         ("update --blkio-weight 65536 c", "Incorrect Usage: --blkio-weight: \"65536\" is out of range"),
         ("update --pids-limit 1e3 c", "Incorrect Usage: --pids-limit: \"1e3\" is not a number"),
-        ("run -d=true c", "Incorrect Usage: -d: \"true\" is a value, and it takes none"),
+        ("run -d=x c", "Incorrect Usage: --detach: \"x\" is neither true nor false"),
         ("create", "Incorrect Usage: \"create\" requires exactly 1 argument(s)"),
         ("create a b", "Incorrect Usage: \"create\" requires exactly 1 argument(s)"),
         ("list x", "Incorrect Usage: \"list\" requires exactly 0 argument(s)"),

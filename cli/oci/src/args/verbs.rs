@@ -159,6 +159,8 @@ pub static VERBS: &[Verb] = &[
             &MEMORY_RESERVATION,
             &MEMORY_SWAP,
             &PIDS_LIMIT,
+            &L3_CACHE_SCHEMA,
+            &MEM_BW_SCHEMA,
         ]],
         words: &[&ID],
         make: command::update,

@@ -1,0 +1,69 @@
+"""The network namespace of a container, whoever makes it: a process on another processor, or the container's own."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+import pytest
+from program import Oci
+
+SYSCTL = "net.ipv4.ip_unprivileged_port_start"
+SYSFS = "ls /sys/class/net; cat /sys/class/net/lo/flags;"
+LOOK = f"ls -l /proc/self/ns/net; {SYSFS} cat /proc/sys/{SYSCTL.replace('.', '/')}"
+
+
+def one_processor() -> None:
+    os.sched_setaffinity(0, {min(os.sched_getaffinity(0))})
+
+
+def look(oci: Oci, name: str, prepare: Callable[[], None] | None = None) -> str:
+    return oci("run", name, preexec_fn=prepare).stdout.decode()
+
+
+def check(said: str) -> None:
+    """It is another one than ours, its only interface is up, and sysfs and sysctls are its own."""
+    space, interfaces = said.splitlines()[0].rpartition("-> ")[2], said.splitlines()[1:]
+    assert space.startswith("net:[") and space != os.readlink("/proc/self/ns/net")
+    # IFF_UP | IFF_LOOPBACK
+    assert interfaces == ["lo", "0x9", "77"]
+
+
+@pytest.fixture
+def looking(oci: Oci) -> Oci:
+    oci.command("sh", "-c", LOOK)
+    oci.change(lambda c: c["linux"].update(sysctl={SYSCTL: "77"}))
+    return oci
+
+
+@pytest.mark.parametrize("prepare", [None, one_processor])
+def test_it_is_the_containers_own(looking: Oci, prepare: Callable[[], None] | None) -> None:
+    check(look(looking, "c", prepare))
+
+
+def test_many_at_once(looking: Oci) -> None:
+    # Some of the processes that make one come too late, or late.
+    with ThreadPoolExecutor(12) as pool:
+        said = list(pool.map(lambda n: look(looking, f"c{n}"), range(60)))
+    for one in said:
+        check(one)
+    assert len({one.splitlines()[0] for one in said}) > 1
+
+
+def test_without_sysfs(looking: Oci) -> None:
+    # Nothing else needs it before the sysctls.
+    looking.command("sh", "-c", LOOK.replace(SYSFS, ""))
+    looking.change(lambda c: c["mounts"].remove(next(m for m in c["mounts"] if m["type"] == "sysfs")))
+    looking.change(lambda c: c.update(mounts=[m for m in c["mounts"] if m["type"] != "cgroup"]))
+    assert look(looking, "c").splitlines()[1:] == ["77"]
+
+
+def test_hooks_find_it(looking: Oci, tmp_path: Path) -> None:
+    script = f'read state; pid=${{state#*\\"pid\\":}}; ls -l /proc/${{pid%%[,\\}}]*}}/ns/net > {tmp_path}/hook'
+    hook = {"path": "/bin/sh", "args": ["sh", "-c", script]}
+    looking.change(lambda c: c.update(hooks={"createRuntime": [hook]}))
+    said = look(looking, "c")
+    check(said)
+    assert (tmp_path / "hook").read_text().rpartition("-> ")[2].strip() == said.splitlines()[0].rpartition("-> ")[2]
