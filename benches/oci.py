@@ -23,6 +23,8 @@ from plot import svg
 
 # Slow ones get fewer runs.
 SHARES = {"containers-oci": 1.0, "crun": 0.5, "runc": 0.2, "youki": 0.2}
+JOB = "floor of the job"
+COMMANDS = {"run": 1, "lifecycle": 3}
 OPERATIONS = {"run": "run, from start to exit code", "lifecycle": "create, start and delete, one after the other"}
 
 
@@ -88,6 +90,15 @@ def floor(bench: Bench) -> Contender:
     return contender
 
 
+def job_floor(bench: Bench, operation: str) -> Contender:
+    """The floor of what the others do: a busybox as the program, and a program executed for each command."""
+    command = floor(bench).command
+    assert isinstance(command, list)
+    command = [*command, "--true", tool("busybox"), "--commands", str(COMMANDS[operation])]
+    what = f"the same with busybox, and {COMMANDS[operation]} programs executed before: one for each command"
+    return Contender(JOB, what.replace("1 programs", "a program"), command, realtime=False)
+
+
 def kernel_cgroups(bench: Bench) -> Contender:
     """What the cgroups of v1 cost by themselves."""
     command: contenders.Command = [bench.out / "cgroups", "--runs", "{runs}", "--json"]
@@ -98,7 +109,11 @@ def gather(bench: OciBench, operation: str, args: argparse.Namespace) -> tuple[l
     """One operation of all programs, in all views that the machine has."""
     hybrid = Path("/sys/fs/cgroup/unified").exists()
     wanted = [(name, wrap) for wrap in ([(), V2_VIEW] if hybrid else [()]) for name in args.only.split(",")]
-    present = {"floor": floor(bench.bench), "cgroups alone": kernel_cgroups(bench.bench)}
+    present = {
+        "floor": floor(bench.bench),
+        JOB: job_floor(bench.bench, operation),
+        "cgroups alone": kernel_cgroups(bench.bench),
+    }
     missing: dict[str, str] = {}
     for name, wrap in wanted:
         view = ", v2" if wrap else ""
@@ -140,6 +155,7 @@ def rows(present: dict[str, Contender], said: dict[str, list[dict[str, Any]]]) -
                 "p50_us": round(p50),
                 "p99_us": round(percentile(samples[name], 99)),
                 "to_floor": round(p50 / base, 2),
+                "to_job": round(p50 / percentile(samples[JOB], 50), 2),
                 "least_to_floor": round(min(samples[name]) / min(samples["floor"]), 2),
                 "cpu_us": round(cpu[name]),
                 "cpu_to_floor": round(cpu[name] / cpu["floor"], 2),
@@ -152,9 +168,9 @@ def rows(present: dict[str, Contender], said: dict[str, list[dict[str, Any]]]) -
 
 def table(lines: Sequence[Row], missing: dict[str, str]) -> str:
     text = [
-        "| | runs | least | to the floor | p50 | p99 | to the floor | to ours | processor | to the floor | peak memory "
-        "| what it does |",
-        "|---|---|---|---|---|---|---|---|---|---|---|---|",
+        "| | runs | least | to the floor | p50 | p99 | to the floor | to the job's floor | to ours | processor "
+        "| to the floor | peak memory | what it does |",
+        "|---|---|---|---|---|---|---|---|---|---|---|---|---|",
     ]
     for r in lines:
         ms = " | ".join(f"{r[key] / 1000:.2f} ms" for key in ("p50_us", "p99_us"))
@@ -162,9 +178,8 @@ def table(lines: Sequence[Row], missing: dict[str, str]) -> str:
         cpu = f"{r['cpu_us'] / 1000:.2f} ms | {r['cpu_to_floor']}"
         peak = f"{r['peak_kib'] / 1024:.1f} MB" if r["peak_kib"] else ""
         least = f"{r['least_us'] / 1000:.2f} ms | {r['least_to_floor']}"
-        text.append(
-            f"| {r['name']} | {r['runs']} | {least} | {ms} | {r['to_floor']} | {ours} | {cpu} | {peak} | {r['what']} |"
-        )
+        ratios = f"{r['to_floor']} | {r['to_job']} | {ours}"
+        text.append(f"| {r['name']} | {r['runs']} | {least} | {ms} | {ratios} | {cpu} | {peak} | {r['what']} |")
     text += [f"\nNot measured: {name}: {why}" for name, why in missing.items()]
     return "\n".join(text)
 

@@ -12,8 +12,9 @@ const DEFAULT_PATH: &[u8] = b"/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:
 /// The longest path there is.
 const PATH_MAX: usize = 4096;
 
-/// Executes the first argument, looked up in `PATH` when it has no slash. Returns only on failure.
-pub fn exec(args: &CStrings, env: &CStrings) -> Failure {
+/// Executes the first argument, looked up in `PATH` when it has no slash, at once where [`look_up`] found it. Returns only on
+/// failure.
+pub fn exec(args: &CStrings, env: &CStrings, found: usize) -> Failure {
     let Some(program) = args.iter().next() else {
         return coded("invalid_argument", "exec", b"", "there is no command");
     };
@@ -24,9 +25,15 @@ pub fn exec(args: &CStrings, env: &CStrings) -> Failure {
     if name.contains(&b'/') {
         return failed(program, execve(program, args, env));
     }
+    let mut buf = [0u8; PATH_MAX];
+    if let Some(path) =
+        folders(env).nth(found).filter(|_| found > 0).and_then(|dir| join(&mut buf, dir, name))
+    {
+        // If it is gone, or has been put elsewhere, that shows below.
+        execve(path, args, env);
+    }
     let mut denied = None;
-    for dir in env.get(b"PATH").unwrap_or(DEFAULT_PATH).split(|b| *b == b':') {
-        let mut buf = [0u8; PATH_MAX];
+    for dir in folders(env) {
         let Some(path) = join(&mut buf, dir, name) else { continue };
         match execve(path, args, env) {
             Errno::NOENT | Errno::NOTDIR => {}
@@ -43,6 +50,11 @@ pub fn exec(args: &CStrings, env: &CStrings) -> Failure {
     }
 }
 
+/// Where programs are looked up.
+fn folders(env: &CStrings) -> impl Iterator<Item = &[u8]> {
+    env.get(b"PATH").unwrap_or(DEFAULT_PATH).split(|b| *b == b':')
+}
+
 /// The same file may be missing, or what is to interpret it.
 fn failed(program: &CStr, e: Errno) -> Failure {
     let failed = not_executed(program.to_bytes(), e);
@@ -52,8 +64,8 @@ fn failed(program: &CStr, e: Errno) -> Failure {
     }
 }
 
-/// Whether [`exec`] would find something that may be executed.
-pub fn look_up(args: &CStrings, env: &CStrings) -> Result<(), Failure> {
+/// In which folder of `PATH` [`exec`] would find something that may be executed; 0 if the command is a path.
+pub fn look_up(args: &CStrings, env: &CStrings) -> Result<usize, Failure> {
     let Some(program) = args.iter().next() else {
         return Err(coded("invalid_argument", "exec", b"", "there is no command"));
     };
@@ -62,14 +74,14 @@ pub fn look_up(args: &CStrings, env: &CStrings) -> Result<(), Failure> {
         return Err(coded("command_not_found", "exec", b"", "the command is empty"));
     }
     if name.contains(&b'/') {
-        return executable(program).map_err(|e| not_executed(name, e));
+        return executable(program).map(|()| 0).map_err(|e| not_executed(name, e));
     }
     let mut denied = None;
-    for dir in env.get(b"PATH").unwrap_or(DEFAULT_PATH).split(|b| *b == b':') {
-        let mut buf = [0u8; PATH_MAX];
+    let mut buf = [0u8; PATH_MAX];
+    for (index, dir) in folders(env).enumerate() {
         let Some(path) = join(&mut buf, dir, name) else { continue };
         match executable(path) {
-            Ok(()) => return Ok(()),
+            Ok(()) => return Ok(index),
             Err(Errno::NOENT | Errno::NOTDIR) => {}
             Err(e) => denied = denied.or(Some(e)),
         }

@@ -40,7 +40,7 @@ impl Child<'_> {
     ) -> Result<(), Failure> {
         let gate = self.gate(at)?;
         // Whoever waits for the start hears of a missing command now, not when nobody listens.
-        exec::look_up(self.args, &scratch.env)?;
+        scratch.found = exec::look_up(self.args, &scratch.env)?;
         confine::listened_filter(self.process, reporter)?;
         security::parent_death_signal(0).during("gate")?;
         process::end_on_signals();

@@ -87,7 +87,7 @@ impl Joiner<'_> {
         match confined {
             Ok(()) => {
                 reporter.send_executing();
-                exec::exec(self.args, &scratch.env)
+                exec::exec(self.args, &scratch.env, scratch.found)
             }
             Err(failed) => failed,
         }

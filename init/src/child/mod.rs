@@ -118,6 +118,8 @@ pub struct KernelPath {
 pub struct Scratch {
     /// The environment, to which `HOME` is added.
     pub env: CStrings,
+    /// In which folder of `PATH` the command was found.
+    pub found: usize,
     /// Why it failed; `None`: it has not.
     pub failure: Option<Failure>,
     /// It has come as far as executing the command.
@@ -131,7 +133,7 @@ impl Child<'_> {
             Ok(()) => {
                 scratch.executing = true;
                 reporter.send_executing();
-                let failed = exec::exec(self.args, &scratch.env);
+                let failed = exec::exec(self.args, &scratch.env, scratch.found);
                 scratch.executing = false;
                 failed
             }

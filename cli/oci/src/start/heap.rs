@@ -62,10 +62,9 @@ pub(super) unsafe fn begin() {
     unsafe { (*LISTS.0.get()).owner = thread() };
 }
 
-/// Where objects will be, the first ones first.
-pub(super) fn room() -> std::ops::Range<usize> {
-    let start = ROOM_ITSELF.0.get() as usize;
-    start..start + ROOM
+/// Where the first objects will be.
+pub(super) fn start() -> usize {
+    ROOM_ITSELF.0.get() as usize
 }
 
 /// The lists, if this thread is the owner.

@@ -110,7 +110,6 @@ unsafe extern "C" {
     static mut __environ: *const *const c_char;
     static __init_array_start: [extern "C" fn(c_int, *const *const c_char, *const *const c_char); 0];
     static __data_start: u8;
-    static _end: u8;
     static __init_array_end: [extern "C" fn(c_int, *const *const c_char, *const *const c_char); 0];
 }
 
@@ -137,8 +136,9 @@ unsafe extern "C" fn begin(stack: *const usize, library: &Library) {
         (count as c_int, args, env, end.add(1).cast::<usize>())
     };
     // SAFETY: these are the lists that the kernel made.
-    let is_out_of_reach = unsafe { reach::leave(args, env, aux) };
-    fill_pages(stack, is_out_of_reach);
+    if unsafe { reach::leave(args, env, aux) } {
+        fill_pages(stack);
+    }
     for (list, given) in LISTS.iter().zip([args, env]) {
         list.store(given.cast_mut().cast(), Ordering::Relaxed);
     }
@@ -169,17 +169,14 @@ unsafe extern "C" fn begin(stack: *const usize, library: &Library) {
     std::process::exit(super::entry::main(count, args))
 }
 
-/// Has the kernel fill in at once what pages this program will write to anyway, of its data, its heap and its stack: each would be
-/// a fault, and these are dear in virtual machines. So many are they when a container is made; else there are few.
-fn fill_pages(stack: *const usize, makes_container: bool) {
+/// Has the kernel fill in at once what pages a program that makes a container will write to anyway, of its data, its heap and its
+/// stack: each would be a fault, and these are dear in virtual machines. Other commands write to too few.
+fn fill_pages(stack: *const usize) {
     const PAGE: usize = 4096;
-    let (stack_pages, heap_pages) = if makes_container { (12, 8) } else { (4, 2) };
     let down = |address: usize| address & !(PAGE - 1);
-    let heap = heap::room();
-    let before = down((&raw const __data_start) as usize)..heap.start + heap_pages * PAGE;
-    let behind = heap.end..(&raw const _end) as usize;
-    let stack = down(stack as usize) - stack_pages * PAGE..down(stack as usize);
-    for pages in [before, behind, stack] {
+    let data = down((&raw const __data_start) as usize)..heap::start() + 8 * PAGE;
+    let stack = down(stack as usize) - 12 * PAGE..down(stack as usize);
+    for pages in [data, stack] {
         // SAFETY: memory of this program's own is filled in as it would be by a write that changes nothing. A kernel that
         // can't (before 5.14) says so.
         unsafe {

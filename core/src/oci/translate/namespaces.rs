@@ -5,6 +5,7 @@ use crate::{Error, ErrorKind, Result};
 use containers_protocol::Bytes;
 use containers_protocol::plan::{IdMap, IdMaps};
 use oci_spec::runtime::{Linux, LinuxIdMapping, LinuxNamespaceType};
+use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 
 /// `CLONE_NEWNET`.
@@ -88,8 +89,10 @@ pub(super) fn id_maps(linux: &Linux, spaces: &Spaces, setting: &Setting<'_>) -> 
 
 /// Whether this is not the first user namespace: its root may map what it has, and nothing else of the machine's.
 pub(in crate::oci) fn in_user_namespace() -> bool {
-    let map = std::fs::read_to_string("/proc/self/uid_map").unwrap_or_default();
-    map.split_ascii_whitespace().collect::<Vec<_>>() != ["0", "0", "4294967295"]
+    /// `PROC_USER_INIT_INO` of linux/proc_ns.h.
+    const FIRST: u64 = 0xefff_fffd;
+    // A kernel without them has no such file.
+    std::fs::metadata("/proc/self/ns/user").is_ok_and(|space| space.ino() != FIRST)
 }
 
 fn tool(name: &str, what: &str) -> Result<Bytes> {
