@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
@@ -67,3 +67,23 @@ def test_hooks_find_it(looking: Oci, tmp_path: Path) -> None:
     said = look(looking, "c")
     check(said)
     assert (tmp_path / "hook").read_text().rpartition("-> ")[2].strip() == said.splitlines()[0].rpartition("-> ")[2]
+
+
+@pytest.fixture
+def two() -> Iterator[Path]:
+    """A cgroup in which two processes may be, those of cgroups below included."""
+    folder = Path("/sys/fs/cgroup/pids/containers-oci-two")
+    if not folder.parent.is_dir():
+        pytest.skip("needs the pids controller of v1")
+    folder.mkdir()
+    (folder / "pids.max").write_text("2")
+    yield folder
+    folder.rmdir()
+
+
+def test_it_takes_no_process_that_is_needed(looking: Oci, two: Path) -> None:
+    def enter() -> None:
+        (two / "cgroup.procs").write_text("0")
+
+    looking.command("ls", "-l", "/proc/self/ns/net")
+    assert "net:[" in look(looking, "c", enter)

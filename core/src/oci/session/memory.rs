@@ -62,12 +62,20 @@ impl Memory {
             turns: Turns::new(),
             said: RefCell::default(),
         }));
-        let (born, _) = born_in(cgroup.as_ref().map(AsFd::as_fd), |cgroup| {
-            let inside = cgroup.is_some();
-            Ok(turns::share(namespaces, cgroup, Stack::new(STACK)?, first.turns, move || run(first, inside))?)
-        });
+        let bear = || {
+            born_in(cgroup.as_ref().map(AsFd::as_fd), |cgroup| {
+                let inside = cgroup.is_some();
+                let stack = Stack::new(STACK)?;
+                Ok(turns::share(namespaces, cgroup, stack, first.turns, move || run(first, inside))?)
+            })
+        };
+        let (mut born, _) = bear();
         // The process has entered it, or never will.
         first.network.iter().for_each(Network::end);
+        if first.network.is_some() && born.as_ref().is_err_and(|e| e.raw_os_error() == Some(libc::EAGAIN)) {
+            // Where no more processes may be, that was one.
+            born = bear().0;
+        }
         let born = born.map_err(|e| not_born(e.raw_os_error().unwrap_or(0)))?;
         let memory = Memory { first, sock, _alive: alive, rank };
         memory.keep_rank();
