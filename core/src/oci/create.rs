@@ -222,7 +222,10 @@ impl Making<'_> {
                 let (how, held) = ((speaks, open), self.held.as_raw_fd());
                 self.session = Some(Session::bear(run, create, fds, network, how, held)?);
             }
-            None => self.ask_helper(plan, &machine)?,
+            None => {
+                drop(network);
+                self.ask_helper(plan, &machine)?;
+            }
         }
         self.follow(&hooks)
     }

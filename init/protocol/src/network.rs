@@ -2,21 +2,23 @@
 //! of a container together. A process in the runtime's memory makes it on another processor, sends it, and ends; the container's
 //! first process enters it when it comes to where it needs it.
 //!
-//! Nobody depends on that process: who needs the namespace and finds that it has not begun, or came to nothing, makes one.
+//! Nobody depends on that process: who needs the namespace and finds that it has not begun, takes too long or came to nothing, makes
+//! one.
 
 #![allow(unsafe_code, reason = "calls that no safe crate makes, and the stack of a process")]
 
 use crate::vfork::{CLONE_CLEAR_SIGHAND, Stack, check_raw, clone_and_call, clone_args};
-use crate::wire;
+use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use rustix::fd::{AsFd, AsRawFd, BorrowedFd, FromRawFd, OwnedFd, RawFd};
-use rustix::io::{Errno, IoSlice};
+use rustix::io::{Errno, IoSlice, IoSliceMut};
 use rustix::ioctl::{IoctlOutput, Opcode, ioctl};
 use rustix::net::{
-    AddressFamily, SendAncillaryBuffer, SendAncillaryMessage, SendFlags, SocketFlags, SocketType, sendmsg,
-    socket_with, socketpair,
+    AddressFamily, RecvAncillaryBuffer, RecvAncillaryMessage, RecvFlags, SendAncillaryBuffer,
+    SendAncillaryMessage, SendFlags, SocketFlags, SocketType, recvmsg, sendmsg, socket_with, socketpair,
 };
+use rustix::process::{Pid, Signal, kill_process, set_parent_process_death_signal};
 use rustix::thread::{
-    ThreadNameSpaceType, UnshareFlags, move_into_thread_name_spaces, sched_getaffinity, sched_getcpu,
+    CpuSet, ThreadNameSpaceType, UnshareFlags, move_into_thread_name_spaces, sched_getaffinity, sched_getcpu,
     sched_setaffinity, unshare_unsafe,
 };
 use std::mem::MaybeUninit;
@@ -25,6 +27,9 @@ use std::sync::atomic::{AtomicBool, Ordering};
 /// Room for a few calls.
 const STACK: usize = 64 * 1024;
 
+/// The longest time that it is waited for: another processor may have other things to do.
+const PATIENCE: Timespec = Timespec { tv_sec: 0, tv_nsec: 20_000_000 };
+
 /// What the process sees of the runtime.
 #[derive(Debug)]
 struct Shared {
@@ -32,6 +37,8 @@ struct Shared {
     begun: AtomicBool,
     /// Where it is sent: a descriptor of the process.
     sender: RawFd,
+    /// Where it may run.
+    processors: CpuSet,
 }
 
 /// A network namespace that is being made, with its loopback interface up.
@@ -39,7 +46,7 @@ struct Shared {
 pub struct Network {
     shared: &'static Shared,
     receiver: OwnedFd,
-    pid: rustix::process::Pid,
+    pid: Pid,
     ended: AtomicBool,
     /// The process runs on it.
     _stack: Stack,
@@ -48,22 +55,24 @@ pub struct Network {
 impl Network {
     /// Has it made. `None`: there is no other processor, or no room for a process.
     pub fn begin() -> Option<Network> {
-        let mut elsewhere = sched_getaffinity(None).ok()?;
+        let processors = sched_getaffinity(None).ok()?;
+        let mut elsewhere = processors;
         elsewhere.unset(sched_getcpu());
         if elsewhere.count() == 0 {
             return None;
         }
-        let network = Network::start().ok()?;
+        let network = Network::start(processors).ok()?;
         // Most kernels choose another one by themselves; where they don't, the process would have to wait for this one.
         let _ = sched_setaffinity(Some(network.pid), &elsewhere);
         Some(network)
     }
 
-    fn start() -> Result<Network, Errno> {
+    fn start(processors: CpuSet) -> Result<Network, Errno> {
         let (receiver, sender) =
             socketpair(AddressFamily::UNIX, SocketType::SEQPACKET, SocketFlags::CLOEXEC, None)?;
         let mut stack = Stack::new(STACK)?;
-        let shared = Shared { begun: AtomicBool::new(false), sender: sender.as_raw_fd() };
+        let begun = AtomicBool::new(false);
+        let shared = Shared { begun, sender: sender.as_raw_fd(), processors };
         let shared: &'static Shared = Box::leak(Box::new(shared));
         let mut args = clone_args(CLONE_CLEAR_SIGHAND | libc::CLONE_VM as u64, &mut -1, None);
         args.flags &= !(libc::CLONE_PIDFD as u64);
@@ -74,7 +83,7 @@ impl Network {
         // SAFETY: `args` describes a stack that nobody else uses and that stays until the process is reaped; `enter` never
         // returns, and uses only what is never freed and nothing that belongs to the thread.
         let pid = check_raw(unsafe { clone_and_call(&mut args, enter, argument) })?;
-        let pid = rustix::process::Pid::from_raw(pid as i32).ok_or(Errno::SRCH)?;
+        let pid = Pid::from_raw(pid as i32).ok_or(Errno::SRCH)?;
         Ok(Network { shared, receiver, pid, ended: AtomicBool::new(false), _stack: stack })
     }
 
@@ -83,11 +92,26 @@ impl Network {
         if !self.shared.begun.swap(true, Ordering::AcqRel) {
             return false;
         }
-        // The end of the process is heard of, too.
-        let Ok(Some(sent)) = wire::recv(&self.receiver) else { return false };
         let enter =
-            |space: &OwnedFd| move_into_thread_name_spaces(space.as_fd(), ThreadNameSpaceType::NETWORK);
-        sent.fds.first().is_some_and(|space| enter(space).is_ok())
+            |space: OwnedFd| move_into_thread_name_spaces(space.as_fd(), ThreadNameSpaceType::NETWORK);
+        self.receive().is_some_and(|space| enter(space).is_ok())
+    }
+
+    /// The namespace, once it is there. `None`: it takes too long, or never will be: the end of the process is heard of, too.
+    fn receive(&self) -> Option<OwnedFd> {
+        let ready = poll(&mut [PollFd::new(&self.receiver, PollFlags::IN)], Some(&PATIENCE));
+        if ready != Ok(1) {
+            return None;
+        }
+        let mut room = [MaybeUninit::uninit(); rustix::cmsg_space!(ScmRights(1))];
+        let mut control = RecvAncillaryBuffer::new(&mut room);
+        let mut byte = [0u8];
+        recvmsg(&self.receiver, &mut [IoSliceMut::new(&mut byte)], &mut control, RecvFlags::CMSG_CLOEXEC)
+            .ok()?;
+        control.drain().find_map(|message| match message {
+            RecvAncillaryMessage::ScmRights(mut fds) => fds.next(),
+            _ => None,
+        })
     }
 
     /// Sees to it that nothing is left of its making.
@@ -96,11 +120,27 @@ impl Network {
             return;
         }
         self.shared.begun.store(true, Ordering::Release);
-        let mut status = 0;
-        // SAFETY: a child of this process, which nobody else waits for; it ends by itself.
-        while unsafe { libc::waitpid(self.pid.as_raw_nonzero().get(), &mut status, libc::__WALL) } < 0
-            && std::io::Error::last_os_error().kind() == std::io::ErrorKind::Interrupted
-        {}
+        if self.reap(libc::WNOHANG) {
+            return;
+        }
+        // It may have been stopped, or wait for a processor that others have: this one is free while we wait.
+        let _ = kill_process(self.pid, Signal::KILL);
+        let mut here = CpuSet::new();
+        here.set(sched_getcpu());
+        let _ = sched_setaffinity(Some(self.pid), &here);
+        self.reap(0);
+    }
+
+    /// Whether the process has ended.
+    fn reap(&self, how: libc::c_int) -> bool {
+        let (pid, mut status) = (self.pid.as_raw_nonzero().get(), 0);
+        loop {
+            // SAFETY: a child of this process, which nobody else waits for.
+            let ended = unsafe { libc::waitpid(pid, &mut status, how | libc::__WALL) };
+            if ended >= 0 || std::io::Error::last_os_error().kind() != std::io::ErrorKind::Interrupted {
+                return ended != 0;
+            }
+        }
     }
 }
 
@@ -115,6 +155,11 @@ impl Drop for Network {
 extern "C" fn enter(shared: *mut libc::c_void) -> ! {
     // SAFETY: `start` passes what is never freed.
     let shared = unsafe { &*shared.cast::<Shared>() };
+    // Should it be stopped, what it has copies of (a lock, streams) would be held for good. One that the runtime does not outlive
+    // ends in any case.
+    let _ = set_parent_process_death_signal(Some(Signal::KILL));
+    // It is there; from now on it may go where it is served best.
+    let _ = sched_setaffinity(None, &shared.processors);
     if !shared.begun.swap(true, Ordering::AcqRel) {
         // What fails here is said by who makes one then.
         let _ = make(shared.sender);
@@ -136,7 +181,7 @@ fn make(sender: RawFd) -> Result<(), Errno> {
     control.push(SendAncillaryMessage::ScmRights(&spaces));
     // SAFETY: this process's copy, which it keeps to its end.
     let sender = unsafe { BorrowedFd::borrow_raw(sender) };
-    sendmsg(sender, &[IoSlice::new(&wire::INLINED)], &mut control, SendFlags::NOSIGNAL).map(drop)
+    sendmsg(sender, &[IoSlice::new(&[0])], &mut control, SendFlags::NOSIGNAL).map(drop)
 }
 
 /// Brings `lo` of the current network namespace up. A socket in there.
@@ -237,9 +282,18 @@ mod tests {
     #[test]
     fn it_may_come_to_nothing() {
         let Some(network) = begun() else { return };
-        let _ = rustix::process::kill_process(network.pid, rustix::process::Signal::KILL);
+        let _ = kill_process(network.pid, Signal::KILL);
         let (said, done) = enter(&network);
         assert_eq!(said, done);
+    }
+
+    #[test]
+    fn one_that_was_stopped_is_not_waited_for_long() {
+        let Some(network) = begun() else { return };
+        let _ = kill_process(network.pid, Signal::STOP);
+        let (said, done) = enter(&network);
+        assert_eq!(said, done);
+        drop(network);
     }
 
     #[test]

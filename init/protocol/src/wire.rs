@@ -16,9 +16,6 @@ use std::mem::MaybeUninit;
 /// The longest message that travels in the datagram itself.
 pub const INLINE: usize = 60 * 1024;
 
-/// What comes before a message in the datagram itself.
-pub(crate) const INLINED: [u8; 1] = [0];
-
 /// The longest message at all.
 pub const MAX: usize = 16 * 1024 * 1024;
 
@@ -31,7 +28,7 @@ pub fn send(sock: impl AsFd, payload: &[u8], fds: &[BorrowedFd<'_>]) -> io::Resu
         return Err(io::Error::from(io::ErrorKind::InvalidInput));
     }
     if payload.len() <= INLINE {
-        return send_packet(sock.as_fd(), &INLINED, payload, fds);
+        return send_packet(sock.as_fd(), &[0], payload, fds);
     }
     let mut file = std::fs::File::from(memory_file()?);
     file.write_all(payload)?;

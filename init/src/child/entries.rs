@@ -239,8 +239,9 @@ fn at_once(fstype: &str, entry: &MountEntry, options: &[(String, Option<String>)
         || (entry.set_recursive, entry.clear_recursive) != (0, 0)
         || !entry.propagation.is_empty();
     // That is where one option ends and the next begins.
-    let is_split =
-        |(key, value): &(String, Option<String>)| key.contains(',') || value.iter().any(|v| v.contains(','));
+    let is_split = |(key, value): &(String, Option<String>)| {
+        key.is_empty() || key.contains(',') || value.iter().any(|v| v.contains(','))
+    };
     // A read-only mount is one thing, a file system that is read-only for all another.
     let known = FLAGS.iter().fold(0, |all, (attr, _)| all | attr);
     if more || !KNOWN.contains(&fstype) || entry.set & !known != 0 || options.iter().any(is_split) {
@@ -262,14 +263,13 @@ fn classic(
         data.extend([if data.is_empty() { "" } else { "," }, key]);
         data.extend(value.iter().flat_map(|value| ["=", value]));
     }
+    // The kernel reads a page, and cuts off what is behind it.
+    if data.len() >= 4096 {
+        return Err(Errno::INVAL);
+    }
+    let data = CString::new(data).map_err(|_| Errno::INVAL)?;
     rustix::process::fchdir(target)?;
-    let made = rustix::mount::mount(
-        &*source.0,
-        c".",
-        fstype,
-        flags,
-        &*CString::new(data).map_err(|_| Errno::INVAL)?,
-    );
+    let made = rustix::mount::mount(&*source.0, c".", fstype, flags, &*data);
     rustix::process::fchdir(root.fd())?;
     made
 }

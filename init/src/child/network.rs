@@ -41,7 +41,9 @@ pub fn is_apart(step: &Step) -> bool {
     match step {
         Step::MountEntry(entry) => match &entry.what {
             MountWhat::New { fstype, .. } => APART.contains(&fstype.as_str()),
-            MountWhat::Bind { .. } | MountWhat::Cgroup | MountWhat::Remount => true,
+            MountWhat::Cgroup | MountWhat::Remount => true,
+            // Its source may be this process's network, below /proc.
+            MountWhat::Bind { .. } => false,
         },
         Step::Node(_) | Step::Link { .. } | Step::Hostname(_) | Step::Domainname(_) => true,
         _ => false,

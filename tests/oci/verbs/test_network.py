@@ -69,6 +69,18 @@ def test_hooks_find_it(looking: Oci, tmp_path: Path) -> None:
     assert (tmp_path / "hook").read_text().rpartition("-> ")[2].strip() == said.splitlines()[0].rpartition("-> ")[2]
 
 
+def test_binds_show_it_too(looking: Oci) -> None:
+    binds = [
+        {"destination": f"/mnt/{name}", "type": "bind", "source": source, "options": ["bind", "ro"]}
+        for name, source in (("ns", "/proc/self/ns/net"), ("dev", "/proc/self/net/dev"))
+    ]
+    looking.change(lambda c: c.update(mounts=binds + c["mounts"]))
+    looking.command("sh", "-c", "ls -l /proc/self/ns/net; ls -di /mnt/ns; cat /mnt/dev")
+    own, bound, *interfaces = look(looking, "c").splitlines()
+    assert f"[{bound.split()[0]}]" in own
+    assert [line.split(":")[0].strip() for line in interfaces[2:]] == ["lo"]
+
+
 @pytest.fixture
 def two() -> Iterator[Path]:
     """A cgroup in which two processes may be, those of cgroups below included."""
