@@ -130,10 +130,12 @@ impl Shared {
 
     /// Why its parent did not answer, when it is because the container ended, or was removed, meanwhile.
     fn why_gone(&self) -> Option<Error> {
+        // Who removes it does so before its record goes: if that is missing, this is seen then.
+        let ended = self.exit_record();
         if let Err(e) = self.check_exists() {
             return Some(e);
         }
-        self.exit_record().ok()?.map(|_| not_running("exited"))
+        ended.ok()?.map(|_| not_running("exited"))
     }
 
     /// The error of a container that is no more.
