@@ -95,8 +95,7 @@ def job_floor(bench: Bench, operation: str) -> Contender:
     command = floor(bench).command
     assert isinstance(command, list)
     command = [*command, "--true", tool("busybox"), "--commands", str(COMMANDS[operation])]
-    what = f"the same with busybox, and {COMMANDS[operation]} programs executed before: one for each command"
-    return Contender(JOB, what.replace("1 programs", "a program"), command, realtime=False)
+    return Contender(JOB, "the same with busybox, after a program for each command", command, realtime=False)
 
 
 def kernel_cgroups(bench: Bench) -> Contender:

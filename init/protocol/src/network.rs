@@ -11,7 +11,7 @@ use crate::vfork::{CLONE_CLEAR_SIGHAND, Stack, check_raw, clone_and_call, clone_
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use rustix::fd::{AsFd, AsRawFd, BorrowedFd, FromRawFd, OwnedFd, RawFd};
 use rustix::io::{Errno, IoSlice, IoSliceMut};
-use rustix::ioctl::{IoctlOutput, Opcode, ioctl};
+use rustix::ioctl::{IoctlOutput, Opcode, Setter, ioctl};
 use rustix::net::{
     AddressFamily, RecvAncillaryBuffer, RecvAncillaryMessage, RecvFlags, SendAncillaryBuffer,
     SendAncillaryMessage, SendFlags, SocketFlags, SocketType, recvmsg, sendmsg, socket_with, socketpair,
@@ -193,30 +193,9 @@ pub fn loopback_up() -> Result<OwnedFd, Errno> {
     request.ifr_name[0] = b'l' as libc::c_char;
     request.ifr_name[1] = b'o' as libc::c_char;
     request.ifr_ifru.ifru_flags = (libc::IFF_UP | libc::IFF_RUNNING) as libc::c_short;
-    // SAFETY: as `Flags` says.
-    unsafe { ioctl(&sock, Flags(request))? };
+    // SAFETY: SIOCSIFFLAGS reads a `struct ifreq`, and keeps nothing of it.
+    unsafe { ioctl(&sock, Setter::<{ libc::SIOCSIFFLAGS as Opcode }, _>::new(request))? };
     Ok(sock)
-}
-
-/// `SIOCSIFFLAGS`: sets the flags of an interface.
-struct Flags(libc::ifreq);
-
-// SAFETY: the request reads a `struct ifreq`, which is given, and keeps nothing of it.
-unsafe impl rustix::ioctl::Ioctl for Flags {
-    type Output = ();
-    const IS_MUTATING: bool = false;
-
-    fn opcode(&self) -> Opcode {
-        libc::SIOCSIFFLAGS as Opcode
-    }
-
-    fn as_ptr(&mut self) -> *mut libc::c_void {
-        (&raw mut self.0).cast()
-    }
-
-    unsafe fn output_from_ptr(_: IoctlOutput, _: *mut libc::c_void) -> Result<(), Errno> {
-        Ok(())
-    }
 }
 
 /// `SIOCGSKNS` (since Linux 4.9): the network namespace of a socket.
@@ -267,6 +246,8 @@ mod tests {
         while !network.shared.begun.load(Ordering::Acquire) {
             std::thread::yield_now();
         }
+        // However long it takes on a machine that has other things to do.
+        poll(&mut [PollFd::new(&network.receiver, PollFlags::IN)], None).expect("a message");
         assert_eq!(enter(&network), (true, true));
         // The loopback interface is up.
         assert!(std::net::UdpSocket::bind("127.0.0.1:0").and_then(|s| s.connect("127.0.0.1:9")).is_ok());

@@ -126,6 +126,13 @@ pub struct Scratch {
     pub executing: bool,
 }
 
+impl Scratch {
+    /// For a child with this environment.
+    pub fn new(env: CStrings) -> Scratch {
+        Scratch { env, found: 0, failure: None, executing: false }
+    }
+}
+
 impl Child<'_> {
     /// Becomes the command. Returns only on failure.
     pub fn run(&self, scratch: &mut Scratch, reporter: &mut Reporter) -> Failure {

@@ -43,7 +43,7 @@ pub fn become_first(first: &'static First, inside: bool) {
     let failed = match begin(&first.create, inside) {
         Ok((args, env)) => {
             let opened = Opened { entries: Vec::new(), root: None, network: first.network.as_ref() };
-            let mut scratch = Scratch { env, found: 0, failure: None, executing: false };
+            let mut scratch = Scratch::new(env);
             become_container(&first.create, &mut reporter, &first.fds, None, &args, &opened, &mut scratch)
         }
         Err(failed) => failed,
@@ -87,7 +87,7 @@ pub fn create(create: &Create, reporter: &mut Reporter, fds: &[OwnedFd]) -> Resu
     match born(plan.namespaces, cgroup.as_ref())? {
         Forked::Child => {
             let wait = maps.map(|(wait, _)| wait);
-            let mut scratch = Scratch { env, found: 0, failure: None, executing: false };
+            let mut scratch = Scratch::new(env);
             let failed = become_container(create, reporter, fds, wait, &args, &opened, &mut scratch);
             reporter.send_failure(&failed);
             process::exit(127)

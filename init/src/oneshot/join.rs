@@ -35,7 +35,7 @@ pub fn join(join: &Join, reporter: &mut Reporter, fds: &[OwnedFd]) -> Result<(),
     };
     // Nobody inside may look into this process once it is there.
     security::set_dumpable(false).during("setup")?;
-    let mut scratch = Scratch { env, found: 0, failure: None, executing: false };
+    let mut scratch = Scratch::new(env);
     // Only what is inside comes back from this, with a failure.
     Err(joiner.run(&mut scratch, reporter))
 }

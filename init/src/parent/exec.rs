@@ -118,7 +118,7 @@ impl Parent {
         };
         let joined = match process::fork(0, None).during("clone")? {
             Forked::Child => {
-                let mut scratch = Scratch { env, found: 0, failure: None, executing: false };
+                let mut scratch = Scratch::new(env);
                 let failed = joiner.run(&mut scratch, &mut reporter);
                 reporter.send_failure(&failed);
                 process::exit(127)

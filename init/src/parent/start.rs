@@ -241,7 +241,7 @@ impl Parent {
         };
         let flags = plan.namespaces & NAMESPACES & !NEWCGROUP & !kit.flags();
         let into = container.cgroup.as_ref().and_then(Cgroup::clone_into);
-        let mut scratch = Scratch { env, found: 0, failure: None, executing: false };
+        let mut scratch = Scratch::new(env);
         if shape.shared {
             let (mut reporter, report) = match plan.process.tty {
                 Some(_) => Reporter::pair().map(|(r, sock)| (r, Some(sock))).during("tty")?,

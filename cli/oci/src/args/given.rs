@@ -1,10 +1,9 @@
 //! What was given, to be taken out as what it should be.
 
-use super::read;
 use super::table::{Flag, Takes, Verb, Word};
 use super::wrong::{Why, Wrong};
 use std::collections::VecDeque;
-use std::ffi::OsString;
+use std::ffi::{OsStr, OsString};
 use std::path::PathBuf;
 
 /// Flags and words, in their order.
@@ -103,7 +102,7 @@ impl Given {
     /// Of a flag that is on, off, or `auto`, which is None.
     pub fn switch_or_auto(&mut self, flag: &'static Flag) -> Result<Option<bool>, Wrong> {
         match self.last_text(flag) {
-            Some(text) if text != "auto" => match read::boolean(&text) {
+            Some(text) if text != "auto" => match boolean(&text) {
                 Some(on) => Ok(Some(on)),
                 None => Err(Wrong::value(flag, text, Why::NotOneOf(&["auto", "true", "false"]))),
             },
@@ -169,6 +168,15 @@ fn utf8(flag: &Flag, text: OsString) -> Result<String, Wrong> {
 fn word_utf8(word: &Word, text: OsString) -> Result<String, Wrong> {
     let wrong = |value| Wrong::Value { of: word.name.to_owned(), value, why: Why::NotUtf8 };
     text.into_string().map_err(wrong)
+}
+
+/// As Go reads them.
+pub fn boolean(text: &OsStr) -> Option<bool> {
+    match text.to_str()? {
+        "1" | "t" | "T" | "true" | "TRUE" | "True" => Some(true),
+        "0" | "f" | "F" | "false" | "FALSE" | "False" => Some(false),
+        _ => None,
+    }
 }
 
 fn fitting<T: TryFrom<i128>>(flag: &Flag, text: OsString) -> Result<T, Wrong> {

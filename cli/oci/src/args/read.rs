@@ -1,6 +1,6 @@
 //! Reads a command line by its table.
 
-use super::given::{Given, Value};
+use super::given::{Given, Value, boolean};
 use super::table::{Flag, Flags, Takes, Verb};
 use super::wrong::{Stop, Why, Wrong};
 use lexopt::{Arg, Error, Parser};
@@ -20,7 +20,7 @@ pub fn next(parser: &mut Parser, flags: Flags) -> Result<Option<Item>, Wrong> {
         // The letter of a switch that came just before has a value, as in `-d=false`: the later one counts.
         Err(Error::UnexpectedValue { option, value }) => {
             let letter = option.strip_prefix('-').and_then(|rest| rest.parse::<char>().ok());
-            let flag = letter.and_then(|letter| short(flags, letter));
+            let flag = letter.and_then(|letter| find(flags, |flag| flag.short == Some(letter)));
             let flag = flag.ok_or(Error::UnexpectedValue { option, value: value.clone() })?;
             return Ok(Some(Item::Flag(flag, Value::Switch(switched(flag, value)?))));
         }
@@ -31,10 +31,13 @@ pub fn next(parser: &mut Parser, flags: Flags) -> Result<Option<Item>, Wrong> {
         Some(Arg::Value(word)) => return Ok(Some(Item::Word(word))),
         Some(Arg::Long("help") | Arg::Short('h')) => return Ok(Some(Item::Help)),
         Some(Arg::Long(name)) => {
-            let flag = flags.iter().copied().flatten().find(|flag| flag.long == name);
-            (*flag.ok_or_else(|| Wrong::Flag(format!("--{name}")))?, true)
+            let flag = find(flags, |flag| flag.long == name);
+            (flag.ok_or_else(|| Wrong::Flag(format!("--{name}")))?, true)
         }
-        Some(Arg::Short(name)) => (short(flags, name).ok_or_else(|| Wrong::Flag(format!("-{name}")))?, false),
+        Some(Arg::Short(name)) => {
+            let flag = find(flags, |flag| flag.short == Some(name));
+            (flag.ok_or_else(|| Wrong::Flag(format!("-{name}")))?, false)
+        }
     };
     let value = if flag.value.is_some() {
         Value::Text(chosen(flag, parser.value().map_err(|_| Wrong::NoValue(flag.long))?)?)
@@ -47,9 +50,8 @@ pub fn next(parser: &mut Parser, flags: Flags) -> Result<Option<Item>, Wrong> {
     Ok(Some(Item::Flag(flag, value)))
 }
 
-/// The flag of a letter.
-fn short(flags: Flags, letter: char) -> Option<&'static Flag> {
-    flags.iter().copied().flatten().find(|flag| flag.short == Some(letter)).copied()
+fn find(flags: Flags, fits: impl Fn(&Flag) -> bool) -> Option<&'static Flag> {
+    flags.iter().copied().flatten().copied().find(|flag| fits(flag))
 }
 
 /// Refuses what is none of the flag's choices.
@@ -63,15 +65,6 @@ fn chosen(flag: &Flag, value: OsString) -> Result<OsString, Wrong> {
 /// Whether a switch is on.
 fn switched(flag: &Flag, text: OsString) -> Result<bool, Wrong> {
     boolean(&text).ok_or_else(|| Wrong::value(flag, text, Why::NotABoolean))
-}
-
-/// As Go reads them.
-pub fn boolean(text: &OsStr) -> Option<bool> {
-    match text.to_str()? {
-        "1" | "t" | "T" | "true" | "TRUE" | "True" => Some(true),
-        "0" | "f" | "F" | "false" | "FALSE" | "False" => Some(false),
-        _ => None,
-    }
 }
 
 /// Reads all that follows a command.
