@@ -6,12 +6,9 @@
 
 #include <errno.h>
 #include <fcntl.h>
-#include <spawn.h>
 #include <sys/resource.h>
 #include <sys/wait.h>
 #include <unistd.h>
-
-extern char **environ;
 
 /* The argument with the number in it. */
 static char *numbered(const char *arg, int run)
@@ -27,14 +24,12 @@ static char *numbered(const char *arg, int run)
 
 static int run_once(char **argv)
 {
-    pid_t pid;
-    int status, error = posix_spawnp(&pid, argv[0], NULL, NULL, argv, environ);
-    if (error) {
-        fprintf(stderr, "each: %s: %s\n", argv[0], strerror(error));
+    int status;
+    pid_t pid = start(argv);
+    if (pid < 0 || waitpid(pid, &status, 0) < 0) {
+        fprintf(stderr, "each: %s: %s\n", argv[0], strerror(errno));
         return -1;
     }
-    if (waitpid(pid, &status, 0) < 0)
-        return -1;
     return WIFEXITED(status) ? WEXITSTATUS(status) : 128 + WTERMSIG(status);
 }
 

@@ -11,7 +11,6 @@
 #include <linux/sched.h>
 #include <sched.h>
 #include <signal.h>
-#include <spawn.h>
 #include <sys/mount.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
@@ -67,12 +66,9 @@ static int run_once(const char *root)
 static void run_command(char *program)
 {
     char *const argv[] = {program, NULL};
-    pid_t pid;
     int status;
-    errno = posix_spawn(&pid, program, NULL, NULL, argv, ENVP);
-    if (errno)
-        die(program);
-    if (waitpid(pid, &status, 0) < 0 || status)
+    pid_t pid = start(argv);
+    if (pid < 0 || waitpid(pid, &status, 0) < 0 || status)
         die("the program before");
 }
 

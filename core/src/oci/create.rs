@@ -244,7 +244,7 @@ impl Making<'_> {
         }
         let unified = cgroup.birthplace().map(Bytes::from);
         let entrances = paths(cgroup.entrances(unified.is_some()));
-        let (preserved, mapped) = (self.options.preserve_fds, engine.mapped);
+        let (preserved, mapped) = (self.options.preserve_fds, engine.mapped());
         Ok(Create { plan, corner: self.dir.as_path().into(), preserved, entrances, unified, mapped })
     }
 
@@ -273,7 +273,7 @@ impl Making<'_> {
     /// is killed. Not if some of it is there: that may be somebody else's.
     fn plan_cgroup(&self, machine: &Machine) -> Result<Option<Cgroup>> {
         let by = (self.engine.driver(), machine);
-        let planned = Cgroup::planned(&self.spec, &self.record.id, by, self.engine.rootless)?;
+        let planned = Cgroup::planned(&self.spec, &self.record.id, by, self.engine.rootless())?;
         planned.as_ref().map_or(Ok(()), |cgroup| self.save_cgroup(cgroup))?;
         Ok(planned)
     }
@@ -286,7 +286,7 @@ impl Making<'_> {
     fn make_cgroup(&self, machine: &Machine, planned: bool) -> Result<Cgroup> {
         let (engine, by) = (self.engine, (self.engine.driver(), machine));
         // One that could not be made may be somebody else's.
-        let made = Cgroup::create(&self.spec, &self.record.id, by, engine.rootless)?;
+        let made = Cgroup::create(&self.spec, &self.record.id, by, engine.rootless())?;
         if !planned {
             self.save_cgroup(&made).inspect_err(|_| drop(made.delete()))?;
         }
@@ -302,7 +302,7 @@ impl Making<'_> {
             rootfs: self.record.rootfs.clone(),
             no_pivot: self.options.no_pivot,
             no_new_keyring: self.options.no_new_keyring,
-            rootless: self.engine.rootless,
+            rootless: self.engine.rootless(),
             gate: 3,
             tty: self.terminal().then(|| configured.or(size).unwrap_or((0, 0))),
             hook_state: &self.record.hook_state("created", 0),

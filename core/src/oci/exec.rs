@@ -112,7 +112,7 @@ impl Engine {
             rootfs: record.rootfs.clone(),
             no_pivot: false,
             no_new_keyring: record.no_new_keyring,
-            rootless: self.rootless,
+            rootless: self.rootless(),
             gate: 0,
             tty: terminal.then(|| configured.or(size).unwrap_or((0, 0))),
             hook_state: b"",

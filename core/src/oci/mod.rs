@@ -42,7 +42,7 @@ pub use template::template;
 use crate::{Error, ErrorKind, Result};
 use containers_protocol::oneshot::Become;
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 
 /// Who is told of something.
 type Tell = Arc<dyn Fn(&str) + Send + Sync>;
@@ -52,9 +52,10 @@ type Tell = Arc<dyn Fn(&str) + Send + Sync>;
 pub struct Engine {
     root: PathBuf,
     systemd: bool,
-    rootless: bool,
-    /// The caller is in a user namespace.
-    mapped: bool,
+    /// What was asked for.
+    rootless: Option<bool>,
+    /// See [`mapped`](Engine::mapped): most commands need not know, and the first look below `/proc` costs most of them all.
+    mapped: OnceLock<bool>,
     warn: Tell,
     debug: Option<Tell>,
     first: Option<Become>,
@@ -73,17 +74,22 @@ impl Engine {
     /// Containers below `root`; `None`: the usual folder of whoever calls. `rootless`: `None` decides by who
     /// calls.
     pub fn new(root: Option<PathBuf>, systemd: bool, rootless: Option<bool>) -> Result<Engine> {
-        let user = !rustix::process::geteuid().is_root();
-        // Root of a user namespace, as rootless engines are, is an ordinary user to the machine.
-        let mapped = translate::in_user_namespace();
-        let rootless = rootless.unwrap_or(user || mapped);
         let root = match root {
             Some(root) => std::path::absolute(root).map_err(|e| Error::io("the root is no path", e))?,
-            None => {
-                usual_root(user, user || mapped && std::env::var_os("USER").is_none_or(|name| name != "root"))
-            }
+            None => usual_root(),
         };
+        let mapped = OnceLock::new();
         Ok(Engine { root, systemd, rootless, mapped, warn: Arc::new(|_| {}), debug: None, first: None })
+    }
+
+    /// The caller is in a user namespace.
+    fn mapped(&self) -> bool {
+        *self.mapped.get_or_init(translate::in_user_namespace)
+    }
+
+    /// Root of a user namespace, as rootless engines are, is an ordinary user to the machine.
+    fn rootless(&self) -> bool {
+        self.rootless.unwrap_or_else(|| is_user() || self.mapped())
     }
 
     /// Tells of what goes on without being an error: hooks that failed late, options that the kernel no longer has.
@@ -117,11 +123,17 @@ impl Engine {
     }
 }
 
-/// `own`: the folder that a login gave the user is taken, if there is one.
-fn usual_root(user: bool, own: bool) -> PathBuf {
-    match std::env::var_os("XDG_RUNTIME_DIR").filter(|dir| own && !dir.is_empty()) {
+fn is_user() -> bool {
+    !rustix::process::geteuid().is_root()
+}
+
+/// The folder that a login gave the user is taken, if there is one: also by root of a user namespace, if that is who logged in.
+fn usual_root() -> PathBuf {
+    let another = || std::env::var_os("USER").is_none_or(|name| name != "root");
+    let own = || is_user() || another() && translate::in_user_namespace();
+    match std::env::var_os("XDG_RUNTIME_DIR").filter(|dir| !dir.is_empty() && own()) {
         Some(dir) => Path::new(&dir).join("containers-oci"),
-        None if user => {
+        None if is_user() => {
             PathBuf::from(format!("/run/user/{}/containers-oci", rustix::process::geteuid().as_raw()))
         }
         None => PathBuf::from("/run/containers-oci"),

@@ -5,8 +5,10 @@
 //! where that is near, 10 µs in a nested one, and thus more than everything else that this program does before its work. So it does
 //! here what the C library would do, in its order and with its own functions, but for that question; what was to be chosen is
 //! the plainest of each kind, and [`memory`] takes the place of those that go by the size of caches. There is one
-//! thread, and no library is loaded later. Where one of the functions is missing, in a version of the C library to
-//! come, the program begins as any other.
+//! thread, and no library is loaded later: so what the C library prepares for that is left out (where the program lies, the
+//! kernel's own library, paths to search: 40 µs), and nothing here may ask it for names of users or machines, which is what it
+//! loads libraries for. Where one of the functions is missing, in a version of the C library to come, the program begins as any
+//! other.
 
 mod heap;
 mod memory;
@@ -14,14 +16,15 @@ mod reach;
 
 use heap::Heap;
 use std::ffi::{c_char, c_int};
-use std::sync::atomic::{AtomicPtr, Ordering};
+use std::sync::atomic::{AtomicPtr, AtomicU32, Ordering};
 
 std::arch::global_asm!(
     // A function that the C library does not have has address zero. What brings them in is its own beginning.
     ".weak _dl_aux_init",
     ".weak __libc_setup_tls",
     ".weak __libc_early_init",
-    ".weak __libc_init_first",
+    ".weak __init_misc",
+    ".weak _dl_stack_flags",
     ".weak __pthread_initialize_minimal",
     ".weak __rela_iplt_start",
     ".weak __rela_iplt_end",
@@ -44,7 +47,8 @@ std::arch::global_asm!(
     ".quad _dl_aux_init",
     ".quad __libc_setup_tls",
     ".quad __libc_early_init",
-    ".quad __libc_init_first",
+    ".quad __init_misc",
+    ".quad _dl_stack_flags",
     ".quad __pthread_initialize_minimal",
     ".quad __rela_iplt_start",
     ".quad __rela_iplt_end",
@@ -87,8 +91,10 @@ struct Library {
     setup_tls: Option<unsafe extern "C" fn()>,
     /// Knows characters, and what a thread has by default.
     early_init: Option<unsafe extern "C" fn(bool)>,
-    /// Takes in arguments and environment.
-    init_first: Option<unsafe extern "C" fn(c_int, *const *const c_char, *const *const c_char)>,
+    /// Takes in the name of the program.
+    init_misc: Option<unsafe extern "C" fn(c_int, *const *const c_char, *const *const c_char)>,
+    /// What may be done with the memory of stacks.
+    stack_flags: Option<&'static AtomicU32>,
     /// Before 2.34 threads were a library of their own, with a beginning of its own.
     threads: Option<unsafe extern "C" fn()>,
     choices: *const Choice,
@@ -103,8 +109,15 @@ struct Choice {
     resolver: extern "C" fn() -> usize,
 }
 
+const PAGE: usize = 4096;
 const IRELATIVE: u64 = 37;
 const AT_RANDOM: usize = 25;
+const AT_PHDR: usize = 3;
+const AT_PHNUM: usize = 5;
+
+/// `PF_W` and `PF_R`.
+const WRITE: u32 = 2;
+const READ: u32 = 4;
 
 unsafe extern "C" {
     static mut __environ: *const *const c_char;
@@ -119,7 +132,7 @@ unsafe extern "C" {
 /// `stack` must be where the kernel put the arguments, and nothing may have run before.
 unsafe extern "C" fn begin(stack: *const usize, library: &Library) {
     let Library { aux_init: Some(aux_init), setup_tls: Some(setup_tls), .. } = *library else { return };
-    let Library { early_init: Some(early_init), init_first: Some(init_first), threads: None, .. } = *library
+    let Library { early_init: Some(early_init), init_misc: Some(init_misc), threads: None, .. } = *library
     else {
         return;
     };
@@ -159,20 +172,25 @@ unsafe extern "C" fn begin(stack: *const usize, library: &Library) {
         heap::begin();
         guard(aux);
         early_init(true);
-        init_first(count, args, env);
+        if let Some(flags) = library.stack_flags {
+            flags.store(READ | WRITE, Ordering::Relaxed);
+        }
+        protect(aux);
+        init_misc(count, args, env);
         let mut init = (&raw const __init_array_start).cast::<extern "C" fn(c_int, _, _)>();
         while init < (&raw const __init_array_end).cast() {
             (*init)(count, args, env);
             init = init.add(1);
         }
     }
+    // Without what was left out nobody can look for the functions that called, and their names aren't here anyway.
+    std::panic::set_hook(Box::new(|panic| eprintln!("containers-oci: {panic}")));
     std::process::exit(super::entry::main(count, args))
 }
 
 /// Has the kernel fill in at once what pages a program that makes a container will write to anyway, of its data, its heap and its
 /// stack: each would be a fault, and these are dear in virtual machines. Other commands write to too few.
 fn fill_pages(stack: *const usize) {
-    const PAGE: usize = 4096;
     let down = |address: usize| address & !(PAGE - 1);
     let data = down((&raw const __data_start) as usize)..heap::start() + 8 * PAGE;
     let stack = down(stack as usize) - 12 * PAGE..down(stack as usize);
@@ -186,6 +204,22 @@ fn fill_pages(stack: *const usize) {
             )
         };
     }
+}
+
+/// Makes read-only what is not written to any more (`PT_GNU_RELRO`).
+///
+/// # Safety
+/// `aux` must be the kernel's list of pairs, and nothing may write there later.
+unsafe fn protect(aux: *const usize) {
+    // SAFETY: the caller vouches for the list, in which these are where the program's headers are and how many.
+    let headers = unsafe {
+        let (Some(at), Some(count)) = (reach::told(aux, AT_PHDR), reach::told(aux, AT_PHNUM)) else { return };
+        std::slice::from_raw_parts(at as *const libc::Elf64_Phdr, count)
+    };
+    let Some(relro) = headers.iter().find(|header| header.p_type == libc::PT_GNU_RELRO) else { return };
+    let [start, end] = [relro.p_vaddr, relro.p_vaddr + relro.p_memsz].map(|at| at as usize & !(PAGE - 1));
+    // SAFETY: memory of this program's own, which the linker filled up to whole pages for this.
+    unsafe { reach::call(libc::SYS_mprotect, [start, end - start, libc::PROT_READ as usize, 0, 0]) };
 }
 
 /// Sets the numbers that guard the stack and stored addresses, which lie in the thread's control block.

@@ -29,7 +29,7 @@ impl Making<'_> {
         let quiet = !linux.is_some_and(|l| l.intel_rdt().is_some()) && !listened;
         let quiet = quiet && linux.and_then(|l| l.resources().as_ref()).is_none_or(leaves_room);
         let engine = self.engine;
-        let ours = engine.driver() == Driver::Cgroupfs && !engine.rootless && !engine.mapped;
+        let ours = engine.driver() == Driver::Cgroupfs && !engine.rootless() && !engine.mapped();
         alone && quiet && ours && self.options.preserve_fds == 0 && is_out_of_reach()
     }
 
