@@ -12,7 +12,7 @@ use super::session::Session;
 use super::{Engine, config, foreground, rdt, translate, validate};
 use crate::{Error, ErrorKind, Result};
 use containers_protocol::Bytes;
-use containers_protocol::network::Network;
+use containers_protocol::meanwhile::Meanwhile;
 use containers_protocol::oneshot::{Create, Request};
 use containers_protocol::plan::{Plan, Step};
 use oci_spec::runtime::Spec;
@@ -20,6 +20,7 @@ use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use rustix::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd};
 use rustix::fs::{Mode, OFlags, open};
 use std::path::PathBuf;
+use std::rc::Rc;
 
 /// How a container is created.
 #[derive(Clone, Debug, Default)]
@@ -59,6 +60,9 @@ struct Making<'a> {
     session: Option<Session>,
     /// Until it is made, nobody else deletes or starts it.
     held: OwnedFd,
+    machine: Rc<Machine>,
+    /// What is made of it by somebody else.
+    meanwhile: Option<Meanwhile>,
 }
 
 /// A container at its gate, or that runs.
@@ -147,6 +151,8 @@ impl Engine {
     fn begin<'a>(&'a self, id: &str, options: &'a CreateOptions, run: bool) -> Result<Making<'a>> {
         let dir = self.dir(id)?;
         let Bundle { path: bundle, text, spec, rootfs } = self.read_bundle(&options.bundle)?;
+        let machine = Rc::new(Machine::look());
+        let meanwhile = self.meanwhile(&spec, &machine);
         for n in 0..options.preserve_fds {
             let fd = 3 + n as i32;
             crate::sys::duplicate(fd)
@@ -162,7 +168,8 @@ impl Engine {
         let (held, gate, opener) = made.inspect_err(|_| drop(std::fs::remove_dir_all(&dir)))?;
         let record =
             Record { no_new_keyring: options.no_new_keyring, ..Record::new(id, &spec, bundle, rootfs) };
-        Ok(Making { engine: self, options, spec, dir, record, gate, opener, session: None, held })
+        let session = None;
+        Ok(Making { engine: self, options, spec, dir, record, gate, opener, session, held, machine, meanwhile })
     }
 }
 
@@ -206,11 +213,9 @@ impl Making<'_> {
                 _ => None,
             })
             .collect();
-        let machine = Machine::look();
+        let machine = Rc::clone(&self.machine);
         let speaks = self.terminal() || hooks.iter().any(Option::is_some);
         let run = self.engine.first.filter(|_| self.may_share(&plan));
-        let network =
-            run.filter(|_| plan.namespaces & libc::CLONE_NEWNET as u64 != 0).and_then(|_| Network::begin());
         // Somebody else's cgroup may have little memory left.
         let planned = if run.is_some() { self.plan_cgroup(&machine)? } else { None };
         match run.filter(|_| planned.is_some_and(|cgroup| share::has_room(&cgroup, &machine))) {
@@ -220,10 +225,11 @@ impl Making<'_> {
                 let open = !speaks && self.opens_ahead()?;
                 let fds = self.descriptors()?;
                 let (how, held) = ((speaks, open), self.held.as_raw_fd());
-                self.session = Some(Session::bear(run, create, fds, network, how, held)?);
+                let meanwhile = self.meanwhile.take();
+                self.session = Some(Session::bear(run, create, fds, meanwhile, how, held)?);
             }
             None => {
-                drop(network);
+                self.meanwhile = None;
                 self.ask_helper(plan, &machine)?;
             }
         }
@@ -286,7 +292,8 @@ impl Making<'_> {
     fn make_cgroup(&self, machine: &Machine, planned: bool) -> Result<Cgroup> {
         let (engine, by) = (self.engine, (self.engine.driver(), machine));
         // One that could not be made may be somebody else's.
-        let made = Cgroup::create(&self.spec, &self.record.id, by, engine.rootless())?;
+        let meanwhile = self.meanwhile.as_ref();
+        let made = Cgroup::create(&self.spec, &self.record.id, by, engine.rootless(), meanwhile)?;
         if !planned {
             self.save_cgroup(&made).inspect_err(|_| drop(made.delete()))?;
         }

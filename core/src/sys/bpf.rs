@@ -1,4 +1,4 @@
-//! BPF programs that decide on devices: loading, attaching to a cgroup, replacing.
+//! BPF programs that decide on devices: attaching to a cgroup, replacing.
 
 use std::ffi::CStr;
 use std::fs::File;
@@ -6,36 +6,18 @@ use std::io;
 use std::os::fd::{AsRawFd, FromRawFd, OwnedFd, RawFd};
 use std::path::Path;
 
-const PROG_LOAD: i32 = 5;
 const PROG_ATTACH: i32 = 8;
 const PROG_DETACH: i32 = 9;
 const PROG_GET_FD_BY_ID: i32 = 13;
 const OBJ_GET_INFO_BY_FD: i32 = 15;
 const PROG_QUERY: i32 = 16;
 
-const PROG_TYPE_CGROUP_DEVICE: u32 = 15;
 const CGROUP_DEVICE: u32 = 6;
 const ALLOW_MULTI: u32 = 2;
 const REPLACE: u32 = 4;
 
 /// Programs of one cgroup: the kernel allows as many.
 const MOST: usize = 64;
-
-/// For `PROG_LOAD`, as far as it is used.
-#[repr(C)]
-#[derive(Default)]
-struct Load {
-    prog_type: u32,
-    insn_cnt: u32,
-    insns: u64,
-    license: u64,
-    log_level: u32,
-    log_size: u32,
-    log_buf: u64,
-    kern_version: u32,
-    prog_flags: u32,
-    prog_name: [u8; 16],
-}
 
 /// For `PROG_ATTACH` and `PROG_DETACH`.
 #[repr(C)]
@@ -114,31 +96,6 @@ fn number(fd: RawFd) -> u32 {
     fd.cast_unsigned()
 }
 
-fn load(instructions: &[[u8; 8]], name: &CStr) -> io::Result<OwnedFd> {
-    let mut prog_name = [0; 16];
-    let bytes = name.to_bytes();
-    let length = bytes.len().min(15);
-    prog_name[..length].copy_from_slice(&bytes[..length]);
-    // The kernel reads them as 8-byte structures.
-    let aligned: Vec<u64> = instructions.iter().map(|i| u64::from_ne_bytes(*i)).collect();
-    let mut attribute = Load {
-        prog_type: PROG_TYPE_CGROUP_DEVICE,
-        insn_cnt: aligned.len() as u32,
-        insns: aligned.as_ptr() as u64,
-        license: c"Apache-2.0".as_ptr() as u64,
-        prog_name,
-        ..Load::default()
-    };
-    // Loading is refused now and then while the verifier is interrupted.
-    for _ in 0..5 {
-        match bpf(PROG_LOAD, &mut attribute) {
-            Err(e) if e.raw_os_error() == Some(libc::EAGAIN) => {}
-            done => return done.map(owned),
-        }
-    }
-    bpf(PROG_LOAD, &mut attribute).map(owned)
-}
-
 /// Programs on a cgroup that have our name.
 fn ours(cgroup: &File, name: &CStr) -> io::Result<Vec<OwnedFd>> {
     let mut ids = [0u32; MOST];
@@ -187,8 +144,7 @@ pub(crate) fn detach_devices(cgroup: &Path, name: &CStr) -> io::Result<()> {
 }
 
 /// Puts a program on a cgroup, in the place of our earlier one, with no moment without any.
-pub(crate) fn attach_devices(cgroup: &Path, instructions: &[[u8; 8]], name: &CStr) -> io::Result<()> {
-    let program = load(instructions, name)?;
+pub(crate) fn attach_devices(cgroup: &Path, program: &OwnedFd, name: &CStr) -> io::Result<()> {
     let cgroup = File::open(cgroup)?;
     let mut earlier = ours(&cgroup, name)?;
     let replaced = earlier.pop();

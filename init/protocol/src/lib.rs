@@ -9,14 +9,15 @@
 
 #![deny(unsafe_code)]
 
+pub mod bpf;
 pub mod bytes;
 pub mod control;
 pub mod extra;
 pub mod hook;
 pub mod launch;
 pub mod log;
+pub mod meanwhile;
 pub mod mountinfo;
-pub mod network;
 pub mod oneshot;
 pub mod plan;
 pub mod run_folder;

@@ -8,7 +8,7 @@
 
 use crate::Bytes;
 use crate::control::Failure;
-use crate::network::Network;
+use crate::meanwhile::Meanwhile;
 use crate::plan::{Plan, ProcessPlan};
 use crate::turns::Turns;
 use rustix::fd::{OwnedFd, RawFd};
@@ -53,8 +53,8 @@ pub struct First {
     pub create: Create,
     /// Descriptors that the plan counts.
     pub fds: Vec<OwnedFd>,
-    /// Its network namespace, if it is born without one of its own and enters it.
-    pub network: Option<Network>,
+    /// Where its network namespace comes from, if it is born without one of its own.
+    pub meanwhile: Option<Meanwhile>,
     /// Its end of a socket for reports that carry descriptors or wait for an answer, if there may be such.
     pub socket: Option<OwnedFd>,
     /// The gate is open: the process goes through without a word.

@@ -4,21 +4,21 @@ use crate::failure::Context;
 use crate::sys::process;
 use containers_protocol::control::Failure;
 use containers_protocol::extra::MountWhat;
-use containers_protocol::network::Network;
+use containers_protocol::meanwhile::Meanwhile;
 use containers_protocol::plan::Step;
 use std::cell::Cell;
 
 /// What a process that was born without its network namespace still has to enter.
 #[derive(Default)]
 pub struct Later<'a> {
-    outside: Cell<Option<&'a Network>>,
+    outside: Cell<Option<&'a Meanwhile>>,
     ready: Cell<bool>,
 }
 
 impl<'a> Later<'a> {
     /// `None`: the process is in its network namespace.
-    pub fn new(network: Option<&'a Network>) -> Later<'a> {
-        Later { outside: Cell::new(network), ready: Cell::new(false) }
+    pub fn new(meanwhile: Option<&'a Meanwhile>) -> Later<'a> {
+        Later { outside: Cell::new(meanwhile), ready: Cell::new(false) }
     }
 
     /// Whether it entered one whose loopback interface is up.
@@ -28,8 +28,8 @@ impl<'a> Later<'a> {
 
     /// Enters it, or one of its own.
     pub fn enter(&self) -> Result<(), Failure> {
-        let Some(network) = self.outside.take() else { return Ok(()) };
-        self.ready.set(network.enter());
+        let Some(meanwhile) = self.outside.take() else { return Ok(()) };
+        self.ready.set(meanwhile.enter());
         // The kernel says why, if nobody can make one.
         if self.ready.get() { Ok(()) } else { process::unshare(libc::CLONE_NEWNET as u64).during("clone") }
     }

@@ -10,7 +10,7 @@ use crate::place::Place;
 use crate::sys::mount::{ATTR_NODEV, ATTR_NOEXEC, ATTR_NOSUID, ATTR_RDONLY, RECURSIVE, setattr};
 use crate::sys::process;
 use containers_protocol::control::Failure;
-use containers_protocol::network::loopback_up;
+use containers_protocol::meanwhile::loopback_up;
 use containers_protocol::plan::{Rootfs, Step};
 use containers_protocol::sysctl;
 use rustix::fd::{AsFd, OwnedFd};

@@ -13,7 +13,7 @@ use crate::sys::{sched, security};
 use containers_protocol::Bytes;
 use containers_protocol::control::Failure;
 use containers_protocol::extra::Extra;
-use containers_protocol::network::Network;
+use containers_protocol::meanwhile::Meanwhile;
 use containers_protocol::oneshot::{Create, First};
 use containers_protocol::plan::{Plan, Rootfs, Stdio};
 use rustix::fd::{AsFd, OwnedFd, RawFd};
@@ -42,7 +42,7 @@ pub fn become_first(first: &'static First, inside: bool) {
     let Ok(mut reporter) = Reporter::in_memory(first) else { return };
     let failed = match begin(&first.create, inside) {
         Ok((args, env)) => {
-            let opened = Opened { entries: Vec::new(), root: None, network: first.network.as_ref() };
+            let opened = Opened { entries: Vec::new(), root: None, network: first.meanwhile.as_ref() };
             let mut scratch = Scratch::new(env);
             become_container(&first.create, &mut reporter, &first.fds, None, &args, &opened, &mut scratch)
         }
@@ -168,8 +168,8 @@ struct Opened<'a> {
     entries: Vec<(usize, OwnedFd)>,
     /// The root file system of a container in a user namespace.
     root: Option<OwnedFd>,
-    /// Its network namespace, if it is born without one.
-    network: Option<&'a Network>,
+    /// Where its network namespace comes from, if it is born without one.
+    network: Option<&'a Meanwhile>,
 }
 
 fn root_of(plan: &Plan) -> Result<Option<OwnedFd>, Failure> {

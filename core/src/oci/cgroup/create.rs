@@ -1,8 +1,9 @@
 //! Making the folders.
 
 use super::place::{CgroupPath, FIELD, Machine};
-use super::{Cgroup, Driver, Tree, V1Dir, file, values};
+use super::{Cgroup, Driver, Tree, V1Dir, devices, file, values};
 use crate::{Error, ErrorKind, Result};
+use containers_protocol::meanwhile::{Meanwhile, Program};
 use oci_spec::runtime::{LinuxResources, Spec};
 use std::fs;
 use std::io;
@@ -36,13 +37,26 @@ impl Cgroup {
         Ok(Some(Cgroup { made, ..planned }))
     }
 
+    /// The program of device rules that [`create`](Cgroup::create) will need, if it will.
+    pub(crate) fn program(spec: &Spec, (driver, machine): (Driver, &Machine)) -> Option<Program> {
+        let rules = wanted_limits(spec).and_then(|limits| limits.devices().as_deref()).unwrap_or_default();
+        let needed = driver == Driver::Cgroupfs && !machine.is_v1();
+        needed.then(|| devices::program(rules)).flatten()
+    }
+
     /// Makes it, with the limits of the configuration, but for one that is for [`finish`](Cgroup::finish). What was
-    /// made is removed when something fails.
-    pub(crate) fn create(spec: &Spec, id: &str, by: (Driver, &Machine), rootless: bool) -> Result<Cgroup> {
+    /// made is removed when something fails. The program of its device rules may be made `meanwhile`.
+    pub(crate) fn create(
+        spec: &Spec,
+        id: &str,
+        by: (Driver, &Machine),
+        rootless: bool,
+        meanwhile: Option<&Meanwhile>,
+    ) -> Result<Cgroup> {
         match without_few_pids(spec) {
-            None => Cgroup::make(spec, id, by, rootless),
+            None => Cgroup::make(spec, id, by, rootless, meanwhile),
             Some((rest, late)) => {
-                let cgroup = Cgroup::make(&rest, id, by, rootless)?;
+                let cgroup = Cgroup::make(&rest, id, by, rootless, meanwhile)?;
                 Ok(Cgroup { late: Some(Box::new(late)), ..cgroup })
             }
         }
@@ -58,7 +72,13 @@ impl Cgroup {
         self.late.is_some()
     }
 
-    fn make(spec: &Spec, id: &str, (driver, machine): (Driver, &Machine), rootless: bool) -> Result<Cgroup> {
+    fn make(
+        spec: &Spec,
+        id: &str,
+        (driver, machine): (Driver, &Machine),
+        rootless: bool,
+        meanwhile: Option<&Meanwhile>,
+    ) -> Result<Cgroup> {
         let wanted = wanted_path(spec);
         let none = LinuxResources::default();
         let resources = wanted_limits(spec).unwrap_or(&none);
@@ -70,10 +90,10 @@ impl Cgroup {
         let mut made = Made::default();
         let filled = cgroup.fill(machine, &path, wanted.is_none(), resources, &mut made);
         let done = filled.and_then(|()| {
-            let warnings = cgroup.apply(resources)?;
+            let warnings = cgroup.apply_with(resources, meanwhile)?;
             if resources.devices().is_none() {
                 // Without rules there are the usual ones, not none.
-                cgroup.apply_devices(&[])?;
+                cgroup.apply_devices(&[], meanwhile)?;
             }
             super::owner::delegate(spec, &cgroup)?;
             Ok(warnings)

@@ -30,6 +30,7 @@ pub(crate) use {
 
 use crate::{Error, ErrorKind, Result};
 use containers_protocol::extra::Hierarchy;
+use containers_protocol::meanwhile::Meanwhile;
 use oci_spec::runtime::{LinuxDeviceCgroup, LinuxResources};
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
@@ -176,13 +177,17 @@ impl Cgroup {
 
     /// Changes limits: what `resources` doesn't name stays as it is. Returns warnings.
     pub(crate) fn apply(&self, resources: &LinuxResources) -> Result<Vec<String>> {
+        self.apply_with(resources, None)
+    }
+
+    fn apply_with(&self, resources: &LinuxResources, meanwhile: Option<&Meanwhile>) -> Result<Vec<String>> {
         if let Tree::V2(dir) = &self.tree {
             values::check_usage(resources, dir)?;
         }
         self.update_unit(resources)?;
         let mut warnings = self.write(resources)?;
         if let Some(rules) = resources.devices() {
-            self.apply_devices(rules)?;
+            self.apply_devices(rules, meanwhile)?;
             warnings.extend(devices::warnings(rules));
         }
         Ok(warnings)
@@ -210,14 +215,14 @@ impl Cgroup {
     }
 
     /// Device rules, where this process may set them.
-    fn apply_devices(&self, rules: &[LinuxDeviceCgroup]) -> Result<()> {
+    fn apply_devices(&self, rules: &[LinuxDeviceCgroup], meanwhile: Option<&Meanwhile>) -> Result<()> {
         let set = match &self.tree {
             Tree::None => Ok(()),
             Tree::V1(_) => match self.v1("devices") {
                 Some(dir) => devices::set_v1(rules, dir),
                 None => Err(not_mounted("devices", "linux.resources.devices")),
             },
-            Tree::V2(dir) => devices::set_v2(rules, dir),
+            Tree::V2(dir) => devices::set_v2(rules, dir, meanwhile),
         };
         match set {
             // An ordinary user can't open devices that the mount namespace doesn't have either.

@@ -2,6 +2,7 @@
 
 use crate::cgroup::hierarchy::{self, Hierarchy};
 use crate::{Error, ErrorKind, Result};
+use std::cell::OnceCell;
 use std::collections::BTreeMap;
 use std::path::{Component, Path, PathBuf};
 
@@ -15,7 +16,8 @@ const NO_CONTROLLER: &[&str] =
 /// The hierarchies of the machine as this process sees them.
 pub(crate) struct Machine {
     pub(super) hierarchies: Vec<Hierarchy>,
-    pub(super) own: BTreeMap<String, String>,
+    /// Where this process is, by controller, once somebody wants to know.
+    own: OnceCell<BTreeMap<String, String>>,
 }
 
 /// One v1 hierarchy and the cgroup's folder in it.
@@ -37,7 +39,12 @@ impl Machine {
     /// This one.
     pub(crate) fn look() -> Machine {
         let hierarchies = hierarchy::unified_alone().map_or_else(hierarchy::visible, |unified| vec![unified]);
-        Machine { hierarchies, own: hierarchy::own() }
+        Machine { hierarchies, own: OnceCell::new() }
+    }
+
+    /// This process's own cgroup of a controller.
+    fn own(&self, controller: &str) -> Option<&str> {
+        self.own.get_or_init(hierarchy::own).get(controller).map(String::as_str)
     }
 
     pub(crate) fn is_v1(&self) -> bool {
@@ -49,7 +56,7 @@ impl Machine {
         let found = self.hierarchies.iter().filter(|h| dir.starts_with(&h.mount));
         let ours: Vec<PathBuf> = found
             .flat_map(|h| {
-                let name = |c: &String| self.own.get(c).map(|own| hierarchy::place(h, own));
+                let name = |c: &String| self.own(c).map(|own| hierarchy::place(h, own));
                 h.controllers.iter().filter_map(name).chain([h.mount.clone()])
             })
             .collect();
@@ -71,7 +78,7 @@ impl Machine {
         let start = if path.absolute {
             unified.mount.clone()
         } else {
-            let own = hierarchy::place(unified, self.own.get("").map_or("/", String::as_str));
+            let own = hierarchy::place(unified, self.own("").unwrap_or("/"));
             let above = own.parent().filter(|p| p.starts_with(&unified.mount));
             above.map_or_else(|| own.clone(), Path::to_path_buf)
         };
@@ -92,7 +99,7 @@ impl Machine {
             let start = if path.absolute {
                 h.mount.clone()
             } else {
-                hierarchy::place(h, self.own.get(first).map_or("/", String::as_str))
+                hierarchy::place(h, self.own(first).unwrap_or("/"))
             };
             places.push(V1Place { mount: h.mount.clone(), dir: start.join(&path.inner), controllers });
         }
@@ -105,7 +112,7 @@ impl Machine {
         let h = self.hierarchies.iter().find(|h| h.v2).filter(|_| self.is_v1())?;
         let start = match path.absolute {
             true => h.mount.clone(),
-            false => hierarchy::place(h, self.own.get("").map_or("/", String::as_str)),
+            false => hierarchy::place(h, self.own("").unwrap_or("/")),
         };
         let (mount, dir) = (h.mount.clone(), start.join(&path.inner));
         Some(V1Place { mount, dir, controllers: vec![String::new()] })
@@ -273,7 +280,7 @@ mod tests {
                 h("/none/again", false, &["rw", "cpu", "cpuacct"]),
                 h("/none/unified", true, &["rw"]),
             ],
-            own: BTreeMap::new(),
+            own: OnceCell::from(BTreeMap::new()),
         };
         assert!(machine.is_v1());
         let places = machine.v1(&path("/x/y").unwrap());

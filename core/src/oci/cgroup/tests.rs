@@ -31,7 +31,7 @@ pub(super) fn spec(path: &str, resources: &str) -> Spec {
 }
 
 fn create(path: &str, resources: &str) -> Result<Cgroup> {
-    Cgroup::create(&spec(path, resources), "id", (Driver::Cgroupfs, &Machine::look()), false)
+    Cgroup::create(&spec(path, resources), "id", (Driver::Cgroupfs, &Machine::look()), false, None)
 }
 
 /// Moves a process into the cgroup. One that was forked a moment ago can't be moved yet (`EINVAL`).
@@ -284,7 +284,7 @@ fn without_a_path_the_id_names_it() {
     let mut spec = spec("", "{}");
     let id = name().replace('/', "-");
     spec.linux_mut().as_mut().unwrap().set_cgroups_path(None);
-    let cgroup = Cgroup::create(&spec, &id, (Driver::Cgroupfs, &Machine::look()), false).unwrap();
+    let cgroup = Cgroup::create(&spec, &id, (Driver::Cgroupfs, &Machine::look()), false, None).unwrap();
     assert!(cgroup.paths().values().all(|dir| dir.ends_with(&id) && dir.is_dir()));
     cgroup.delete().unwrap();
 }

@@ -16,7 +16,7 @@ fn has_systemd() -> bool {
 }
 
 fn create(path: &str, resources: &str) -> Result<Cgroup> {
-    Cgroup::create(&spec(path, resources), "id", (Driver::Systemd, &Machine::look()), false)
+    Cgroup::create(&spec(path, resources), "id", (Driver::Systemd, &Machine::look()), false, None)
 }
 
 /// A property of a unit.
@@ -42,7 +42,7 @@ fn a_scope_lives_from_enter_to_delete() {
         "cpu":{"shares":512,"quota":50000,"period":100000,"cpus":"0"}}"#;
     let spec = spec(&format!("machine-unit.slice:ct:{name}"), resources);
     let spec = with_annotation(spec, "TimeoutStopSec", "123");
-    let cgroup = Cgroup::create(&spec, "id", (Driver::Systemd, &Machine::look()), false).unwrap();
+    let cgroup = Cgroup::create(&spec, "id", (Driver::Systemd, &Machine::look()), false, None).unwrap();
     assert!(!cgroup.exists());
     let member = Member::new(&cgroup, "sleep 1000");
     // From here on the stored state is enough.
@@ -128,7 +128,7 @@ fn wrong_paths_and_properties_are_errors() {
         assert!(e.to_string().contains("linux.cgroupsPath"), "{e}");
     }
     let spec = with_annotation(spec(&format!(":ct:{}", name()), "{}"), "NoSuchThing", "true");
-    let cgroup = Cgroup::create(&spec, "id", (Driver::Systemd, &Machine::look()), false).unwrap();
+    let cgroup = Cgroup::create(&spec, "id", (Driver::Systemd, &Machine::look()), false, None).unwrap();
     let mut child = Command::new("sleep").arg("1000").spawn().unwrap();
     let e = cgroup.start_unit(child.id() as i32).unwrap_err();
     assert!(e.to_string().contains("NoSuchThing"), "{e}");

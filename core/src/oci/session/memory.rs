@@ -2,7 +2,7 @@
 
 use super::helper::{born_in, connection, not_born, open_cgroup, receive};
 use crate::{Error, Result};
-use containers_protocol::network::Network;
+use containers_protocol::meanwhile::Meanwhile;
 use containers_protocol::oneshot::{Become, Create, First, Report};
 use containers_protocol::turns::{self, Turns};
 use containers_protocol::vfork::Stack;
@@ -34,11 +34,11 @@ impl Memory {
         run: Become,
         create: Create,
         fds: Vec<OwnedFd>,
-        network: Option<Network>,
+        meanwhile: Option<Meanwhile>,
         (speaks, open): (bool, bool),
         held: RawFd,
     ) -> Result<(Memory, (i32, OwnedFd))> {
-        let made_meanwhile = if network.is_some() { libc::CLONE_NEWNET } else { 0 };
+        let made_meanwhile = if meanwhile.is_some() { libc::CLONE_NEWNET } else { 0 };
         let namespaces = create.plan.namespaces & !((libc::CLONE_NEWCGROUP | made_meanwhile) as u64);
         let cgroup = create.unified.as_ref().map(|dir| open_cgroup(dir.as_path())).transpose()?;
         let (sock, socket) = match speaks {
@@ -54,7 +54,7 @@ impl Memory {
         let first: &'static First = Box::leak(Box::new(First {
             create,
             fds,
-            network,
+            meanwhile,
             socket,
             not_its,
             open,
@@ -71,8 +71,8 @@ impl Memory {
         };
         let (mut born, _) = bear();
         // The process has entered it, or never will.
-        first.network.iter().for_each(Network::end);
-        if first.network.is_some() && born.as_ref().is_err_and(|e| e.raw_os_error() == Some(libc::EAGAIN)) {
+        first.meanwhile.iter().for_each(Meanwhile::end);
+        if first.meanwhile.is_some() && born.as_ref().is_err_and(|e| e.raw_os_error() == Some(libc::EAGAIN)) {
             // Where no more processes may be, that was one.
             born = bear().0;
         }

@@ -6,7 +6,7 @@ mod memory;
 
 use crate::{Error, ErrorKind, Result};
 use containers_protocol::control::Failure;
-use containers_protocol::network::Network;
+use containers_protocol::meanwhile::Meanwhile;
 use containers_protocol::oneshot::{Become, Create, Report, Request};
 use containers_protocol::wire;
 use failed::describe;
@@ -56,16 +56,16 @@ impl Session {
 
     /// Makes the first process of a container in our own memory, and waits for its first word. `how`: whether it has
     /// hooks or a terminal, and whether its gate is open. Descriptors are those that the plan counts; `held` is one that it
-    /// must not keep; `network` is its network namespace if somebody makes that already.
+    /// must not keep; `meanwhile` has its network namespace if somebody makes that already.
     pub(crate) fn bear(
         run: Become,
         create: Create,
         fds: Vec<OwnedFd>,
-        network: Option<Network>,
+        meanwhile: Option<Meanwhile>,
         how: (bool, bool),
         held: RawFd,
     ) -> Result<Session> {
-        let (memory, born) = Memory::bear(run, create, fds, network, how, held)?;
+        let (memory, born) = Memory::bear(run, create, fds, meanwhile, how, held)?;
         Ok(Session { maker: Maker::Memory(memory), inside: true, born: Some(born) })
     }
 

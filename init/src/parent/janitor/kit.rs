@@ -11,7 +11,7 @@ use crate::place::Base;
 use crate::sys::mount;
 use crate::sys::process::{self, Stack};
 use containers_protocol::control::Failure;
-use containers_protocol::network::loopback_up;
+use containers_protocol::meanwhile::loopback_up;
 use containers_protocol::plan::{CgroupPlan, Plan, Step};
 use containers_protocol::sysctl;
 use rustix::fd::{AsFd, BorrowedFd, OwnedFd};

@@ -8,6 +8,8 @@ pub(super) use rules::{Access, Devices, Kind as DeviceKind, State, warnings};
 use super::file;
 use crate::sys::bpf;
 use crate::{Error, ErrorKind, Result};
+use containers_protocol::bpf::load_devices;
+use containers_protocol::meanwhile::{Meanwhile, Program};
 use oci_spec::runtime::{LinuxDeviceCgroup, LinuxDeviceType};
 use std::path::Path;
 
@@ -65,13 +67,22 @@ pub(super) fn set_v1(rules: &[LinuxDeviceCgroup], dir: &Path) -> Result<()> {
     }
 }
 
-/// Sets the rules by a BPF program on a v2 cgroup, in the place of an earlier one.
-pub(super) fn set_v2(rules: &[LinuxDeviceCgroup], dir: &Path) -> Result<()> {
+/// The program for the rules, which [`set_v2`] looks for. `None`: it does without one, or says why.
+pub(super) fn program(rules: &[LinuxDeviceCgroup]) -> Option<Program> {
+    let state = State::build(rules).ok().filter(|state| !state.is_free())?;
+    Some((program::compile(&state), NAME))
+}
+
+/// Sets the rules by a BPF program on a v2 cgroup, in the place of an earlier one. It may have been loaded `meanwhile`.
+pub(super) fn set_v2(rules: &[LinuxDeviceCgroup], dir: &Path, meanwhile: Option<&Meanwhile>) -> Result<()> {
     let state = State::build(rules)?;
     let result = if state.is_free() {
         bpf::detach_devices(dir, NAME)
     } else {
-        bpf::attach_devices(dir, &program::compile(&state), NAME)
+        let code = program::compile(&state);
+        let ready = meanwhile.and_then(|meanwhile| meanwhile.program(&code));
+        let program = ready.map_or_else(|| load_devices(&code, NAME), Ok);
+        program.map_err(Into::into).and_then(|program| bpf::attach_devices(dir, &program, NAME))
     };
     match result {
         // Where BPF is forbidden (in a container, say), rules that only allow are no loss.

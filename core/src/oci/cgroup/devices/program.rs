@@ -4,12 +4,12 @@
 use super::rules::{Access, Devices, Kind, State};
 
 /// One instruction as the kernel reads it.
-fn instruction(code: u8, dst: u8, src: u8, offset: i16, value: i32) -> [u8; 8] {
+fn instruction(code: u8, dst: u8, src: u8, offset: i16, value: i32) -> u64 {
     let [o0, o1] = offset.to_ne_bytes();
     let [v0, v1, v2, v3] = value.to_ne_bytes();
     // The two registers are bit fields, whose order follows the machine's.
     let registers = if cfg!(target_endian = "little") { src << 4 | dst } else { dst << 4 | src };
-    [code, registers, o0, o1, v0, v1, v2, v3]
+    u64::from_ne_bytes([code, registers, o0, o1, v0, v1, v2, v3])
 }
 
 /// Load a word from memory, and a constant of 64 bits, which takes two places.
@@ -40,7 +40,7 @@ const MINOR: u8 = 5;
 const SCRATCH: u8 = 6;
 const BITS: u8 = 7;
 
-type Code = Vec<[u8; 8]>;
+type Code = Vec<u64>;
 
 /// The program for a state. It has no jump: the kernel's verifier follows both ways of each, and that would be most of what
 /// setting the rules costs.
@@ -160,12 +160,12 @@ mod tests {
     use proptest::prelude::*;
 
     /// What the kernel would return.
-    fn run(program: &[[u8; 8]], kind: u32, access: u32, major: u32, minor: u32) -> u64 {
+    fn run(program: &[u64], kind: u32, access: u32, major: u32, minor: u32) -> u64 {
         let context = [access << 16 | kind, major, minor];
         let mut registers = [0u64; 11];
         let mut at = 0usize;
         loop {
-            let [code, regs, o0, o1, v0, v1, v2, v3] = program[at];
+            let [code, regs, o0, o1, v0, v1, v2, v3] = program[at].to_ne_bytes();
             let (dst, src) = (usize::from(regs & 15), usize::from(regs >> 4));
             let offset = i16::from_ne_bytes([o0, o1]);
             let value = i32::from_ne_bytes([v0, v1, v2, v3]).cast_unsigned();
@@ -174,7 +174,7 @@ mod tests {
             match code {
                 LOAD => registers[dst] = u64::from(context[offset as usize / 4]),
                 LOAD_CONSTANT => {
-                    let [.., h0, h1, h2, h3] = program[at];
+                    let [.., h0, h1, h2, h3] = program[at].to_ne_bytes();
                     registers[dst] = u64::from(u32::from_ne_bytes([h0, h1, h2, h3])) << 32 | u64::from(value);
                     at += 1;
                 }

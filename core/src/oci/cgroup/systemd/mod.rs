@@ -139,7 +139,7 @@ impl Cgroup {
             Tree::None => {}
         }
         self.write(resources)?;
-        self.apply_devices(resources.devices().as_deref().unwrap_or_default())?;
+        self.apply_devices(resources.devices().as_deref().unwrap_or_default(), None)?;
         owner::delegate(spec, self)
     }
 

@@ -1,12 +1,12 @@
-//! A network namespace that is made while a runtime does other things: the kernel takes longer for it than for all other namespaces
-//! of a container together. A process in the runtime's memory makes it on another processor, sends it, and ends; the container's
-//! first process enters it when it comes to where it needs it.
+//! What is made for a container while the runtime does other things: its network namespace, for which the kernel takes longer than
+//! for all its other namespaces together, and the program of its device rules. A process in the runtime's memory makes them on
+//! another processor, sends them, and ends.
 //!
-//! Nobody depends on that process: who needs the namespace and finds that it has not begun, takes too long or came to nothing, makes
-//! one.
+//! Nobody depends on that process: who needs one of them and finds that it has not begun, takes too long or came to nothing, makes it.
 
 #![allow(unsafe_code, reason = "calls that no safe crate makes, and the stack of a process")]
 
+use crate::bpf;
 use crate::vfork::{CLONE_CLEAR_SIGHAND, Stack, check_raw, clone_and_call, clone_args};
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use rustix::fd::{AsFd, AsRawFd, BorrowedFd, FromRawFd, OwnedFd, RawFd};
@@ -21,29 +21,49 @@ use rustix::thread::{
     CpuSet, ThreadNameSpaceType, UnshareFlags, move_into_thread_name_spaces, sched_getaffinity, sched_getcpu,
     sched_setaffinity, unshare_unsafe,
 };
+use std::ffi::CStr;
 use std::mem::MaybeUninit;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 /// Room for a few calls.
 const STACK: usize = 64 * 1024;
 
-/// The longest time that it is waited for: another processor may have other things to do.
+/// The longest time that a part is waited for: another processor may have other things to do.
 const PATIENCE: Timespec = Timespec { tv_sec: 0, tv_nsec: 20_000_000 };
+
+/// What is made. The number begins its message, which has it as a descriptor if it was made.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Part {
+    Program = 0,
+    Network = 1,
+}
 
 /// What the process sees of the runtime.
 #[derive(Debug)]
 struct Shared {
-    /// Somebody makes the namespace.
-    begun: AtomicBool,
-    /// Where it is sent: a descriptor of the process.
+    /// Whether somebody makes a part.
+    begun: [AtomicBool; 2],
+    /// The device rules.
+    program: Option<Program>,
+    /// Where parts are sent: a descriptor of the process.
     sender: RawFd,
     /// Where it may run.
     processors: CpuSet,
 }
 
-/// A network namespace that is being made, with its loopback interface up.
+impl Shared {
+    /// Takes a part upon the caller; `false`: somebody else makes it.
+    fn take(&self, part: Part) -> bool {
+        !self.begun[part as usize].swap(true, Ordering::AcqRel)
+    }
+}
+
+/// A program of device rules: its instructions and its name.
+pub type Program = (Vec<u64>, &'static CStr);
+
+/// A network namespace that is being made, with its loopback interface up, and before it perhaps a program.
 #[derive(Debug)]
-pub struct Network {
+pub struct Meanwhile {
     shared: &'static Shared,
     receiver: OwnedFd,
     pid: Pid,
@@ -52,27 +72,27 @@ pub struct Network {
     _stack: Stack,
 }
 
-impl Network {
-    /// Has it made. `None`: there is no other processor, or no room for a process.
-    pub fn begin() -> Option<Network> {
+impl Meanwhile {
+    /// Has them made. `None`: there is no other processor, or no room for a process.
+    pub fn begin(program: Option<Program>) -> Option<Meanwhile> {
         let processors = sched_getaffinity(None).ok()?;
         let mut elsewhere = processors;
         elsewhere.unset(sched_getcpu());
         if elsewhere.count() == 0 {
             return None;
         }
-        let network = Network::start(processors).ok()?;
+        let begun = Meanwhile::start(program, processors).ok()?;
         // Most kernels choose another one by themselves; where they don't, the process would have to wait for this one.
-        let _ = sched_setaffinity(Some(network.pid), &elsewhere);
-        Some(network)
+        let _ = sched_setaffinity(Some(begun.pid), &elsewhere);
+        Some(begun)
     }
 
-    fn start(processors: CpuSet) -> Result<Network, Errno> {
+    fn start(program: Option<Program>, processors: CpuSet) -> Result<Meanwhile, Errno> {
         let (receiver, sender) =
             socketpair(AddressFamily::UNIX, SocketType::SEQPACKET, SocketFlags::CLOEXEC, None)?;
         let mut stack = Stack::new(STACK)?;
-        let begun = AtomicBool::new(false);
-        let shared = Shared { begun, sender: sender.as_raw_fd(), processors };
+        let begun = [const { AtomicBool::new(false) }; 2];
+        let shared = Shared { begun, program, sender: sender.as_raw_fd(), processors };
         let shared: &'static Shared = Box::leak(Box::new(shared));
         let mut args = clone_args(CLONE_CLEAR_SIGHAND | libc::CLONE_VM as u64, &mut -1, None);
         args.flags &= !(libc::CLONE_PIDFD as u64);
@@ -84,34 +104,53 @@ impl Network {
         // returns, and uses only what is never freed and nothing that belongs to the thread.
         let pid = check_raw(unsafe { clone_and_call(&mut args, enter, argument) })?;
         let pid = Pid::from_raw(pid as i32).ok_or(Errno::SRCH)?;
-        Ok(Network { shared, receiver, pid, ended: AtomicBool::new(false), _stack: stack })
+        Ok(Meanwhile { shared, receiver, pid, ended: AtomicBool::new(false), _stack: stack })
     }
 
-    /// Enters it. `false`: the caller has to make one.
+    /// The program, loaded, if it is this one. `None`: the caller has to load it.
+    pub fn program(&self, instructions: &[u64]) -> Option<OwnedFd> {
+        let is_it = self.shared.program.as_ref().is_some_and(|(made, _)| made == instructions);
+        if is_it { self.wait_for(Part::Program) } else { None }
+    }
+
+    /// Enters the network namespace. `false`: the caller has to make one.
     pub fn enter(&self) -> bool {
-        if !self.shared.begun.swap(true, Ordering::AcqRel) {
-            return false;
-        }
         let enter =
             |space: OwnedFd| move_into_thread_name_spaces(space.as_fd(), ThreadNameSpaceType::NETWORK);
-        self.receive().is_some_and(|space| enter(space).is_ok())
+        self.wait_for(Part::Network).is_some_and(|space| enter(space).is_ok())
     }
 
-    /// The namespace, once it is there. `None`: it takes too long, or never will be: the end of the process is heard of, too.
-    fn receive(&self) -> Option<OwnedFd> {
-        let ready = poll(&mut [PollFd::new(&self.receiver, PollFlags::IN)], Some(&PATIENCE));
-        if ready != Ok(1) {
+    /// A part, once it is there. `None`: the caller has to make it, because nobody has begun, it takes too long, or it never will
+    /// be there: the end of the process is heard of, too.
+    fn wait_for(&self, part: Part) -> Option<OwnedFd> {
+        if self.shared.take(part) {
             return None;
         }
+        loop {
+            let ready = poll(&mut [PollFd::new(&self.receiver, PollFlags::IN)], Some(&PATIENCE));
+            if ready != Ok(1) {
+                return None;
+            }
+            let (sent, made) = self.receive()?;
+            // One that was not waited for until it came goes past.
+            if sent == part as u8 {
+                return made;
+            }
+        }
+    }
+
+    /// The next message.
+    fn receive(&self) -> Option<(u8, Option<OwnedFd>)> {
         let mut room = [MaybeUninit::uninit(); rustix::cmsg_space!(ScmRights(1))];
         let mut control = RecvAncillaryBuffer::new(&mut room);
         let mut byte = [0u8];
-        recvmsg(&self.receiver, &mut [IoSliceMut::new(&mut byte)], &mut control, RecvFlags::CMSG_CLOEXEC)
-            .ok()?;
-        control.drain().find_map(|message| match message {
+        let how = RecvFlags::CMSG_CLOEXEC;
+        let got = recvmsg(&self.receiver, &mut [IoSliceMut::new(&mut byte)], &mut control, how).ok()?;
+        let made = control.drain().find_map(|message| match message {
             RecvAncillaryMessage::ScmRights(mut fds) => fds.next(),
             _ => None,
-        })
+        });
+        (got.bytes == 1).then_some((byte[0], made))
     }
 
     /// Sees to it that nothing is left of its making.
@@ -119,7 +158,7 @@ impl Network {
         if self.ended.swap(true, Ordering::Relaxed) {
             return;
         }
-        self.shared.begun.store(true, Ordering::Release);
+        self.shared.begun.iter().for_each(|part| part.store(true, Ordering::Release));
         if self.reap(libc::WNOHANG) {
             return;
         }
@@ -144,7 +183,7 @@ impl Network {
     }
 }
 
-impl Drop for Network {
+impl Drop for Meanwhile {
     fn drop(&mut self) {
         self.end();
     }
@@ -160,28 +199,38 @@ extern "C" fn enter(shared: *mut libc::c_void) -> ! {
     let _ = set_parent_process_death_signal(Some(Signal::KILL));
     // It is there; from now on it may go where it is served best.
     let _ = sched_setaffinity(None, &shared.processors);
-    if !shared.begun.swap(true, Ordering::AcqRel) {
-        // What fails here is said by who makes one then.
-        let _ = make(shared.sender);
+    // What fails is said by who makes it then.
+    if let Some((instructions, name)) = &shared.program
+        && shared.take(Part::Program)
+    {
+        let _ = send(shared.sender, Part::Program, bpf::load_devices(instructions, name).ok());
+    }
+    if shared.take(Part::Network) {
+        let _ = send(shared.sender, Part::Network, make_network().ok());
     }
     // SAFETY: no exit handler runs.
     unsafe { libc::_exit(0) }
 }
 
-/// Makes the namespace, and sends it.
-fn make(sender: RawFd) -> Result<(), Errno> {
+/// Leaves for a network namespace of its own.
+fn make_network() -> Result<OwnedFd, Errno> {
     // SAFETY: of what it shares, only the namespaces of this process change.
     unsafe { unshare_unsafe(UnshareFlags::NEWNET)? };
     let sock = loopback_up()?;
     // SAFETY: as `Space` says.
-    let space = unsafe { ioctl(&sock, Space)? };
+    unsafe { ioctl(&sock, Space) }
+}
+
+fn send(sender: RawFd, part: Part, made: Option<OwnedFd>) -> Result<(), Errno> {
     let mut room = [MaybeUninit::uninit(); rustix::cmsg_space!(ScmRights(1))];
     let mut control = SendAncillaryBuffer::new(&mut room);
-    let spaces = [space.as_fd()];
-    control.push(SendAncillaryMessage::ScmRights(&spaces));
+    let made = made.as_ref().map(|made| [made.as_fd()]);
+    if let Some(made) = &made {
+        control.push(SendAncillaryMessage::ScmRights(made));
+    }
     // SAFETY: this process's copy, which it keeps to its end.
     let sender = unsafe { BorrowedFd::borrow_raw(sender) };
-    sendmsg(sender, &[IoSlice::new(&[0])], &mut control, SendFlags::NOSIGNAL).map(drop)
+    sendmsg(sender, &[IoSlice::new(&[part as u8])], &mut control, SendFlags::NOSIGNAL).map(drop)
 }
 
 /// Brings `lo` of the current network namespace up. A socket in there.
@@ -230,20 +279,20 @@ mod tests {
     }
 
     /// Has this thread, which is the test's own, enter: whether that is said, and whether it is so.
-    fn enter(network: &Network) -> (bool, bool) {
+    fn enter(network: &Meanwhile) -> (bool, bool) {
         let before = own();
         (network.enter(), own() != before)
     }
 
     /// Needs root and two processors.
-    fn begun() -> Option<Network> {
-        rustix::process::geteuid().is_root().then(Network::begin).flatten()
+    fn begun() -> Option<Meanwhile> {
+        rustix::process::geteuid().is_root().then(|| Meanwhile::begin(None)).flatten()
     }
 
     #[test]
     fn it_is_entered_when_it_is_made() {
         let Some(network) = begun() else { return };
-        while !network.shared.begun.load(Ordering::Acquire) {
+        while !network.shared.begun[Part::Network as usize].load(Ordering::Acquire) {
             std::thread::yield_now();
         }
         // However long it takes on a machine that has other things to do.
