@@ -14,6 +14,7 @@ use rustix::fs::{
     AtFlags, CWD, FileType, Mode, OFlags, StatxFlags, makedev, mkdirat, mknodat, openat, statx,
 };
 use rustix::io::Errno;
+use rustix::mount::{MountFlags, mount};
 use std::ffi::{CStr, CString};
 
 /// Paths of the corner.
@@ -122,16 +123,37 @@ pub const FOLDERS: [&str; 4] = ["dir", "root", "files", "sys"];
 /// Makes the corner's file system, detached.
 pub fn make(rootless: bool, folders: &[&str]) -> Result<OwnedFd, Errno> {
     let corner = fs::tmpfs("755", "64k", ATTR_NOSUID)?;
+    fill(&corner, rootless, folders)?;
+    Ok(corner)
+}
+
+/// Makes it at a folder. Who may walk its path, `at`, and make nodes, does it by one call, which works on the current directory;
+/// the other way takes six.
+pub fn make_at(
+    point: &OwnedFd,
+    at: &[u8],
+    (rootless, folders): (bool, &[&str]),
+) -> Result<OwnedFd, Errno> {
+    if rootless {
+        let corner = make(rootless, folders)?;
+        return crate::child::root::attach(&corner, point).map(|()| corner);
+    }
+    rustix::process::fchdir(point)?;
+    mount("tmpfs", c".", "tmpfs", MountFlags::NOSUID, c"mode=755,size=64k")?;
+    let corner = openat(CWD, at, OFlags::PATH | OFlags::DIRECTORY | OFlags::CLOEXEC, Mode::empty())?;
+    fill(&corner, rootless, folders)?;
+    Ok(corner)
+}
+
+fn fill(corner: &OwnedFd, rootless: bool, folders: &[&str]) -> Result<(), Errno> {
     for name in folders {
-        mkdirat(&corner, *name, Mode::from_raw_mode(0o755))?;
+        mkdirat(corner, *name, Mode::from_raw_mode(0o755))?;
     }
     if rootless {
         let how = OFlags::CREATE | OFlags::EXCL | OFlags::WRONLY | OFlags::CLOEXEC;
-        drop(openat(&corner, "null", how, Mode::from_raw_mode(0o666))?);
-    } else {
-        mknodat(&corner, "null", FileType::CharacterDevice, Mode::from_raw_mode(0o666), makedev(1, 3))?;
+        return openat(corner, "null", how, Mode::from_raw_mode(0o666)).map(drop);
     }
-    Ok(corner)
+    mknodat(corner, "null", FileType::CharacterDevice, Mode::from_raw_mode(0o666), makedev(1, 3))
 }
 
 /// Attaches the corner to a folder of the launcher's namespace and makes it read-only.

@@ -3,7 +3,6 @@
 use crate::child::kernel_paths::{KernelPaths, PathKind};
 use crate::child::network::Later;
 use crate::child::report::{Reporter, is_gone};
-use crate::child::root::attach;
 use crate::child::{self, Child, Ready, Scratch, entries, extra, leave, mounts, net_devices};
 use crate::failure::{Context, coded, failure};
 use crate::launcher::userns;
@@ -317,8 +316,7 @@ fn prepare(create: &Create, wait: Option<OwnedFd>) -> Result<(Place, Corner), Fa
         true => leave::close_off(at).at("setup", at)?,
         false => mount_change(c"/", downstream).during("mount namespace")?,
     }
-    let corner = place::make(userns, &place::FOLDERS[..2]).at("setup", at)?;
-    attach(&corner, &point).at("setup", at)?;
+    let corner = place::make_at(&point, at, (userns, &place::FOLDERS[..2])).at("setup", at)?;
     let paths = place::finish_own(&corner, at, userns).at("setup", at)?;
     Ok((Place::Own(paths), Corner::Folder(corner)))
 }
