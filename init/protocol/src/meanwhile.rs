@@ -289,6 +289,10 @@ mod tests {
         rustix::process::geteuid().is_root().then(|| Meanwhile::begin(None)).flatten()
     }
 
+    fn begun_with(code: Vec<u64>) -> Option<Meanwhile> {
+        rustix::process::geteuid().is_root().then(|| Meanwhile::begin(Some((code, c"test")))).flatten()
+    }
+
     #[test]
     fn it_is_entered_when_it_is_made() {
         let Some(network) = begun() else { return };
@@ -324,6 +328,47 @@ mod tests {
         let (said, done) = enter(&network);
         assert_eq!(said, done);
         drop(network);
+    }
+
+    /// Allows everything, or is none: registers have no beginning.
+    fn program(valid: bool) -> Vec<u64> {
+        let instruction = |code, value: i32| {
+            let [v0, v1, v2, v3] = value.to_ne_bytes();
+            u64::from_ne_bytes([code, 0, 0, 0, v0, v1, v2, v3])
+        };
+        let exit = instruction(0x95, 0);
+        if valid { vec![instruction(0xb7, 1), exit] } else { vec![exit] }
+    }
+
+    /// Whether a program is loaded for the caller once it has been begun; and what must be so in any case.
+    fn loaded(code: Vec<u64>) -> Option<bool> {
+        let privileged = rustix::process::geteuid().is_root() && bpf::load_devices(&program(true), c"test").is_ok();
+        let meanwhile = privileged.then(|| Meanwhile::begin(Some((code.clone(), c"test")))).flatten()?;
+        while !meanwhile.shared.begun[Part::Program as usize].load(Ordering::Acquire) {
+            std::thread::yield_now();
+        }
+        assert!(meanwhile.program(&[0]).is_none(), "it is another one");
+        let loaded = meanwhile.program(&code).is_some();
+        let (said, done) = enter(&meanwhile);
+        assert_eq!(said, done);
+        Some(loaded)
+    }
+
+    #[test]
+    fn a_program_is_loaded_before() {
+        assert_ne!(loaded(program(true)), Some(false));
+    }
+
+    #[test]
+    fn one_that_is_refused_is_not_there() {
+        assert_ne!(loaded(program(false)), Some(true));
+    }
+
+    #[test]
+    fn a_program_that_nobody_waited_for_goes_past() {
+        let Some(meanwhile) = begun_with(program(true)) else { return };
+        let (said, done) = enter(&meanwhile);
+        assert_eq!(said, done);
     }
 
     #[test]
