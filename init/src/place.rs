@@ -129,11 +129,7 @@ pub fn make(rootless: bool, folders: &[&str]) -> Result<OwnedFd, Errno> {
 
 /// Makes it at a folder. Who may walk its path, `at`, and make nodes, does it by one call, which works on the current directory;
 /// the other way takes six.
-pub fn make_at(
-    point: &OwnedFd,
-    at: &[u8],
-    (rootless, folders): (bool, &[&str]),
-) -> Result<OwnedFd, Errno> {
+pub fn make_at(point: &OwnedFd, at: &[u8], (rootless, folders): (bool, &[&str])) -> Result<OwnedFd, Errno> {
     if rootless {
         let corner = make(rootless, folders)?;
         return crate::child::root::attach(&corner, point).map(|()| corner);

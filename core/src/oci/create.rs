@@ -169,7 +169,19 @@ impl Engine {
         let record =
             Record { no_new_keyring: options.no_new_keyring, ..Record::new(id, &spec, bundle, rootfs) };
         let session = None;
-        Ok(Making { engine: self, options, spec, dir, record, gate, opener, session, held, machine, meanwhile })
+        Ok(Making {
+            engine: self,
+            options,
+            spec,
+            dir,
+            record,
+            gate,
+            opener,
+            session,
+            held,
+            machine,
+            meanwhile,
+        })
     }
 }
 

@@ -57,7 +57,8 @@ pub fn load_devices(instructions: &[u64], name: &CStr) -> Result<OwnedFd, Errno>
 fn bpf(command: usize, attribute: &Attribute) -> Result<OwnedFd, Errno> {
     // SAFETY: the attribute is laid out as the kernel's for this command, which only reads it and what it names: slices and
     // strings that live over the call.
-    let made = unsafe { call(libc::SYS_bpf, [command, (&raw const *attribute) as usize, size_of::<Attribute>()]) };
+    let made =
+        unsafe { call(libc::SYS_bpf, [command, (&raw const *attribute) as usize, size_of::<Attribute>()]) };
     match i32::try_from(made) {
         // SAFETY: the kernel has just made this descriptor for this call.
         Ok(fd @ 0..) => Ok(unsafe { OwnedFd::from_raw_fd(fd) }),

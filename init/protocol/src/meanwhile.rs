@@ -342,7 +342,8 @@ mod tests {
 
     /// Whether a program is loaded for the caller once it has been begun; and what must be so in any case.
     fn loaded(code: Vec<u64>) -> Option<bool> {
-        let privileged = rustix::process::geteuid().is_root() && bpf::load_devices(&program(true), c"test").is_ok();
+        let privileged =
+            rustix::process::geteuid().is_root() && bpf::load_devices(&program(true), c"test").is_ok();
         let meanwhile = privileged.then(|| Meanwhile::begin(Some((code.clone(), c"test")))).flatten()?;
         while !meanwhile.shared.begun[Part::Program as usize].load(Ordering::Acquire) {
             std::thread::yield_now();

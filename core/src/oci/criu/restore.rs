@@ -117,8 +117,13 @@ impl Restoring<'_> {
         let record = &mut self.found.record;
         config::keep(&self.text, &self.found.dir)?;
         targets::make(&self.spec, &record.rootfs, &record.bundle)?;
-        record.cgroup =
-            Cgroup::create(&self.spec, &record.id, (engine.driver(), &Machine::look()), engine.rootless(), None)?;
+        record.cgroup = Cgroup::create(
+            &self.spec,
+            &record.id,
+            (engine.driver(), &Machine::look()),
+            engine.rootless(),
+            None,
+        )?;
         record.cgroup.warnings().iter().for_each(|warning| (engine.warn)(warning));
         check_cgroups(&record.cgroup)?;
         let (namespaces, own_pids) = self.namespaces()?;
