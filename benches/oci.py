@@ -23,7 +23,7 @@ from plot import svg
 
 # Slow ones get fewer runs.
 SHARES = {"containers-oci": 1.0, "crun": 0.5, "runc": 0.2, "youki": 0.2}
-JOB = "floor of the job"
+KERNEL = "kernel alone"
 COMMANDS = {"run": 1, "lifecycle": 3}
 OPERATIONS = {"run": "run, from start to exit code", "lifecycle": "create, start and delete, one after the other"}
 
@@ -90,12 +90,13 @@ def floor(bench: Bench) -> Contender:
     return contender
 
 
-def job_floor(bench: Bench, operation: str) -> Contender:
-    """The floor of what the others do: a busybox as the program, and a program executed for each command."""
-    command = floor(bench).command
-    assert isinstance(command, list)
-    command = [*command, "--true", tool("busybox"), "--commands", str(COMMANDS[operation])]
-    return Contender(JOB, "the same with busybox, after a program for each command", command, realtime=False)
+def kernel(bench: OciBench, operation: str, wrap: Sequence[str]) -> Contender:
+    """What the configuration asks of the kernel, and a program that does nothing for each command."""
+    program, view = [str(bench.bench.out / "bundle"), "--runs", "{runs}", "--json"], ", v2" if wrap else ""
+    folders = ["--rootfs", str(bench.bundle / "rootfs"), "--state", str(bench.state)]
+    command: contenders.Command = [*wrap, *program, *folders, "--commands", str(COMMANDS[operation])]
+    what = "what the configuration asks of it, by a program that does nothing else; no device rules"
+    return Contender(KERNEL + view, what, command, realtime=False)
 
 
 def kernel_cgroups(bench: Bench) -> Contender:
@@ -107,12 +108,15 @@ def kernel_cgroups(bench: Bench) -> Contender:
 def gather(bench: OciBench, operation: str, args: argparse.Namespace) -> tuple[list[Row], dict[str, str]]:
     """One operation of all programs, in all views that the machine has."""
     hybrid = Path("/sys/fs/cgroup/unified").exists()
-    wanted = [(name, wrap) for wrap in ([(), V2_VIEW] if hybrid else [()]) for name in args.only.split(",")]
+    views: list[tuple[str, ...]] = [(), tuple(V2_VIEW)] if hybrid else [()]
+    wanted = [(name, wrap) for wrap in views for name in args.only.split(",")]
     present = {
         "floor": floor(bench.bench),
-        JOB: job_floor(bench.bench, operation),
         "cgroups alone": kernel_cgroups(bench.bench),
     }
+    for wrap in dict.fromkeys(wrap for _, wrap in wanted):
+        one = kernel(bench, operation, wrap)
+        present[one.name] = one
     missing: dict[str, str] = {}
     for name, wrap in wanted:
         view = ", v2" if wrap else ""
@@ -144,7 +148,8 @@ def rows(present: dict[str, Contender], said: dict[str, list[dict[str, Any]]]) -
     result: list[Row] = []
     for name, contender in present.items():
         p50 = percentile(samples[name], 50)
-        ours = "containers-oci, v2" if name.endswith(", v2") else "containers-oci"
+        view = ", v2" if name.endswith(", v2") else ""
+        ours, alone = "containers-oci" + view, samples.get(KERNEL + view)
         result.append(
             {
                 "name": contender.name,
@@ -154,7 +159,7 @@ def rows(present: dict[str, Contender], said: dict[str, list[dict[str, Any]]]) -
                 "p50_us": round(p50),
                 "p99_us": round(percentile(samples[name], 99)),
                 "to_floor": round(p50 / base, 2),
-                "to_job": round(p50 / percentile(samples[JOB], 50), 2),
+                "to_kernel": round(p50 / percentile(alone, 50), 2) if alone else None,
                 "least_to_floor": round(min(samples[name]) / min(samples["floor"]), 2),
                 "cpu_us": round(cpu[name]),
                 "cpu_to_floor": round(cpu[name] / cpu["floor"], 2),
@@ -167,7 +172,7 @@ def rows(present: dict[str, Contender], said: dict[str, list[dict[str, Any]]]) -
 
 def table(lines: Sequence[Row], missing: dict[str, str]) -> str:
     text = [
-        "| | runs | least | to the floor | p50 | p99 | to the floor | to the job's floor | to ours | processor "
+        "| | runs | least | to the floor | p50 | p99 | to the floor | to the kernel alone | to ours | processor "
         "| to the floor | peak memory | what it does |",
         "|---|---|---|---|---|---|---|---|---|---|---|---|---|",
     ]
@@ -177,7 +182,7 @@ def table(lines: Sequence[Row], missing: dict[str, str]) -> str:
         cpu = f"{r['cpu_us'] / 1000:.2f} ms | {r['cpu_to_floor']}"
         peak = f"{r['peak_kib'] / 1024:.1f} MB" if r["peak_kib"] else ""
         least = f"{r['least_us'] / 1000:.2f} ms | {r['least_to_floor']}"
-        ratios = f"{r['to_floor']} | {r['to_job']} | {ours}"
+        ratios = f"{r['to_floor']} | {r['to_kernel']} | {ours}"
         text.append(f"| {r['name']} | {r['runs']} | {least} | {ms} | {ratios} | {cpu} | {peak} | {r['what']} |")
     text += [f"\nNot measured: {name}: {why}" for name, why in missing.items()]
     return "\n".join(text)

@@ -1,8 +1,6 @@
 /* The kernel's own floor for one container: every namespace, the mounts a program needs, pivot_root, exec of a
  * static program, wait. Nothing is limited, filtered, masked or collected; no runtime can do real work faster
- * in this order of calls. `--true` and `--commands` make it the floor of a certain job: another program in the
- * container, and so many programs executed before, one after the other, as a command line is for each command.
- * Needs root. */
+ * in this order of calls. `--true` puts another program in the container. Needs root. */
 #define _GNU_SOURCE
 #include "../common/bench.h"
 
@@ -62,16 +60,6 @@ static int run_once(const char *root)
     return WIFEXITED(status) ? WEXITSTATUS(status) : 128;
 }
 
-/* A program that does nothing, executed and waited for. */
-static void run_command(char *program)
-{
-    char *const argv[] = {program, NULL};
-    int status;
-    pid_t pid = start(argv);
-    if (pid < 0 || waitpid(pid, &status, 0) < 0 || status)
-        die("the program before");
-}
-
 /* A throw-away root file system: the program and three mount points. */
 static void make_root(const char *program, char *root)
 {
@@ -100,8 +88,8 @@ static void remove_root(const char *root)
 
 int main(int argc, char **argv)
 {
-    int runs = 300, json = 0, commands = 0;
-    char program[300] = "", nothing[300];
+    int runs = 300, json = 0;
+    char program[300] = "";
     for (int i = 1; i < argc; i++) {
         if (!strcmp(argv[i], "--runs") && i + 1 < argc)
             runs = atoi(argv[++i]);
@@ -109,19 +97,16 @@ int main(int argc, char **argv)
             json = 1;
         else if (!strcmp(argv[i], "--true") && i + 1 < argc)
             snprintf(program, sizeof program, "%s", argv[++i]);
-        else if (!strcmp(argv[i], "--commands") && i + 1 < argc)
-            commands = atoi(argv[++i]);
         else
-            return fprintf(stderr, "usage: floor [--runs N] [--json] [--true PROGRAM] [--commands N]\n"), 2;
+            return fprintf(stderr, "usage: floor [--runs N] [--json] [--true PROGRAM]\n"), 2;
     }
-    /* Beside this program. */
-    ssize_t n = readlink("/proc/self/exe", nothing, sizeof nothing - 6);
-    if (n < 0)
-        die("readlink");
-    nothing[n] = 0;
-    strcpy(strrchr(nothing, '/') + 1, "true");
-    if (!*program)
-        strcpy(program, nothing);
+    if (!*program) { /* beside this program */
+        ssize_t n = readlink("/proc/self/exe", program, sizeof program - 6);
+        if (n < 0)
+            die("readlink");
+        program[n] = 0;
+        strcpy(strrchr(program, '/') + 1, "true");
+    }
     if (runs < 1 || access(program, X_OK))
         return fprintf(stderr, "floor: no runs, or no program %s\n", program), 2;
 
@@ -134,8 +119,6 @@ int main(int argc, char **argv)
         if (i == 0)
             cpu = cpu_us();
         double t = now_us();
-        for (int command = 0; command < commands; command++)
-            run_command(nothing);
         code = run_once(root);
         if (i >= 0)
             us[i] = now_us() - t;

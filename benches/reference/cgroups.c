@@ -2,87 +2,15 @@
  * make them, a process that moves itself into all of them, and their removal. Nothing else. On a machine with v2 alone
  * there is one directory, and the process is born in it. Needs root. */
 #define _GNU_SOURCE
-#include "../common/bench.h"
+#include "../common/cgroups.h"
 
-#include <errno.h>
-#include <fcntl.h>
 #include <linux/sched.h>
-#include <mntent.h>
 #include <sched.h>
 #include <signal.h>
-#include <sys/stat.h>
 #include <sys/syscall.h>
 #include <sys/wait.h>
-#include <unistd.h>
 
-enum { MOST = 16, PARTS = 3 };
-
-static struct {
-    char point[200], dir[300];
-    int cpuset;
-} all[MOST];
-static int count, v2;
-
-static void die(const char *what)
-{
-    fprintf(stderr, "cgroups: %s: %s\n", what, strerror(errno));
-    exit(1);
-}
-
-/* What is mounted: all of v1, or where there is none of it, v2. */
-static void find(const char *kind)
-{
-    struct mntent *entry;
-    FILE *mounts = setmntent("/proc/self/mounts", "re");
-    while (mounts && (entry = getmntent(mounts)) && count < MOST) {
-        if (strcmp(entry->mnt_type, kind))
-            continue;
-        snprintf(all[count].point, sizeof all[count].point, "%s", entry->mnt_dir);
-        snprintf(all[count].dir, sizeof all[count].dir, "%s/containers-cgroups-%d", entry->mnt_dir, getpid());
-        all[count++].cpuset = hasmntopt(entry, "cpuset") != NULL;
-    }
-    if (mounts)
-        endmntent(mounts);
-}
-
-static void copy(const char *from, const char *to, const char *name)
-{
-    char path[400], text[200];
-    snprintf(path, sizeof path, "%s/%s", from, name);
-    int fd = open(path, O_RDONLY | O_CLOEXEC);
-    ssize_t n = read(fd, text, sizeof text);
-    close(fd);
-    snprintf(path, sizeof path, "%s/%s", to, name);
-    fd = open(path, O_WRONLY | O_CLOEXEC);
-    if (n < 0 || write(fd, text, (size_t)n) != n)
-        die(path);
-    close(fd);
-}
-
-static void make(void)
-{
-    for (int i = 0; i < count; i++) {
-        if (mkdir(all[i].dir, 0755))
-            die(all[i].dir);
-        if (all[i].cpuset) { /* an empty one takes no process */
-            copy(all[i].point, all[i].dir, "cpuset.cpus");
-            copy(all[i].point, all[i].dir, "cpuset.mems");
-        }
-    }
-}
-
-/* A process of one thread that moves itself does not wait for others. */
-static void enter(void)
-{
-    char path[400];
-    for (int i = 0; i < count; i++) {
-        snprintf(path, sizeof path, "%s/tasks", all[i].dir);
-        int fd = open(path, O_WRONLY | O_CLOEXEC);
-        if (write(fd, "0", 1) != 1)
-            _exit(1);
-        close(fd);
-    }
-}
+enum { PARTS = 3 };
 
 static void live(void)
 {
@@ -117,13 +45,7 @@ int main(int argc, char **argv)
         else
             return fprintf(stderr, "usage: cgroups [--runs N] [--json]\n"), 2;
     }
-    find("cgroup");
-    if (!count) {
-        v2 = 1;
-        find("cgroup2");
-        count = count ? 1 : 0;
-    }
-    if (runs < 1 || !count)
+    if (runs < 1 || !find_all())
         return fprintf(stderr, "cgroups: no runs, or no cgroups\n"), 2;
     double *us[PARTS];
     for (int part = 0; part < PARTS; part++)
@@ -138,9 +60,7 @@ int main(int argc, char **argv)
         at[1] = now_us();
         live();
         at[2] = now_us();
-        for (int k = 0; k < count; k++)
-            if (rmdir(all[k].dir))
-                die(all[k].dir);
+        remove_all();
         at[3] = now_us();
         for (int part = 0; i >= 0 && part < PARTS; part++)
             us[part][i] = at[part + 1] - at[part];
