@@ -113,21 +113,15 @@ impl Engine {
     /// Lets a created container go on.
     pub fn start(&self, id: &str) -> Result<()> {
         let (found, _held) = self.lock(id)?;
-        match found.status() {
-            "created" => {}
-            "stopped" => {
-                let text = "cannot start a container that has stopped";
-                return Err(Error::new(ErrorKind::NotRunning, text));
-            }
-            _ => return Err(Error::new(ErrorKind::Conflict, "cannot start an already running container")),
-        }
         let path = fifo(&found.dir);
-        self.step(|| format!("{id}: lets its process go on"));
-        let gone =
-            |e: rustix::io::Errno| Error::io("the container's process does not wait for its start", e.into());
         let how = OFlags::WRONLY | OFlags::NONBLOCK | OFlags::CLOEXEC | OFlags::NOFOLLOW;
-        let gate = open(&path, how, Mode::empty()).map_err(gone)?;
-        rustix::io::write(&gate, b"0").map_err(gone)?;
+        let gate = match open(&path, how, Mode::empty()) {
+            // Somebody has the other end, and that is the process.
+            Ok(gate) if found.record.made => gate,
+            opened => return Err(not_started(found.status(), opened.err())),
+        };
+        self.step(|| format!("{id}: lets its process go on"));
+        rustix::io::write(&gate, b"0").map_err(|e| not_started("created", Some(e)))?;
         let _ = std::fs::remove_file(&path);
         wait_for_command(&gate);
         match found.record.start_hooks {
@@ -338,6 +332,15 @@ impl Making<'_> {
 
 fn internal() -> Error {
     Error::new(ErrorKind::Internal, format!("the helper program answered nonsense ({VERSION})"))
+}
+
+/// Why there is nothing to start.
+fn not_started(status: &str, e: Option<rustix::io::Errno>) -> Error {
+    match (status, e) {
+        ("stopped", _) => Error::new(ErrorKind::NotRunning, "cannot start a container that has stopped"),
+        ("created", Some(e)) => Error::io("the container's process does not wait for its start", e.into()),
+        _ => Error::new(ErrorKind::Conflict, "cannot start an already running container"),
+    }
 }
 
 /// Waits until a process that was let go executes its command, and so closes its end of the gate; not for long, since hooks may

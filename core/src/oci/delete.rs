@@ -55,13 +55,10 @@ impl Engine {
             }
             Err(e) => return Err(e),
         };
-        match found.status() {
-            "stopped" | "creating" | "created" => {}
-            _ if force => {}
-            status => {
-                let text = format!("cannot delete container {id} that is not stopped: {status}");
-                return Err(Error::new(ErrorKind::Conflict, text));
-            }
+        let status = if force { "stopped" } else { found.status() };
+        if !matches!(status, "stopped" | "creating" | "created") {
+            let text = format!("cannot delete container {id} that is not stopped: {status}");
+            return Err(Error::new(ErrorKind::Conflict, text));
         }
         self.destroy(&found)
     }
@@ -74,7 +71,7 @@ impl Engine {
             && let Some(process) = init.open()?
         {
             let _ = rustix::process::pidfd_send_signal(&process, rustix::process::Signal::KILL);
-            let _ = cgroup.thaw();
+            cgroup.let_end();
             let mut fds = [PollFd::new(&process, PollFlags::IN)];
             let limit = Timespec { tv_sec: PATIENCE.as_secs() as i64, tv_nsec: 0 };
             if poll(&mut fds, Some(&limit)) == Ok(0) {

@@ -31,6 +31,13 @@ impl Cgroup {
         thawed.map_err(|e| self.failed("the processes can't be continued", e))
     }
 
+    /// Lets processes end that were told to: on v2 they do while they are stopped (cgroup-v2.rst, `cgroup.freeze`).
+    pub(crate) fn let_end(&self) {
+        if self.unified().is_none() {
+            let _ = self.thaw();
+        }
+    }
+
     /// Whether its processes are stopped, or about to be.
     pub(crate) fn frozen(&self) -> Result<bool> {
         let (dir, file) = match &self.tree {
