@@ -127,16 +127,18 @@ pub fn make(rootless: bool, folders: &[&str]) -> Result<OwnedFd, Errno> {
     Ok(corner)
 }
 
-/// Makes it at a folder. Who may walk its path, `at`, and make nodes, does it by one call, which works on the current directory;
-/// the other way takes six.
+/// Makes it at a folder that is called as `at` ends. Who may walk there, and make nodes, does it by one call, which works on the
+/// current directory; the other way takes six.
 pub fn make_at(point: &OwnedFd, at: &[u8], (rootless, folders): (bool, &[&str])) -> Result<OwnedFd, Errno> {
     if rootless {
         let corner = make(rootless, folders)?;
         return crate::child::root::attach(&corner, point).map(|()| corner);
     }
+    let how = OFlags::PATH | OFlags::DIRECTORY | OFlags::CLOEXEC;
+    let (above, name) = (openat(point, c"..", how, Mode::empty())?, at.rsplit(|b| *b == b'/').next());
     rustix::process::fchdir(point)?;
     mount("tmpfs", c".", "tmpfs", MountFlags::NOSUID, c"mode=755,size=64k")?;
-    let corner = openat(CWD, at, OFlags::PATH | OFlags::DIRECTORY | OFlags::CLOEXEC, Mode::empty())?;
+    let corner = openat(above, name.unwrap_or(at), how | OFlags::NOFOLLOW, Mode::empty())?;
     fill(&corner, rootless, folders)?;
     Ok(corner)
 }

@@ -145,13 +145,9 @@ impl Engine {
     fn begin<'a>(&'a self, id: &str, options: &'a CreateOptions, run: bool) -> Result<Making<'a>> {
         let dir = self.dir(id)?;
         let Bundle { path: bundle, text, spec, rootfs } = self.read_bundle(&options.bundle)?;
+        drop(preserved(options.preserve_fds)?);
         let machine = Rc::new(Machine::look());
-        let meanwhile = self.meanwhile(&spec, &machine);
-        for n in 0..options.preserve_fds {
-            let fd = 3 + n as i32;
-            crate::sys::duplicate(fd)
-                .map_err(|e| Error::io(format!("--preserve-fds: descriptor {fd} is not open"), e))?;
-        }
+        let meanwhile = if options.preserve_fds == 0 { self.meanwhile(&spec, &machine) } else { None };
         make_dir(&self.root, &dir)?;
         let made: Result<_> = (|| {
             let held = lock_dir(&dir)?;

@@ -85,12 +85,14 @@ pub(crate) fn standard_streams() -> Result<Vec<OwnedFd>> {
         .map_err(|e| Error::io("can't pass the standard streams on", e))
 }
 
-/// Descriptors from 3 on.
+/// So many descriptors from 3 on, which the caller's are; what is open there of our own is not meant.
 pub(crate) fn preserved(count: u32) -> Result<Vec<OwnedFd>> {
-    (0..count)
-        .map(|n| crate::sys::duplicate(3 + n as i32))
-        .collect::<std::io::Result<_>>()
-        .map_err(|e| Error::io("can't pass the preserved descriptors on", e))
+    let inherited = |n: u32| {
+        let fd = 3 + n as i32;
+        crate::sys::inherited(fd)
+            .map_err(|e| Error::io(format!("--preserve-fds: descriptor {fd} is not open"), e))
+    };
+    (0..count).map(inherited).collect()
 }
 
 /// Paths for the helper.

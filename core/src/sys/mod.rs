@@ -29,6 +29,16 @@ pub(crate) fn duplicate(fd: RawFd) -> io::Result<OwnedFd> {
     fd.try_clone_to_owned()
 }
 
+/// A close-on-exec duplicate of a descriptor that whoever executed this program handed down. Its own are closed on exec.
+pub(crate) fn inherited(fd: RawFd) -> io::Result<OwnedFd> {
+    // SAFETY: the borrow lasts for this call only; a descriptor that is not open makes it fail with EBADF.
+    let there = unsafe { BorrowedFd::borrow_raw(fd) };
+    match rustix::io::fcntl_getfd(there)?.contains(rustix::io::FdFlags::CLOEXEC) {
+        true => Err(rustix::io::Errno::BADF.into()),
+        false => duplicate(fd),
+    }
+}
+
 /// Makes a detached mount read-only, and deaf for set-user-id bits.
 pub(crate) fn make_read_only(mount: BorrowedFd<'_>) -> io::Result<()> {
     let attr = libc::mount_attr {

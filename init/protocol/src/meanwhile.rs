@@ -21,8 +21,9 @@ use rustix::thread::{
     CpuSet, ThreadNameSpaceType, UnshareFlags, move_into_thread_name_spaces, sched_getaffinity, sched_getcpu,
     sched_setaffinity, unshare_unsafe,
 };
+use std::cell::RefCell;
 use std::ffi::CStr;
-use std::mem::MaybeUninit;
+use std::mem::{ManuallyDrop, MaybeUninit};
 use std::sync::atomic::{AtomicBool, Ordering};
 
 /// Room for a few calls.
@@ -65,7 +66,8 @@ pub type Program = (Vec<u64>, &'static CStr);
 #[derive(Debug)]
 pub struct Meanwhile {
     shared: &'static Shared,
-    receiver: OwnedFd,
+    /// Until it has ended.
+    receiver: RefCell<Option<OwnedFd>>,
     pid: Pid,
     ended: AtomicBool,
     /// The process runs on it.
@@ -104,6 +106,7 @@ impl Meanwhile {
         // returns, and uses only what is never freed and nothing that belongs to the thread.
         let pid = check_raw(unsafe { clone_and_call(&mut args, enter, argument) })?;
         let pid = Pid::from_raw(pid as i32).ok_or(Errno::SRCH)?;
+        let receiver = RefCell::new(Some(receiver));
         Ok(Meanwhile { shared, receiver, pid, ended: AtomicBool::new(false), _stack: stack })
     }
 
@@ -126,31 +129,19 @@ impl Meanwhile {
         if self.shared.take(part) {
             return None;
         }
+        let receiver = self.receiver.try_borrow().ok()?;
+        let receiver = receiver.as_ref()?;
         loop {
-            let ready = poll(&mut [PollFd::new(&self.receiver, PollFlags::IN)], Some(&PATIENCE));
+            let ready = poll(&mut [PollFd::new(receiver, PollFlags::IN)], Some(&PATIENCE));
             if ready != Ok(1) {
                 return None;
             }
-            let (sent, made) = self.receive()?;
+            let (sent, made) = receive(receiver)?;
             // One that was not waited for until it came goes past.
             if sent == part as u8 {
                 return made;
             }
         }
-    }
-
-    /// The next message.
-    fn receive(&self) -> Option<(u8, Option<OwnedFd>)> {
-        let mut room = [MaybeUninit::uninit(); rustix::cmsg_space!(ScmRights(1))];
-        let mut control = RecvAncillaryBuffer::new(&mut room);
-        let mut byte = [0u8];
-        let how = RecvFlags::CMSG_CLOEXEC;
-        let got = recvmsg(&self.receiver, &mut [IoSliceMut::new(&mut byte)], &mut control, how).ok()?;
-        let made = control.drain().find_map(|message| match message {
-            RecvAncillaryMessage::ScmRights(mut fds) => fds.next(),
-            _ => None,
-        });
-        (got.bytes == 1).then_some((byte[0], made))
     }
 
     /// Sees to it that nothing is left of its making.
@@ -159,6 +150,10 @@ impl Meanwhile {
             return;
         }
         self.shared.begun.iter().for_each(|part| part.store(true, Ordering::Release));
+        // With what was sent for nobody. A process that was killed while it looked left it borrowed.
+        if let Ok(mut receiver) = self.receiver.try_borrow_mut() {
+            *receiver = None;
+        }
         if self.reap(libc::WNOHANG) {
             return;
         }
@@ -189,8 +184,22 @@ impl Drop for Meanwhile {
     }
 }
 
+/// The next message.
+fn receive(receiver: &OwnedFd) -> Option<(u8, Option<OwnedFd>)> {
+    let mut room = [MaybeUninit::uninit(); rustix::cmsg_space!(ScmRights(1))];
+    let mut control = RecvAncillaryBuffer::new(&mut room);
+    let mut byte = [0u8];
+    let how = RecvFlags::CMSG_CLOEXEC;
+    let got = recvmsg(receiver, &mut [IoSliceMut::new(&mut byte)], &mut control, how).ok()?;
+    let made = control.drain().find_map(|message| match message {
+        RecvAncillaryMessage::ScmRights(mut fds) => fds.next(),
+        _ => None,
+    });
+    (got.bytes == 1).then_some((byte[0], made))
+}
+
 /// The process. At the same time the runtime goes on in the same memory, of which this one uses `shared` and its stack alone: its
-/// calls are rustix's own, which keep nothing in the thread.
+/// calls are rustix's own, which keep nothing in the thread, and what it opens is closed by its end.
 extern "C" fn enter(shared: *mut libc::c_void) -> ! {
     // SAFETY: `start` passes what is never freed.
     let shared = unsafe { &*shared.cast::<Shared>() };
@@ -216,14 +225,15 @@ extern "C" fn enter(shared: *mut libc::c_void) -> ! {
 fn make_network() -> Result<OwnedFd, Errno> {
     // SAFETY: of what it shares, only the namespaces of this process change.
     unsafe { unshare_unsafe(UnshareFlags::NEWNET)? };
-    let sock = loopback_up()?;
+    let sock = ManuallyDrop::new(loopback_up()?);
     // SAFETY: as `Space` says.
-    unsafe { ioctl(&sock, Space) }
+    unsafe { ioctl(&*sock, Space) }
 }
 
 fn send(sender: RawFd, part: Part, made: Option<OwnedFd>) -> Result<(), Errno> {
     let mut room = [MaybeUninit::uninit(); rustix::cmsg_space!(ScmRights(1))];
     let mut control = SendAncillaryBuffer::new(&mut room);
+    let made = ManuallyDrop::new(made);
     let made = made.as_ref().map(|made| [made.as_fd()]);
     if let Some(made) = &made {
         control.push(SendAncillaryMessage::ScmRights(made));
@@ -300,7 +310,9 @@ mod tests {
             std::thread::yield_now();
         }
         // However long it takes on a machine that has other things to do.
-        poll(&mut [PollFd::new(&network.receiver, PollFlags::IN)], None).expect("a message");
+        let receiver = network.receiver.borrow();
+        let receiver = receiver.as_ref().expect("it has not ended");
+        poll(&mut [PollFd::new(receiver, PollFlags::IN)], None).expect("a message");
         assert_eq!(enter(&network), (true, true));
         // The loopback interface is up.
         assert!(std::net::UdpSocket::bind("127.0.0.1:0").and_then(|s| s.connect("127.0.0.1:9")).is_ok());

@@ -184,6 +184,29 @@ def test_sockets_of_systemd_are_handed_on(oci: Oci) -> None:
     assert done.stdout == b"1 1\nonetwo"
 
 
+@pytest.mark.parametrize("count", [1, 2])
+def test_only_the_callers_descriptors_are_handed_on(oci: Oci, tmp_path: Path, count: int) -> None:
+    # Nothing but the standard streams is open, so 3 will be something of the program's own.
+    oci.command("ls", "/proc/self/fd")
+    log = ("--log", str(tmp_path / "log"))
+    for globals_ in ((), log):
+        for verb in (["run"], ["create"]):
+            said = oci(*verb, "--preserve-fds", str(count), "c", code=1, globals_=globals_)
+            text = (tmp_path / "log").read_bytes() if globals_ else said.stderr
+            assert b"descriptor 3 is not open" in text
+    assert b"descriptor 3 is not open" in oci("run", "c", code=1, env={**os.environ, "LISTEN_FDS": "1"}).stderr
+    oci.command("sleep", "1000")
+    oci.detached("c")
+    said = oci("exec", "--preserve-fds", str(count), "c", "true", code=255)
+    assert b"descriptor 3 is not open" in said.stderr
+
+
+def test_a_root_may_depend_on_the_folder(oci: Oci) -> None:
+    oci.root = Path("/proc/self/cwd/elsewhere")
+    oci.command("echo", "here")
+    assert oci("run", "c").stdout == b"here\n"
+
+
 def test_streams_belong_to_the_user(oci: Oci) -> None:
     script = "echo by name > /dev/stdout; stat -L -c %u /proc/self/fd/1"
     oci.change(lambda c: c["process"].update(user={"uid": 77, "gid": 77}, args=["sh", "-c", script]))

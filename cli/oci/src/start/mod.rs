@@ -4,8 +4,8 @@
 //! memory and to know the sizes of caches. In a virtual machine each of these instructions is carried out by the hypervisor: 1 µs
 //! where that is near, 10 µs in a nested one, and thus more than everything else that this program does before its work. So it does
 //! here what the C library would do, in its order and with its own functions, but for that question; what was to be chosen is
-//! the plainest of each kind, and [`memory`] takes the place of those that go by the size of caches. There is one
-//! thread, and no library is loaded later: so what the C library prepares for that is left out (where the program lies, the
+//! the plainest of each kind, and [`memory`] takes the place of those that go by the size of caches. No
+//! library is loaded later: so what the C library prepares for that is left out (where the program lies, the
 //! kernel's own library, paths to search: 40 µs), and nothing here may ask it for names of users or machines, which is what it
 //! loads libraries for. Where one of the functions is missing, in a version of the C library to come, the program begins as any
 //! other.
@@ -16,7 +16,8 @@ mod reach;
 
 use heap::Heap;
 use std::ffi::{c_char, c_int};
-use std::sync::atomic::{AtomicPtr, AtomicU32, Ordering};
+use std::io::Write;
+use std::sync::atomic::{AtomicI32, AtomicPtr, AtomicU32, Ordering};
 
 std::arch::global_asm!(
     // A function that the C library does not have has address zero. What brings them in is its own beginning.
@@ -25,6 +26,7 @@ std::arch::global_asm!(
     ".weak __libc_early_init",
     ".weak __init_misc",
     ".weak _dl_stack_flags",
+    ".weak _dl_stack_prot_flags",
     ".weak __pthread_initialize_minimal",
     ".weak __rela_iplt_start",
     ".weak __rela_iplt_end",
@@ -49,6 +51,7 @@ std::arch::global_asm!(
     ".quad __libc_early_init",
     ".quad __init_misc",
     ".quad _dl_stack_flags",
+    ".quad _dl_stack_prot_flags",
     ".quad __pthread_initialize_minimal",
     ".quad __rela_iplt_start",
     ".quad __rela_iplt_end",
@@ -93,8 +96,9 @@ struct Library {
     early_init: Option<unsafe extern "C" fn(bool)>,
     /// Takes in the name of the program.
     init_misc: Option<unsafe extern "C" fn(c_int, *const *const c_char, *const *const c_char)>,
-    /// What may be done with the memory of stacks.
+    /// What may be done with the memory of threads' stacks (`PF_*`), and what it is called in later versions (`PROT_*`).
     stack_flags: Option<&'static AtomicU32>,
+    stack_protection: Option<&'static AtomicI32>,
     /// Before 2.34 threads were a library of their own, with a beginning of its own.
     threads: Option<unsafe extern "C" fn()>,
     choices: *const Choice,
@@ -114,6 +118,7 @@ const IRELATIVE: u64 = 37;
 const AT_RANDOM: usize = 25;
 const AT_PHDR: usize = 3;
 const AT_PHNUM: usize = 5;
+const AT_SECURE: usize = 23;
 
 /// `PF_W` and `PF_R`.
 const WRITE: u32 = 2;
@@ -148,6 +153,11 @@ unsafe extern "C" fn begin(stack: *const usize, library: &Library) {
         }
         (count as c_int, args, env, end.add(1).cast::<usize>())
     };
+    // SAFETY: the kernel's list.
+    if unsafe { reach::told(aux, AT_SECURE) }.is_some_and(|secure| secure != 0) {
+        // With more rights than who started it: the C library takes dangerous variables out of the environment.
+        return;
+    }
     // SAFETY: these are the lists that the kernel made.
     if unsafe { reach::leave(args, env, aux) } {
         fill_pages(stack);
@@ -175,6 +185,9 @@ unsafe extern "C" fn begin(stack: *const usize, library: &Library) {
         if let Some(flags) = library.stack_flags {
             flags.store(READ | WRITE, Ordering::Relaxed);
         }
+        if let Some(protection) = library.stack_protection {
+            protection.store(libc::PROT_READ | libc::PROT_WRITE, Ordering::Relaxed);
+        }
         protect(aux);
         init_misc(count, args, env);
         let mut init = (&raw const __init_array_start).cast::<extern "C" fn(c_int, _, _)>();
@@ -184,7 +197,7 @@ unsafe extern "C" fn begin(stack: *const usize, library: &Library) {
         }
     }
     // Without what was left out nobody can look for the functions that called, and their names aren't here anyway.
-    std::panic::set_hook(Box::new(|panic| eprintln!("containers-oci: {panic}")));
+    std::panic::set_hook(Box::new(|panic| drop(writeln!(std::io::stderr(), "containers-oci: {panic}"))));
     std::process::exit(super::entry::main(count, args))
 }
 
