@@ -24,7 +24,7 @@ impl Engine {
     /// Reads and checks the bundle at a path; empty: the current folder.
     pub(crate) fn read_bundle(&self, path: &Path) -> Result<Bundle> {
         let path = if path.as_os_str().is_empty() { Path::new(".") } else { path };
-        let path = std::fs::canonicalize(path).map_err(|e| {
+        let path = crate::sys::canonicalize(path).map_err(|e| {
             Error::io("the bundle can't be found", e).with_context("path", path.display().to_string())
         })?;
         let (text, spec) = config::load(&path, &*self.warn)?;

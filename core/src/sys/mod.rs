@@ -6,8 +6,11 @@ pub(crate) mod bpf;
 pub(crate) mod poll;
 pub(crate) mod spawn;
 
+use std::ffi::{CStr, CString, OsStr};
 use std::io;
 use std::os::fd::{BorrowedFd, OwnedFd, RawFd};
+use std::os::unix::ffi::OsStrExt;
+use std::path::{Path, PathBuf};
 
 /// A reference to a value that was leaked on purpose and is never freed; `None` for null.
 pub(crate) fn leaked<T: 'static>(ptr: *mut T) -> Option<&'static T> {
@@ -27,6 +30,19 @@ pub(crate) fn duplicate(fd: RawFd) -> io::Result<OwnedFd> {
     // SAFETY: the borrow lasts for this call only; a descriptor that is not open makes it fail with EBADF.
     let fd = unsafe { BorrowedFd::borrow_raw(fd) };
     fd.try_clone_to_owned()
+}
+
+/// [`std::fs::canonicalize`] without memory of the C library's own: a short program may never need that otherwise.
+pub(crate) fn canonicalize(path: &Path) -> io::Result<PathBuf> {
+    let text = CString::new(path.as_os_str().as_bytes())?;
+    let mut real = [0u8; libc::PATH_MAX as usize];
+    // SAFETY: the path ends with NUL, and the buffer has the size that realpath(3) wants and lives over the call.
+    let found = unsafe { libc::realpath(text.as_ptr(), real.as_mut_ptr().cast()) };
+    if found.is_null() {
+        return Err(io::Error::last_os_error());
+    }
+    let real = CStr::from_bytes_until_nul(&real).map_err(io::Error::other)?;
+    Ok(PathBuf::from(OsStr::from_bytes(real.to_bytes())))
 }
 
 /// A close-on-exec duplicate of a descriptor that whoever executed this program handed down. Its own are closed on exec.

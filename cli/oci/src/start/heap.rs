@@ -1,6 +1,6 @@
-//! Memory for small objects: this program makes and drops some two thousand in a start, and then ends. Blocks of one size
-//! are kept in a list when they are dropped, and otherwise cut off a piece of memory of the program's own; larger ones, and
-//! those of other threads, are the C library's business.
+//! Memory for objects: this program makes and drops some two thousand in a start, and then ends. Blocks of one size
+//! are kept in a list when they are dropped, and otherwise cut off a piece of memory of the program's own; very large ones, and
+//! those of other threads, are the C library's business, which most commands thus never begin.
 //!
 //! A process that is made in this program's memory has the thread's control block too, and takes turns with it.
 
@@ -15,8 +15,11 @@ const ROOM: usize = 1 << 20;
 /// Sizes are multiples of it, and so are addresses.
 const GRAIN: usize = 16;
 
-/// The largest object is of so many grains.
-const MOST: usize = 64;
+/// Objects of at most so many grains have a list for each size.
+const FINE: usize = 64;
+
+/// Larger ones are rounded up to the next power of two, so often at most: 16 KiB.
+const COARSE: usize = 4;
 
 /// The program's objects.
 pub struct Heap;
@@ -34,16 +37,18 @@ struct Lists {
     owner: usize,
     /// So much of the room was cut off.
     used: usize,
-    /// By size in grains, the first block that was dropped; in each block is where the next one is.
-    dropped: [*mut u8; MOST + 1],
+    /// By [`kind`](Kind), the first block that was dropped; in each block is where the next one is.
+    dropped: [*mut u8; KINDS],
 }
+
+const KINDS: usize = FINE + 1 + COARSE;
 
 struct Shared(UnsafeCell<Lists>);
 
 // SAFETY: written to by the thread that `owner` names alone; others read that number, which is set before there are any.
 unsafe impl Sync for Shared {}
 
-static LISTS: Shared = Shared(UnsafeCell::new(Lists { owner: 0, used: 0, dropped: [null_mut(); MOST + 1] }));
+static LISTS: Shared = Shared(UnsafeCell::new(Lists { owner: 0, used: 0, dropped: [null_mut(); KINDS] }));
 
 /// The address of this thread's control block, which begins with it.
 fn thread() -> usize {
@@ -74,9 +79,29 @@ fn own() -> Option<*mut Lists> {
     (unsafe { (*lists).owner } == thread()).then_some(lists)
 }
 
-fn grains(layout: Layout) -> Option<usize> {
-    let grains = layout.size().div_ceil(GRAIN);
-    (grains <= MOST && layout.align() <= GRAIN).then_some(grains)
+/// Blocks that are kept in one list.
+#[derive(Clone, Copy, PartialEq, Eq)]
+struct Kind {
+    /// Of the list.
+    index: usize,
+    /// The size of each.
+    size: usize,
+}
+
+impl Kind {
+    /// `None`: the C library's.
+    fn of(layout: Layout) -> Option<Kind> {
+        let grains = layout.size().div_ceil(GRAIN);
+        if layout.align() > GRAIN || grains > FINE << COARSE {
+            return None;
+        }
+        if grains <= FINE {
+            return Some(Kind { index: grains, size: grains * GRAIN });
+        }
+        let whole = grains.next_power_of_two();
+        let index = FINE + (whole.ilog2() - FINE.ilog2()) as usize;
+        Some(Kind { index, size: whole * GRAIN })
+    }
 }
 
 fn is_inside(block: *mut u8) -> bool {
@@ -87,17 +112,17 @@ fn is_inside(block: *mut u8) -> bool {
 // was asked for. All others are the system allocator's, which takes them back: the two are told apart by their addresses.
 unsafe impl GlobalAlloc for Heap {
     unsafe fn alloc(&self, layout: Layout) -> *mut u8 {
-        if let (Some(grains), Some(lists)) = (grains(layout), own()) {
+        if let (Some(kind), Some(lists)) = (Kind::of(layout), own()) {
             // SAFETY: nobody else has the lists now. A block in a list is large enough for an address, and holds one.
             unsafe {
-                let block = (*lists).dropped[grains];
+                let block = (*lists).dropped[kind.index];
                 if !block.is_null() {
-                    (*lists).dropped[grains] = *block.cast();
+                    (*lists).dropped[kind.index] = *block.cast();
                     return block;
                 }
                 let used = (*lists).used;
-                if used + grains * GRAIN <= ROOM {
-                    (*lists).used = used + grains * GRAIN;
+                if used + kind.size <= ROOM {
+                    (*lists).used = used + kind.size;
                     return ROOM_ITSELF.0.get().cast::<u8>().add(used);
                 }
             }
@@ -107,7 +132,7 @@ unsafe impl GlobalAlloc for Heap {
     }
 
     unsafe fn alloc_zeroed(&self, layout: Layout) -> *mut u8 {
-        if grains(layout).is_none() {
+        if Kind::of(layout).is_none() {
             // SAFETY: the caller's vouching is the same. Fresh memory of the kernel's is zero already.
             return unsafe { System.alloc_zeroed(layout) };
         }
@@ -127,13 +152,13 @@ unsafe impl GlobalAlloc for Heap {
             return unsafe { System.dealloc(block, layout) };
         }
         // Another thread's objects are few, and stay.
-        if let (Some(grains), Some(lists)) = (grains(layout), own()) {
+        if let (Some(kind), Some(lists)) = (Kind::of(layout), own()) {
             // SAFETY: the caller gives the block up, and it is of this size.
             unsafe {
-                *block.cast() = (*lists).dropped[grains];
+                *block.cast() = (*lists).dropped[kind.index];
                 // A process that shares this memory may be killed at any instruction: the list is whole at each.
                 compiler_fence(Ordering::Release);
-                (*lists).dropped[grains] = block;
+                (*lists).dropped[kind.index] = block;
             }
         }
     }
@@ -145,7 +170,7 @@ unsafe impl GlobalAlloc for Heap {
         }
         // SAFETY: the caller vouches that the size, rounded up to the alignment, is no more than there can be.
         let new = unsafe { Layout::from_size_align_unchecked(size, layout.align()) };
-        if grains(new).is_some() && grains(new) == grains(layout) {
+        if Kind::of(new).is_some_and(|kind| Some(kind) == Kind::of(layout)) {
             return block;
         }
         // SAFETY: the new block is another one, and both are as long as what is copied.

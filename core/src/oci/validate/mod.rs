@@ -103,7 +103,7 @@ fn rootfs(spec: &Spec, bundle: &Path) -> Result<()> {
             .with_context("field", "root.path")
             .with_context("path", path.display().to_string())
     };
-    let real = path.canonicalize().map_err(failed)?;
+    let real = crate::sys::canonicalize(&path).map_err(failed)?;
     ensure(real == clean(&path), "root.path", "the root file system is reached over a symbolic link")?;
     ensure(real.is_dir(), "root.path", "the root file system is not a directory")?;
     ensure(real != Path::new("/"), "root.path", "the root file system is that of the machine")
