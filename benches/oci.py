@@ -114,7 +114,7 @@ def gather(bench: OciBench, operation: str, args: argparse.Namespace) -> tuple[l
         "floor": floor(bench.bench),
         "cgroups alone": kernel_cgroups(bench.bench),
     }
-    for wrap in dict.fromkeys(wrap for _, wrap in wanted):
+    for wrap in views:
         one = kernel(bench, operation, wrap)
         present[one.name] = one
     missing: dict[str, str] = {}

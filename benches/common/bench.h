@@ -81,4 +81,43 @@ static inline void bench_report(const char *name, const double *samples, size_t 
     bench_report_with(name, samples, n, json, "");
 }
 
+/* Ten runs to warm up, then those that count; `once` returns an exit code. Reports samples and processor time. The code of the run
+ * that failed. */
+static inline int bench_runs(const char *name, int (*once)(const void *), const void *arg, int runs, int json)
+{
+    double *us = malloc(sizeof *us * (size_t)runs), cpu = 0;
+    int code = 0;
+    if (!us)
+        exit(1);
+    for (int i = -10; i < runs && !code; i++) {
+        if (i == 0)
+            cpu = cpu_us();
+        double t = now_us();
+        code = once(arg);
+        if (i >= 0)
+            us[i] = now_us() - t;
+    }
+    if (code) {
+        fprintf(stderr, "%s: a run failed with %d\n", name, code);
+    } else {
+        char more[50];
+        snprintf(more, sizeof more, ",\"cpu_us\":%.0f", (cpu_us() - cpu) / runs);
+        bench_report_with(name, us, (size_t)runs, json, more);
+    }
+    free(us);
+    return code;
+}
+
+/* The path of the program `true`, which lies beside this one. */
+static inline void beside(char *path, size_t size)
+{
+    ssize_t n = readlink("/proc/self/exe", path, size - sizeof "true");
+    if (n < 0) {
+        perror("readlink");
+        exit(1);
+    }
+    path[n] = 0;
+    strcpy(strrchr(path, '/') + 1, "true");
+}
+
 #endif

@@ -43,7 +43,7 @@ static void child(const char *root)
     _exit(107);
 }
 
-static int run_once(const char *root)
+static int run_once(const void *root)
 {
     struct clone_args args = {
         .flags = CLONE_NEWNS | CLONE_NEWPID | CLONE_NEWIPC | CLONE_NEWUTS | CLONE_NEWNET | CLONE_NEWCGROUP,
@@ -100,36 +100,14 @@ int main(int argc, char **argv)
         else
             return fprintf(stderr, "usage: floor [--runs N] [--json] [--true PROGRAM]\n"), 2;
     }
-    if (!*program) { /* beside this program */
-        ssize_t n = readlink("/proc/self/exe", program, sizeof program - 6);
-        if (n < 0)
-            die("readlink");
-        program[n] = 0;
-        strcpy(strrchr(program, '/') + 1, "true");
-    }
+    if (!*program)
+        beside(program, sizeof program);
     if (runs < 1 || access(program, X_OK))
         return fprintf(stderr, "floor: no runs, or no program %s\n", program), 2;
 
     char root[] = "/tmp/containers-floor-XXXXXX";
     make_root(program, root);
-    double *us = malloc(sizeof *us * (size_t)runs);
-    int code = 0;
-    double cpu = 0;
-    for (int i = -10; i < runs && !code; i++) {
-        if (i == 0)
-            cpu = cpu_us();
-        double t = now_us();
-        code = run_once(root);
-        if (i >= 0)
-            us[i] = now_us() - t;
-    }
-    cpu = (cpu_us() - cpu) / runs;
+    int code = bench_runs("floor", run_once, root, runs, json);
     remove_root(root);
-    if (code)
-        return fprintf(stderr, "floor: a run failed with %d\n", code), 1;
-    char more[50];
-    snprintf(more, sizeof more, ",\"cpu_us\":%.0f", cpu);
-    bench_report_with("floor", us, (size_t)runs, json, more);
-    free(us);
-    return 0;
+    return code ? 1 : 0;
 }

@@ -13,6 +13,7 @@
 
 #![cfg_attr(not(feature = "engine"), allow(dead_code, reason = "the engine uses the rest"))]
 
+mod accounts;
 mod cgroup;
 #[cfg(feature = "engine")]
 mod container;

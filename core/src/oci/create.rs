@@ -20,7 +20,6 @@ use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use rustix::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd};
 use rustix::fs::{Mode, OFlags, open};
 use std::path::PathBuf;
-use std::rc::Rc;
 
 /// How a container is created.
 #[derive(Clone, Debug, Default)]
@@ -60,7 +59,9 @@ struct Making<'a> {
     session: Option<Session>,
     /// Until it is made, nobody else deletes or starts it.
     held: OwnedFd,
-    machine: Rc<Machine>,
+    machine: Machine,
+    /// Descriptors of the caller that are the command's.
+    preserved: Vec<OwnedFd>,
     /// What is made of it by somebody else.
     meanwhile: Option<Meanwhile>,
 }
@@ -145,9 +146,9 @@ impl Engine {
     fn begin<'a>(&'a self, id: &str, options: &'a CreateOptions, run: bool) -> Result<Making<'a>> {
         let dir = self.dir(id)?;
         let Bundle { path: bundle, text, spec, rootfs } = self.read_bundle(&options.bundle)?;
-        drop(preserved(options.preserve_fds)?);
-        let machine = Rc::new(Machine::look());
-        let meanwhile = if options.preserve_fds == 0 { self.meanwhile(&spec, &machine) } else { None };
+        let preserved = preserved(options.preserve_fds)?;
+        let machine = Machine::look();
+        let meanwhile = self.meanwhile(&spec, &machine, options);
         make_dir(&self.root, &dir)?;
         let made: Result<_> = (|| {
             let held = lock_dir(&dir)?;
@@ -158,7 +159,6 @@ impl Engine {
         let (held, gate, opener) = made.inspect_err(|_| drop(std::fs::remove_dir_all(&dir)))?;
         let record =
             Record { no_new_keyring: options.no_new_keyring, ..Record::new(id, &spec, bundle, rootfs) };
-        let session = None;
         Ok(Making {
             engine: self,
             options,
@@ -167,9 +167,10 @@ impl Engine {
             record,
             gate,
             opener,
-            session,
+            session: None,
             held,
             machine,
+            preserved,
             meanwhile,
         })
     }
@@ -215,15 +216,14 @@ impl Making<'_> {
                 _ => None,
             })
             .collect();
-        let machine = Rc::clone(&self.machine);
         let speaks = self.terminal() || hooks.iter().any(Option::is_some);
         let run = self.engine.first.filter(|_| self.may_share(&plan));
         // Somebody else's cgroup may have little memory left.
-        let planned = if run.is_some() { self.plan_cgroup(&machine)? } else { None };
-        match run.filter(|_| planned.is_some_and(|cgroup| share::has_room(&cgroup, &machine))) {
+        let planned = if run.is_some() { self.plan_cgroup()? } else { None };
+        match run.filter(|_| planned.is_some_and(|cgroup| share::has_room(&cgroup, &self.machine))) {
             Some(run) => {
                 self.engine.step(|| "its process is made in this program's memory".to_owned());
-                let create = self.prepare(plan, &machine, true)?;
+                let create = self.prepare(plan, true)?;
                 let open = !speaks && self.opens_ahead()?;
                 let fds = self.descriptors()?;
                 let (how, held) = ((speaks, open), self.held.as_raw_fd());
@@ -232,23 +232,23 @@ impl Making<'_> {
             }
             None => {
                 self.meanwhile = None;
-                self.ask_helper(plan, &machine)?;
+                self.ask_helper(plan)?;
             }
         }
         self.follow(&hooks)
     }
 
     /// Makes the cgroup, which is [on record](Self::plan_cgroup) if `planned`, and says what the process does.
-    fn prepare(&mut self, mut plan: Plan, machine: &Machine, planned: bool) -> Result<Create> {
+    fn prepare(&mut self, mut plan: Plan, planned: bool) -> Result<Create> {
         let (engine, id) = (self.engine, self.record.id.clone());
-        self.record.cgroup = self.make_cgroup(machine, planned)?;
+        self.record.cgroup = self.make_cgroup(planned)?;
         for warning in self.record.cgroup.warnings() {
             (engine.warn)(warning);
         }
         engine.step(|| format!("{id}: its cgroups are {:?}", self.record.cgroup.paths()));
         let cgroup = &self.record.cgroup;
         if let Some(extra) = &mut plan.extra {
-            extra.hierarchies = cgroup.hierarchies(machine, &self.record.rootfs);
+            extra.hierarchies = cgroup.hierarchies(&self.machine, &self.record.rootfs);
         }
         let unified = cgroup.birthplace().map(Bytes::from);
         let entrances = paths(cgroup.entrances(unified.is_some()));
@@ -257,19 +257,19 @@ impl Making<'_> {
     }
 
     /// The descriptors of the process: what a plan counts, then those that are passed on.
-    fn descriptors(&self) -> Result<Vec<OwnedFd>> {
+    fn descriptors(&mut self) -> Result<Vec<OwnedFd>> {
         let gate = self.gate.try_clone().map_err(|e| Error::io("can't start the process", e))?;
         let stdio = standard_streams()?.into_iter().chain([gate]);
-        Ok(stdio.chain(preserved(self.options.preserve_fds)?).collect())
+        Ok(stdio.chain(self.preserved.drain(..)).collect())
     }
 
     /// Has a helper make the process.
-    fn ask_helper(&mut self, plan: Plan, machine: &Machine) -> Result<()> {
+    fn ask_helper(&mut self, plan: Plan) -> Result<()> {
         self.engine.step(|| "its process is made by a helper".to_owned());
         let helper = self.session.insert(Session::start(&self.dir, None)?).helper();
         rdt::share_out(&self.spec, (&mut self.record, &self.dir), helper, &*self.engine.warn)?;
-        let planned = self.plan_cgroup(machine)?.is_some();
-        let create = self.prepare(plan, machine, planned)?;
+        let planned = self.plan_cgroup()?.is_some();
+        let create = self.prepare(plan, planned)?;
         self.record.cgroup.start_unit(helper)?;
         let fds = self.descriptors()?;
         let fds: Vec<BorrowedFd<'_>> = fds.iter().map(AsFd::as_fd).collect();
@@ -279,8 +279,8 @@ impl Making<'_> {
 
     /// Has it on record which cgroup is about to be made, so that a [`delete`](Engine::delete) finds it when this process
     /// is killed. Not if some of it is there: that may be somebody else's.
-    fn plan_cgroup(&self, machine: &Machine) -> Result<Option<Cgroup>> {
-        let by = (self.engine.driver(), machine);
+    fn plan_cgroup(&self) -> Result<Option<Cgroup>> {
+        let by = (self.engine.driver(), &self.machine);
         let planned = Cgroup::planned(&self.spec, &self.record.id, by, self.engine.rootless())?;
         planned.as_ref().map_or(Ok(()), |cgroup| self.save_cgroup(cgroup))?;
         Ok(planned)
@@ -291,8 +291,8 @@ impl Making<'_> {
     }
 
     /// Makes the cgroup. One that was not planned is on record before a process is in there.
-    fn make_cgroup(&self, machine: &Machine, planned: bool) -> Result<Cgroup> {
-        let (engine, by) = (self.engine, (self.engine.driver(), machine));
+    fn make_cgroup(&self, planned: bool) -> Result<Cgroup> {
+        let (engine, by) = (self.engine, (self.engine.driver(), &self.machine));
         // One that could not be made may be somebody else's.
         let meanwhile = self.meanwhile.as_ref();
         let made = Cgroup::create(&self.spec, &self.record.id, by, engine.rootless(), meanwhile)?;

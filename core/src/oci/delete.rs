@@ -55,10 +55,8 @@ impl Engine {
             }
             Err(e) => return Err(e),
         };
-        let status = if force { "stopped" } else { found.status() };
-        if !matches!(status, "stopped" | "creating" | "created") {
-            let text = format!("cannot delete container {id} that is not stopped: {status}");
-            return Err(Error::new(ErrorKind::Conflict, text));
+        if !force {
+            check_stopped(&found)?;
         }
         self.destroy(&found)
     }
@@ -97,6 +95,17 @@ impl Engine {
             }
         }
         Ok(())
+    }
+}
+
+/// Whether a container may be removed without being ended.
+fn check_stopped(found: &Found) -> Result<()> {
+    match found.status() {
+        "stopped" | "creating" | "created" => Ok(()),
+        status => {
+            let text = format!("cannot delete container {} that is not stopped: {status}", found.record.id);
+            Err(Error::new(ErrorKind::Conflict, text))
+        }
     }
 }
 

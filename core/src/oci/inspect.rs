@@ -2,7 +2,7 @@
 
 use super::Engine;
 use super::record::{Found, State};
-use crate::{Error, ErrorKind, Result};
+use crate::{Error, ErrorKind, Result, accounts};
 
 impl Engine {
     /// The state of a container.
@@ -38,30 +38,5 @@ impl Engine {
 fn owner(dir: &std::path::Path) -> String {
     use std::os::unix::fs::MetadataExt;
     let Ok(meta) = std::fs::metadata(dir) else { return String::new() };
-    let users = std::fs::read("/etc/passwd").unwrap_or_default();
-    name_of(meta.uid(), &String::from_utf8_lossy(&users))
-        .map_or_else(|| format!("#{}", meta.uid()), str::to_owned)
-}
-
-/// A user's name in the text of `/etc/passwd`: as runc, without the services that a machine may ask besides (nsswitch.conf), which
-/// would be libraries.
-fn name_of(uid: u32, users: &str) -> Option<&str> {
-    users.lines().find_map(|line| {
-        let mut fields = line.split(':').map(str::trim);
-        let name = fields.next().filter(|name| !name.is_empty())?;
-        (fields.nth(1)?.parse() == Ok(uid)).then_some(name)
-    })
-}
-
-#[cfg(test)]
-mod tests {
-    use super::name_of;
-
-    #[test]
-    fn users_have_names() {
-        let users = "root:x:0:0:root:/root:/bin/sh\n\n:x:5:\nbroken\n somebody:x: 1000:1000::/:\n";
-        assert_eq!(name_of(0, users), Some("root"));
-        assert_eq!(name_of(1000, users), Some("somebody"));
-        assert_eq!([name_of(5, users), name_of(7, users)], [None, None]);
-    }
+    accounts::name_of(meta.uid()).unwrap_or_else(|| format!("#{}", meta.uid()))
 }

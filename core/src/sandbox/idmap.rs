@@ -23,7 +23,7 @@ pub(crate) fn rootless(uid: u32, gid: u32) -> Rootless {
         return Rootless { maps, warning: None };
     }
     let tools = find_tool("newuidmap").zip(find_tool("newgidmap"));
-    let name = user_name(uid);
+    let name = crate::accounts::name_of(uid);
     let uids = ranges("/etc/subuid", name.as_deref(), uid);
     let gids = ranges("/etc/subgid", name.as_deref(), uid);
     let missing = if tools.is_none() {
@@ -102,12 +102,6 @@ fn parse_ranges(text: &str, name: Option<&str>, uid: u32) -> Vec<(u32, u32)> {
         (ours && count > 0 && first.checked_add(count).is_some()).then_some((first, count))
     };
     text.lines().filter_map(line).collect()
-}
-
-fn user_name(uid: u32) -> Option<String> {
-    let passwd = std::fs::read_to_string("/etc/passwd").ok()?;
-    let entry = passwd.lines().find(|l| l.split(':').nth(2).and_then(|u| u.parse().ok()) == Some(uid))?;
-    entry.split(':').next().map(str::to_owned)
 }
 
 /// A tool in the places where systems put setuid tools; the caller's `PATH` is not asked.

@@ -3,6 +3,7 @@
 
 #![allow(unsafe_code, reason = "a call that no safe crate makes")]
 
+use crate::raw;
 use rustix::fd::{FromRawFd, OwnedFd};
 use rustix::io::Errno;
 use std::ffi::CStr;
@@ -57,42 +58,12 @@ pub fn load_devices(instructions: &[u64], name: &CStr) -> Result<OwnedFd, Errno>
 fn bpf(command: usize, attribute: &Attribute) -> Result<OwnedFd, Errno> {
     // SAFETY: the attribute is laid out as the kernel's for this command, which only reads it and what it names: slices and
     // strings that live over the call.
-    let made =
-        unsafe { call(libc::SYS_bpf, [command, (&raw const *attribute) as usize, size_of::<Attribute>()]) };
+    let made = unsafe {
+        raw::call(libc::SYS_bpf, [command, (&raw const *attribute) as usize, size_of::<Attribute>(), 0, 0])
+    };
     match i32::try_from(made) {
         // SAFETY: the kernel has just made this descriptor for this call.
         Ok(fd @ 0..) => Ok(unsafe { OwnedFd::from_raw_fd(fd) }),
         _ => Err(Errno::from_raw_os_error(-made as i32)),
     }
-}
-
-/// A call of the kernel that leaves `errno` alone; a negative number is an error's.
-///
-/// # Safety
-/// As the call's.
-unsafe fn call(number: libc::c_long, [a, b, c]: [usize; 3]) -> isize {
-    let result: isize;
-    #[cfg(target_arch = "x86_64")]
-    // SAFETY: the caller vouches for the call; the kernel changes no other registers.
-    unsafe {
-        std::arch::asm!(
-            "syscall",
-            inlateout("rax") number as isize => result,
-            in("rdi") a, in("rsi") b, in("rdx") c,
-            lateout("rcx") _, lateout("r11") _,
-            options(nostack)
-        );
-    }
-    #[cfg(target_arch = "aarch64")]
-    // SAFETY: the caller vouches for the call; the kernel changes no other registers.
-    unsafe {
-        std::arch::asm!(
-            "svc #0",
-            in("x8") number,
-            inlateout("x0") a => result,
-            in("x1") b, in("x2") c,
-            options(nostack)
-        );
-    }
-    result
 }

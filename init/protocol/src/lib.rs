@@ -20,6 +20,7 @@ pub mod meanwhile;
 pub mod mountinfo;
 pub mod oneshot;
 pub mod plan;
+pub mod raw;
 pub mod run_folder;
 pub mod sysctl;
 pub mod turns;

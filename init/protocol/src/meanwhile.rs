@@ -295,17 +295,19 @@ mod tests {
     }
 
     /// Needs root and two processors.
-    fn begun() -> Option<Meanwhile> {
-        rustix::process::geteuid().is_root().then(|| Meanwhile::begin(None)).flatten()
+    fn begun(program: Option<Program>) -> Option<Meanwhile> {
+        rustix::process::geteuid().is_root().then(|| Meanwhile::begin(program)).flatten()
     }
 
-    fn begun_with(code: Vec<u64>) -> Option<Meanwhile> {
-        rustix::process::geteuid().is_root().then(|| Meanwhile::begin(Some((code, c"test")))).flatten()
+    /// Whoever makes the namespace, what is said of it is so.
+    fn assert_honest(meanwhile: &Meanwhile) {
+        let (said, done) = enter(meanwhile);
+        assert_eq!(said, done);
     }
 
     #[test]
     fn it_is_entered_when_it_is_made() {
-        let Some(network) = begun() else { return };
+        let Some(network) = begun(None) else { return };
         while !network.shared.begun[Part::Network as usize].load(Ordering::Acquire) {
             std::thread::yield_now();
         }
@@ -320,25 +322,22 @@ mod tests {
 
     #[test]
     fn who_is_sooner_makes_one() {
-        let Some(network) = begun() else { return };
-        let (said, done) = enter(&network);
-        assert_eq!(said, done);
+        let Some(network) = begun(None) else { return };
+        assert_honest(&network);
     }
 
     #[test]
     fn it_may_come_to_nothing() {
-        let Some(network) = begun() else { return };
+        let Some(network) = begun(None) else { return };
         let _ = kill_process(network.pid, Signal::KILL);
-        let (said, done) = enter(&network);
-        assert_eq!(said, done);
+        assert_honest(&network);
     }
 
     #[test]
     fn one_that_was_stopped_is_not_waited_for_long() {
-        let Some(network) = begun() else { return };
+        let Some(network) = begun(None) else { return };
         let _ = kill_process(network.pid, Signal::STOP);
-        let (said, done) = enter(&network);
-        assert_eq!(said, done);
+        assert_honest(&network);
         drop(network);
     }
 
@@ -356,14 +355,13 @@ mod tests {
     fn loaded(code: Vec<u64>) -> Option<bool> {
         let privileged =
             rustix::process::geteuid().is_root() && bpf::load_devices(&program(true), c"test").is_ok();
-        let meanwhile = privileged.then(|| Meanwhile::begin(Some((code.clone(), c"test")))).flatten()?;
+        let meanwhile = privileged.then(|| begun(Some((code.clone(), c"test")))).flatten()?;
         while !meanwhile.shared.begun[Part::Program as usize].load(Ordering::Acquire) {
             std::thread::yield_now();
         }
         assert!(meanwhile.program(&[0]).is_none(), "it is another one");
         let loaded = meanwhile.program(&code).is_some();
-        let (said, done) = enter(&meanwhile);
-        assert_eq!(said, done);
+        assert_honest(&meanwhile);
         Some(loaded)
     }
 
@@ -379,14 +377,13 @@ mod tests {
 
     #[test]
     fn a_program_that_nobody_waited_for_goes_past() {
-        let Some(meanwhile) = begun_with(program(true)) else { return };
-        let (said, done) = enter(&meanwhile);
-        assert_eq!(said, done);
+        let Some(meanwhile) = begun(Some((program(true), c"test"))) else { return };
+        assert_honest(&meanwhile);
     }
 
     #[test]
     fn nobody_has_to_enter() {
-        let Some(network) = begun() else { return };
+        let Some(network) = begun(None) else { return };
         let pid = network.pid;
         drop(network);
         assert_eq!(rustix::process::test_kill_process(pid), Err(Errno::SRCH));

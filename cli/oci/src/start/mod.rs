@@ -14,6 +14,7 @@ mod heap;
 mod memory;
 mod reach;
 
+use containers_protocol::raw::call;
 use heap::Heap;
 use std::ffi::{c_char, c_int};
 use std::io::Write;
@@ -211,10 +212,7 @@ fn fill_pages(stack: *const usize) {
         // SAFETY: memory of this program's own is filled in as it would be by a write that changes nothing. A kernel that
         // can't (before 5.14) says so.
         unsafe {
-            reach::call(
-                libc::SYS_madvise,
-                [pages.start, pages.len(), libc::MADV_POPULATE_WRITE as usize, 0, 0],
-            )
+            call(libc::SYS_madvise, [pages.start, pages.len(), libc::MADV_POPULATE_WRITE as usize, 0, 0])
         };
     }
 }
@@ -232,7 +230,7 @@ unsafe fn protect(aux: *const usize) {
     let Some(relro) = headers.iter().find(|header| header.p_type == libc::PT_GNU_RELRO) else { return };
     let [start, end] = [relro.p_vaddr, relro.p_vaddr + relro.p_memsz].map(|at| at as usize & !(PAGE - 1));
     // SAFETY: memory of this program's own, which the linker filled up to whole pages for this.
-    unsafe { reach::call(libc::SYS_mprotect, [start, end - start, libc::PROT_READ as usize, 0, 0]) };
+    unsafe { call(libc::SYS_mprotect, [start, end - start, libc::PROT_READ as usize, 0, 0]) };
 }
 
 /// Sets the numbers that guard the stack and stored addresses, which lie in the thread's control block.

@@ -2,6 +2,7 @@
 //!
 //! This runs before anything else of the program: there is no memory of a thread yet, and no function of the C library may be called.
 
+use containers_protocol::raw::call;
 use std::ffi::{CStr, c_char};
 
 const AT_NULL: usize = 0;
@@ -106,23 +107,4 @@ pub(super) unsafe fn told(mut aux: *const usize, kind: usize) -> Option<usize> {
 unsafe fn begins_with(text: *const c_char, wanted: &[u8]) -> bool {
     // SAFETY: no byte is looked at behind one that differs, and the string's end differs from all but the end of `wanted`.
     wanted.iter().enumerate().all(|(i, byte)| unsafe { *text.add(i) } as u8 == *byte)
-}
-
-/// A system call; a negative number is an error's.
-///
-/// # Safety
-/// As the call's.
-pub(super) unsafe fn call(number: libc::c_long, [a, b, c, d, e]: [usize; 5]) -> isize {
-    let result;
-    // SAFETY: the caller vouches for the call; the kernel changes no other registers.
-    unsafe {
-        std::arch::asm!(
-            "syscall",
-            inlateout("rax") number as isize => result,
-            in("rdi") a, in("rsi") b, in("rdx") c, in("r10") d, in("r8") e,
-            lateout("rcx") _, lateout("r11") _,
-            options(nostack)
-        );
-    }
-    result
 }

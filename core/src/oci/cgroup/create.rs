@@ -4,7 +4,7 @@ use super::place::{CgroupPath, FIELD, Machine};
 use super::{Cgroup, Driver, Tree, V1Dir, devices, file, values};
 use crate::{Error, ErrorKind, Result};
 use containers_protocol::meanwhile::{Meanwhile, Program};
-use oci_spec::runtime::{LinuxResources, Spec};
+use oci_spec::runtime::{LinuxDeviceCgroup, LinuxResources, Spec};
 use std::fs;
 use std::io;
 use std::path::{Path, PathBuf};
@@ -39,9 +39,8 @@ impl Cgroup {
 
     /// The program of device rules that [`create`](Cgroup::create) will need, if it will.
     pub(crate) fn program(spec: &Spec, (driver, machine): (Driver, &Machine)) -> Option<Program> {
-        let rules = wanted_limits(spec).and_then(|limits| limits.devices().as_deref()).unwrap_or_default();
         let needed = driver == Driver::Cgroupfs && !machine.is_v1();
-        needed.then(|| devices::program(rules)).flatten()
+        needed.then(|| devices::program(wanted_rules(spec))).flatten()
     }
 
     /// Makes it, with the limits of the configuration, but for one that is for [`finish`](Cgroup::finish). What was
@@ -90,11 +89,9 @@ impl Cgroup {
         let mut made = Made::default();
         let filled = cgroup.fill(machine, &path, wanted.is_none(), resources, &mut made);
         let done = filled.and_then(|()| {
-            let warnings = cgroup.apply_with(resources, meanwhile)?;
-            if resources.devices().is_none() {
-                // Without rules there are the usual ones, not none.
-                cgroup.apply_devices(&[], meanwhile)?;
-            }
+            let mut warnings = cgroup.limit(resources)?;
+            // Without rules there are the usual ones, not none.
+            warnings.extend(cgroup.apply_devices(wanted_rules(spec), meanwhile)?);
             super::owner::delegate(spec, &cgroup)?;
             Ok(warnings)
         });
@@ -178,6 +175,10 @@ fn wanted_path(spec: &Spec) -> Option<&Path> {
 
 fn wanted_limits(spec: &Spec) -> Option<&LinuxResources> {
     spec.linux().as_ref()?.resources().as_ref()
+}
+
+fn wanted_rules(spec: &Spec) -> &[LinuxDeviceCgroup] {
+    wanted_limits(spec).and_then(|limits| limits.devices().as_deref()).unwrap_or_default()
 }
 
 /// Controllers that a threaded cgroup can't have are needed.

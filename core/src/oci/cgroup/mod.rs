@@ -177,20 +177,20 @@ impl Cgroup {
 
     /// Changes limits: what `resources` doesn't name stays as it is. Returns warnings.
     pub(crate) fn apply(&self, resources: &LinuxResources) -> Result<Vec<String>> {
-        self.apply_with(resources, None)
+        let mut warnings = self.limit(resources)?;
+        if let Some(rules) = resources.devices() {
+            warnings.extend(self.apply_devices(rules, None)?);
+        }
+        Ok(warnings)
     }
 
-    fn apply_with(&self, resources: &LinuxResources, meanwhile: Option<&Meanwhile>) -> Result<Vec<String>> {
+    /// The same but for device rules.
+    fn limit(&self, resources: &LinuxResources) -> Result<Vec<String>> {
         if let Tree::V2(dir) = &self.tree {
             values::check_usage(resources, dir)?;
         }
         self.update_unit(resources)?;
-        let mut warnings = self.write(resources)?;
-        if let Some(rules) = resources.devices() {
-            self.apply_devices(rules, meanwhile)?;
-            warnings.extend(devices::warnings(rules));
-        }
-        Ok(warnings)
+        self.write(resources)
     }
 
     /// Writes limits to their files.
@@ -214,8 +214,12 @@ impl Cgroup {
         }
     }
 
-    /// Device rules, where this process may set them.
-    fn apply_devices(&self, rules: &[LinuxDeviceCgroup], meanwhile: Option<&Meanwhile>) -> Result<()> {
+    /// Device rules, where this process may set them; on v2 their program may be made `meanwhile`. Returns warnings.
+    fn apply_devices(
+        &self,
+        rules: &[LinuxDeviceCgroup],
+        meanwhile: Option<&Meanwhile>,
+    ) -> Result<Vec<String>> {
         let set = match &self.tree {
             Tree::None => Ok(()),
             Tree::V1(_) => match self.v1("devices") {
@@ -226,9 +230,10 @@ impl Cgroup {
         };
         match set {
             // An ordinary user can't open devices that the mount namespace doesn't have either.
-            Err(e) if self.rootless && e.kind() != ErrorKind::InvalidArgument => Ok(()),
-            set => set,
+            Err(e) if self.rootless && e.kind() != ErrorKind::InvalidArgument => {}
+            set => set?,
         }
+        Ok(devices::warnings(rules))
     }
 
     /// Without a cgroup only what limits nothing is fine.

@@ -1,6 +1,6 @@
 //! When the first process is made in this process's memory.
 
-use super::Making;
+use super::{CreateOptions, Making};
 use crate::oci::Engine;
 use crate::oci::cgroup::{Cgroup, Driver, Machine};
 use crate::oci::program::is_out_of_reach;
@@ -14,19 +14,25 @@ const ENOUGH: u64 = 16 << 20;
 
 impl Engine {
     /// Has made what takes long of a container that seems to [share](Making::may_share) this process's memory.
-    pub(super) fn meanwhile(&self, spec: &Spec, machine: &Machine) -> Option<Meanwhile> {
+    pub(super) fn meanwhile(
+        &self,
+        spec: &Spec,
+        machine: &Machine,
+        options: &CreateOptions,
+    ) -> Option<Meanwhile> {
         use LinuxNamespaceType::{Network, Time, User};
         let namespaces = spec.linux().as_ref()?.namespaces().as_deref().unwrap_or_default();
         let has = |kind| namespaces.iter().find(|space| space.typ() == kind);
         let own = has(Network).is_some_and(|space| space.path().is_none());
-        let shares = self.first.is_some() && self.is_alone() && has(User).or(has(Time)).is_none();
+        let shares = self.first.is_some() && self.is_alone(options) && has(User).or(has(Time)).is_none();
         let begin = || Meanwhile::begin(Cgroup::program(spec, (self.driver(), machine)));
         if own && shares { begin() } else { None }
     }
 
-    /// Whether neither a user namespace nor systemd is in between.
-    fn is_alone(&self) -> bool {
-        self.driver() == Driver::Cgroupfs && !self.rootless() && !self.mapped()
+    /// Whether neither a user namespace nor systemd is in between, nor the caller has descriptors there.
+    fn is_alone(&self, options: &CreateOptions) -> bool {
+        let plain = self.driver() == Driver::Cgroupfs && !self.rootless() && !self.mapped();
+        plain && options.preserve_fds == 0
     }
 }
 
@@ -48,7 +54,7 @@ impl Making<'_> {
         let listened = plan.process.extra.as_ref().is_some_and(|extra| extra.seccomp_notify);
         let quiet = !linux.is_some_and(|l| l.intel_rdt().is_some()) && !listened;
         let quiet = quiet && linux.and_then(|l| l.resources().as_ref()).is_none_or(leaves_room);
-        alone && quiet && self.engine.is_alone() && self.options.preserve_fds == 0 && is_out_of_reach()
+        alone && quiet && self.engine.is_alone(self.options) && is_out_of_reach()
     }
 
     /// Opens the gate of a `run` before its process is there, if nobody has to know of that before the command runs.
