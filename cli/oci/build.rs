@@ -3,7 +3,7 @@
 use std::env::var;
 
 fn main() {
-    for read in ["build.rs", "order/functions.txt", "../../scripts/link-oci.sh"] {
+    for read in ["build.rs", "order/functions.txt", "order/objects.txt", "../../scripts/link-oci.sh"] {
         println!("cargo:rerun-if-changed={read}");
     }
     println!("cargo:rustc-check-cfg=cfg(own_start)");

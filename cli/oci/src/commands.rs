@@ -229,8 +229,10 @@ fn update_options(update: Update) -> Result<(String, UpdateOptions), Failure> {
     Ok((update.id, options))
 }
 
-fn say(text: &str) -> std::io::Result<()> {
-    std::io::stdout().write_all(text.as_bytes())
+/// Writes to standard output, at once: the program's end leaves buffers alone.
+pub fn say(text: &str) -> std::io::Result<()> {
+    let mut out = std::io::stdout().lock();
+    out.write_all(text.as_bytes()).and_then(|()| out.flush())
 }
 
 fn print_json(value: &impl serde::Serialize) -> Result<(), Failure> {

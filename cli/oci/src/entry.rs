@@ -1,7 +1,7 @@
 //! Where the program begins, in place of Rust's own beginning: that one reads the list of this process's mappings to tell an
 //! overflow of the stack from other faults, and each start of a container begins two processes.
 
-use nix::sys::signal::{SigHandler, Signal, signal};
+use containers_protocol::raw::call;
 use rustix::fs::{CWD, Mode, OFlags, openat};
 
 /// What the C library calls.
@@ -10,8 +10,9 @@ pub extern "C" fn main(_count: std::ffi::c_int, _args: *const *const std::ffi::c
     if prepare().is_none() {
         return i32::from(super::USAGE);
     }
-    // Writes what is left in the buffers, too.
-    std::process::exit(i32::from(super::run()))
+    let code = super::run();
+    // SAFETY: nothing is left in buffers, and nobody asked to be told of the end: the C library would go through its streams.
+    unsafe { libc::_exit(i32::from(code)) }
 }
 
 /// Standard streams that are open, so that no other file takes their place, and errors for writes that nobody reads.
@@ -22,6 +23,10 @@ fn prepare() -> Option<()> {
             std::mem::forget(openat(CWD, c"/dev/null", OFlags::RDWR, Mode::empty()).ok()?);
         }
     }
-    // SAFETY: no handler is set that could be called.
-    unsafe { signal(Signal::SIGPIPE, SigHandler::SigIgn) }.ok().map(drop)
+    // The kernel's `struct sigaction`: `SIG_IGN`, without flags. A constant would lie in a page of its own.
+    let ignore = [libc::SIG_IGN, 0, 0, 0];
+    // SAFETY: no handler is set that could be called; the kernel reads the structure, with a set of 8 bytes.
+    let done =
+        unsafe { call(libc::SYS_rt_sigaction, [libc::SIGPIPE as usize, ignore.as_ptr() as usize, 0, 8, 0]) };
+    (done == 0).then_some(())
 }

@@ -2,7 +2,7 @@
 
 use crate::USAGE;
 use crate::args::{Flag, Flags, GLOBAL, Stop, Takes, VERBS, Verb, Word};
-use crate::commands::own_name;
+use crate::commands::{own_name, say};
 use std::io::Write;
 
 /// Tells what was asked for, or why the command line was not taken; the exit code.
@@ -10,7 +10,7 @@ pub fn answer(stop: &Stop) -> u8 {
     // There is nowhere to say that a message is lost.
     match stop {
         Stop::Help(verb) => {
-            let _ = std::io::stdout().write_all(help(*verb).as_bytes());
+            let _ = say(&help(*verb));
             0
         }
         Stop::Wrong(..) => {

@@ -30,11 +30,14 @@ pub(crate) fn visible() -> Vec<Hierarchy> {
 /// all mounts.
 pub(crate) fn unified_alone() -> Option<Hierarchy> {
     const USUAL: &str = "/sys/fs/cgroup";
-    /// Of the root of the hierarchy.
-    const FIRST: u64 = 1;
     let h = Hierarchy { mount: USUAL.into(), root: "/".into(), v2: true, controllers: Vec::new() };
-    let is_root = || rustix::fs::stat(USUAL).is_ok_and(|found| found.st_ino == FIRST);
-    (is_visible(&h) && is_root()).then_some(h)
+    (is_visible(&h) && is_root(&h.mount)).then_some(h)
+}
+
+/// Whether a folder of a hierarchy is the root of it, in whatever cgroup namespace: the first that there was.
+pub(crate) fn is_root(dir: &Path) -> bool {
+    const FIRST: u64 = 1;
+    rustix::fs::stat(dir).is_ok_and(|found| found.st_ino == FIRST)
 }
 
 /// The cgroups of this process: controller (empty on v2) to path.

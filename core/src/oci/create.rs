@@ -125,10 +125,13 @@ impl Engine {
         rustix::io::write(&gate, b"0").map_err(|e| not_started("created", Some(e)))?;
         let _ = std::fs::remove_file(&path);
         wait_for_command(&gate);
-        match found.record.start_hooks {
-            true => found.spec().map_or(Ok(()), |spec| self.run_post_start(&found, &spec)),
-            false => Ok(()),
-        }
+        if found.record.start_hooks { self.post_start(&found) } else { Ok(()) }
+    }
+
+    /// The poststart hooks of a container that was found. Apart: a configuration is large, and few have any.
+    #[inline(never)]
+    fn post_start(&self, found: &Found) -> Result<()> {
+        found.spec().map_or(Ok(()), |spec| self.run_post_start(found, &spec))
     }
 
     /// The poststart hooks. One that fails is the end of the container.
@@ -145,10 +148,14 @@ impl Engine {
     /// Everything before anything is made that has to be undone by [`Engine::destroy`].
     fn begin<'a>(&'a self, id: &str, options: &'a CreateOptions, run: bool) -> Result<Making<'a>> {
         let dir = self.dir(id)?;
-        let Bundle { path: bundle, text, spec, rootfs } = self.read_bundle(&options.bundle)?;
+        let begin = |spec: &Spec| {
+            let machine = Machine::look();
+            let meanwhile = self.meanwhile(spec, &machine, options);
+            (machine, meanwhile)
+        };
+        let (Bundle { path: bundle, text, spec, rootfs }, (machine, meanwhile)) =
+            self.read_bundle(&options.bundle, begin)?;
         let preserved = preserved(options.preserve_fds)?;
-        let machine = Machine::look();
-        let meanwhile = self.meanwhile(&spec, &machine, options);
         make_dir(&self.root, &dir)?;
         let made: Result<_> = (|| {
             let held = lock_dir(&dir)?;
@@ -305,6 +312,7 @@ impl Making<'_> {
     fn plan(&self, size: Option<(u16, u16)>) -> Result<Plan> {
         let configured = self.spec.process().as_ref().and_then(|p| p.console_size());
         let configured = configured.map(|s| (s.height() as u16, s.width() as u16));
+        let hooked = self.spec.hooks().as_ref().map(|_| self.record.hook_state("created", 0));
         let setting = translate::Setting {
             id: &self.record.id,
             bundle: &self.record.bundle,
@@ -314,7 +322,7 @@ impl Making<'_> {
             rootless: self.engine.rootless(),
             gate: 3,
             tty: self.terminal().then(|| configured.or(size).unwrap_or((0, 0))),
-            hook_state: &self.record.hook_state("created", 0),
+            hook_state: &hooked.unwrap_or_default(),
             warn: &*self.engine.warn,
         };
         let mut plan = translate::plan(&self.spec, &setting)?;

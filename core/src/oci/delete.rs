@@ -84,8 +84,14 @@ impl Engine {
             cgroup.delete()?;
         }
         found.record.rdt.as_ref().map_or(Ok(()), |group| group.delete())?;
-        // The first process, if we are its parent, is no container's any more.
-        let hooks = if found.record.stop_hooks { found.spec().ok() } else { None };
+        if found.record.stop_hooks { self.end_with_hooks(found) } else { remove_dir(&found.dir) }
+    }
+
+    /// Removes a container's folder, and runs the poststop hooks: the first process, if we are its parent, is no container's any
+    /// more. Apart: a configuration is large, and few have any.
+    #[inline(never)]
+    fn end_with_hooks(&self, found: &Found) -> Result<()> {
+        let hooks = found.spec().ok();
         remove_dir(&found.dir)?;
         let hooks = hooks.as_ref().and_then(|spec| spec.hooks().as_ref());
         let stop = hooks.iter().flat_map(|h| h.poststop().iter().flatten()).enumerate();

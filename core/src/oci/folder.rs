@@ -21,16 +21,18 @@ pub(crate) struct Bundle {
 }
 
 impl Engine {
-    /// Reads and checks the bundle at a path; empty: the current folder.
-    pub(crate) fn read_bundle(&self, path: &Path) -> Result<Bundle> {
+    /// Reads and checks the bundle at a path; empty: the current folder. What its configuration lets one begin is begun before that is
+    /// checked.
+    pub(crate) fn read_bundle<T>(&self, path: &Path, begin: impl FnOnce(&Spec) -> T) -> Result<(Bundle, T)> {
         let path = if path.as_os_str().is_empty() { Path::new(".") } else { path };
         let path = crate::sys::canonicalize(path).map_err(|e| {
             Error::io("the bundle can't be found", e).with_context("path", path.display().to_string())
         })?;
         let (text, spec) = config::load(&path, &*self.warn)?;
+        let begun = begin(&spec);
         validate::check(&spec, &path)?;
         let rootfs = validate::rootfs_path(&spec, &path)?;
-        Ok(Bundle { path, text, spec, rootfs })
+        Ok((Bundle { path, text, spec, rootfs }, begun))
     }
 }
 
@@ -40,12 +42,20 @@ pub(crate) fn make_dir(root: &Path, dir: &Path) -> Result<()> {
         Error::io("the container's folder can't be made", e).with_context("path", at.display().to_string())
     };
     // Others may walk through, to what a container's own user namespace owns; they see nothing.
-    std::fs::DirBuilder::new().recursive(true).mode(0o711).create(root).map_err(|e| failed(root, e))?;
-    match std::fs::DirBuilder::new().mode(0o711).create(dir) {
+    let make = |all: bool, at: &Path| std::fs::DirBuilder::new().recursive(all).mode(0o711).create(at);
+    let made = match make(false, dir) {
+        // The first of this root, mostly.
+        Err(e) if e.kind() == std::io::ErrorKind::NotFound => {
+            make(true, root).map_err(|e| failed(root, e))?;
+            make(false, dir)
+        }
+        made => made,
+    };
+    match made {
         Err(e) if e.kind() == std::io::ErrorKind::AlreadyExists => {
             Err(Error::new(ErrorKind::AlreadyExists, "container with given ID already exists"))
         }
-        other => other.map_err(|e| failed(dir, e)),
+        made => made.map_err(|e| failed(dir, e)),
     }
 }
 

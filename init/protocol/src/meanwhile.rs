@@ -7,6 +7,7 @@
 #![allow(unsafe_code, reason = "calls that no safe crate makes, and the stack of a process")]
 
 use crate::bpf;
+use crate::raw::call;
 use crate::vfork::{CLONE_CLEAR_SIGHAND, Stack, check_raw, clone_and_call, clone_args};
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use rustix::fd::{AsFd, AsRawFd, BorrowedFd, FromRawFd, OwnedFd, RawFd};
@@ -18,7 +19,7 @@ use rustix::net::{
 };
 use rustix::process::{Pid, Signal, kill_process, set_parent_process_death_signal};
 use rustix::thread::{
-    CpuSet, ThreadNameSpaceType, UnshareFlags, move_into_thread_name_spaces, sched_getaffinity, sched_getcpu,
+    CpuSet, ThreadNameSpaceType, UnshareFlags, move_into_thread_name_spaces, sched_getaffinity,
     sched_setaffinity, unshare_unsafe,
 };
 use std::cell::RefCell;
@@ -37,13 +38,17 @@ const PATIENCE: Timespec = Timespec { tv_sec: 0, tv_nsec: 20_000_000 };
 enum Part {
     Program = 0,
     Network = 1,
+    /// Of that namespace, the loopback interface, up.
+    Loopback = 2,
 }
+
+const PARTS: usize = 3;
 
 /// What the process sees of the runtime.
 #[derive(Debug)]
 struct Shared {
     /// Whether somebody makes a part.
-    begun: [AtomicBool; 2],
+    begun: [AtomicBool; PARTS],
     /// The device rules.
     program: Option<Program>,
     /// Where parts are sent: a descriptor of the process.
@@ -62,7 +67,7 @@ impl Shared {
 /// A program of device rules: its instructions and its name.
 pub type Program = (Vec<u64>, &'static CStr);
 
-/// A network namespace that is being made, with its loopback interface up, and before it perhaps a program.
+/// A network namespace that is being made, then its loopback interface, which comes up, and before it perhaps a program.
 #[derive(Debug)]
 pub struct Meanwhile {
     shared: &'static Shared,
@@ -79,7 +84,7 @@ impl Meanwhile {
     pub fn begin(program: Option<Program>) -> Option<Meanwhile> {
         let processors = sched_getaffinity(None).ok()?;
         let mut elsewhere = processors;
-        elsewhere.unset(sched_getcpu());
+        elsewhere.unset(processor()?);
         if elsewhere.count() == 0 {
             return None;
         }
@@ -93,7 +98,7 @@ impl Meanwhile {
         let (receiver, sender) =
             socketpair(AddressFamily::UNIX, SocketType::SEQPACKET, SocketFlags::CLOEXEC, None)?;
         let mut stack = Stack::new(STACK)?;
-        let begun = [const { AtomicBool::new(false) }; 2];
+        let begun = [const { AtomicBool::new(false) }; PARTS];
         let shared = Shared { begun, program, sender: sender.as_raw_fd(), processors };
         let shared: &'static Shared = Box::leak(Box::new(shared));
         let mut args = clone_args(CLONE_CLEAR_SIGHAND | libc::CLONE_VM as u64, &mut -1, None);
@@ -121,6 +126,11 @@ impl Meanwhile {
         let enter =
             |space: OwnedFd| move_into_thread_name_spaces(space.as_fd(), ThreadNameSpaceType::NETWORK);
         self.wait_for(Part::Network).is_some_and(|space| enter(space).is_ok())
+    }
+
+    /// Whether the loopback interface of the network namespace is up, once that is known. `false`: the caller has to see to it.
+    pub fn is_up(&self) -> bool {
+        self.wait_for(Part::Loopback).is_some()
     }
 
     /// A part, once it is there. `None`: the caller has to make it, because nobody has begun, it takes too long, or it never will
@@ -159,9 +169,11 @@ impl Meanwhile {
         }
         // It may have been stopped, or wait for a processor that others have: this one is free while we wait.
         let _ = kill_process(self.pid, Signal::KILL);
-        let mut here = CpuSet::new();
-        here.set(sched_getcpu());
-        let _ = sched_setaffinity(Some(self.pid), &here);
+        if let Some(processor) = processor() {
+            let mut here = CpuSet::new();
+            here.set(processor);
+            let _ = sched_setaffinity(Some(self.pid), &here);
+        }
         self.reap(0);
     }
 
@@ -182,6 +194,15 @@ impl Drop for Meanwhile {
     fn drop(&mut self) {
         self.end();
     }
+}
+
+/// The processor that this runs on. By a call of the kernel: without one, rustix would first look for the kernel's own library and
+/// what is in it, a page and 15 µs.
+fn processor() -> Option<usize> {
+    let mut number: libc::c_uint = 0;
+    // SAFETY: the kernel writes one number.
+    let done = unsafe { call(libc::SYS_getcpu, [(&raw mut number) as usize, 0, 0, 0, 0]) };
+    (done == 0).then_some(number as usize)
 }
 
 /// The next message.
@@ -212,29 +233,36 @@ extern "C" fn enter(shared: *mut libc::c_void) -> ! {
     if let Some((instructions, name)) = &shared.program
         && shared.take(Part::Program)
     {
-        let _ = send(shared.sender, Part::Program, bpf::load_devices(instructions, name).ok());
+        let program = bpf::load_devices(instructions, name).ok().map(ManuallyDrop::new);
+        let _ = send(shared.sender, Part::Program, program.as_ref().map(|program| program.as_fd()));
     }
     if shared.take(Part::Network) {
-        let _ = send(shared.sender, Part::Network, make_network().ok());
+        let made = make_network();
+        let _ = send(shared.sender, Part::Network, made.as_ref().ok().map(|(space, _)| space.as_fd()));
+        if let Ok((_, sock)) = made
+            && shared.take(Part::Loopback)
+        {
+            let _ = send(shared.sender, Part::Loopback, set_up(&sock).ok().map(|()| sock.as_fd()));
+        }
     }
     // SAFETY: no exit handler runs.
     unsafe { libc::_exit(0) }
 }
 
-/// Leaves for a network namespace of its own.
-fn make_network() -> Result<OwnedFd, Errno> {
+/// Leaves for a network namespace of its own: that, and a socket in there. They stay until the process ends.
+fn make_network() -> Result<(ManuallyDrop<OwnedFd>, ManuallyDrop<OwnedFd>), Errno> {
     // SAFETY: of what it shares, only the namespaces of this process change.
     unsafe { unshare_unsafe(UnshareFlags::NEWNET)? };
-    let sock = ManuallyDrop::new(loopback_up()?);
+    let sock = ManuallyDrop::new(any_socket()?);
     // SAFETY: as `Space` says.
-    unsafe { ioctl(&*sock, Space) }
+    let space = unsafe { ioctl(&*sock, Space)? };
+    Ok((ManuallyDrop::new(space), sock))
 }
 
-fn send(sender: RawFd, part: Part, made: Option<OwnedFd>) -> Result<(), Errno> {
+fn send(sender: RawFd, part: Part, made: Option<BorrowedFd<'_>>) -> Result<(), Errno> {
     let mut room = [MaybeUninit::uninit(); rustix::cmsg_space!(ScmRights(1))];
     let mut control = SendAncillaryBuffer::new(&mut room);
-    let made = ManuallyDrop::new(made);
-    let made = made.as_ref().map(|made| [made.as_fd()]);
+    let made = made.map(|made| [made]);
     if let Some(made) = &made {
         control.push(SendAncillaryMessage::ScmRights(made));
     }
@@ -243,18 +271,26 @@ fn send(sender: RawFd, part: Part, made: Option<OwnedFd>) -> Result<(), Errno> {
     sendmsg(sender, &[IoSlice::new(&[part as u8])], &mut control, SendFlags::NOSIGNAL).map(drop)
 }
 
-/// Brings `lo` of the current network namespace up. A socket in there.
-pub fn loopback_up() -> Result<OwnedFd, Errno> {
-    let sock = socket_with(AddressFamily::INET, SocketType::DGRAM, SocketFlags::CLOEXEC, None)
-        .or_else(|_| socket_with(AddressFamily::UNIX, SocketType::DGRAM, SocketFlags::CLOEXEC, None))?;
+/// Brings `lo` of the current network namespace up.
+pub fn loopback_up() -> Result<(), Errno> {
+    set_up(&any_socket()?)
+}
+
+/// A socket in the current network namespace.
+fn any_socket() -> Result<OwnedFd, Errno> {
+    let socket = |family| socket_with(family, SocketType::DGRAM, SocketFlags::CLOEXEC, None);
+    socket(AddressFamily::INET).or_else(|_| socket(AddressFamily::UNIX))
+}
+
+/// Brings `lo` of a socket's network namespace up.
+fn set_up(sock: &OwnedFd) -> Result<(), Errno> {
     // SAFETY: all-zero bytes are a valid `struct ifreq`.
     let mut request: libc::ifreq = unsafe { std::mem::zeroed() };
     request.ifr_name[0] = b'l' as libc::c_char;
     request.ifr_name[1] = b'o' as libc::c_char;
     request.ifr_ifru.ifru_flags = (libc::IFF_UP | libc::IFF_RUNNING) as libc::c_short;
     // SAFETY: SIOCSIFFLAGS reads a `struct ifreq`, and keeps nothing of it.
-    unsafe { ioctl(&sock, Setter::<{ libc::SIOCSIFFLAGS as Opcode }, _>::new(request))? };
-    Ok(sock)
+    unsafe { ioctl(sock, Setter::<{ libc::SIOCSIFFLAGS as Opcode }, _>::new(request)) }
 }
 
 /// `SIOCGSKNS` (since Linux 4.9): the network namespace of a socket.
@@ -303,6 +339,8 @@ mod tests {
     fn assert_honest(meanwhile: &Meanwhile) {
         let (said, done) = enter(meanwhile);
         assert_eq!(said, done);
+        // Who has made it brings that up, too.
+        assert!(done || !meanwhile.is_up());
     }
 
     #[test]
@@ -316,7 +354,7 @@ mod tests {
         let receiver = receiver.as_ref().expect("it has not ended");
         poll(&mut [PollFd::new(receiver, PollFlags::IN)], None).expect("a message");
         assert_eq!(enter(&network), (true, true));
-        // The loopback interface is up.
+        assert!(network.is_up());
         assert!(std::net::UdpSocket::bind("127.0.0.1:0").and_then(|s| s.connect("127.0.0.1:9")).is_ok());
     }
 

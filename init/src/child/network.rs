@@ -12,26 +12,29 @@ use std::cell::Cell;
 #[derive(Default)]
 pub struct Later<'a> {
     outside: Cell<Option<&'a Meanwhile>>,
-    ready: Cell<bool>,
+    entered: Cell<Option<&'a Meanwhile>>,
 }
 
 impl<'a> Later<'a> {
     /// `None`: the process is in its network namespace.
     pub fn new(meanwhile: Option<&'a Meanwhile>) -> Later<'a> {
-        Later { outside: Cell::new(meanwhile), ready: Cell::new(false) }
+        Later { outside: Cell::new(meanwhile), entered: Cell::new(None) }
     }
 
     /// Whether it entered one whose loopback interface is up.
-    pub fn is_ready(&self) -> bool {
-        self.ready.get()
+    pub fn is_up(&self) -> bool {
+        self.entered.get().is_some_and(Meanwhile::is_up)
     }
 
     /// Enters it, or one of its own.
     pub fn enter(&self) -> Result<(), Failure> {
         let Some(meanwhile) = self.outside.take() else { return Ok(()) };
-        self.ready.set(meanwhile.enter());
+        if meanwhile.enter() {
+            self.entered.set(Some(meanwhile));
+            return Ok(());
+        }
         // The kernel says why, if nobody can make one.
-        if self.ready.get() { Ok(()) } else { process::unshare(libc::CLONE_NEWNET as u64).during("clone") }
+        process::unshare(libc::CLONE_NEWNET as u64).during("clone")
     }
 }
 

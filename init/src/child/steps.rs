@@ -63,7 +63,7 @@ impl Child<'_> {
 
     /// Whether it is in a network namespace that was made ready.
     fn has_network(&self) -> bool {
-        self.network.is_ready() || self.namespaces.iter().any(|(flag, _)| *flag == libc::CLONE_NEWNET as u64)
+        self.network.is_up() || self.namespaces.iter().any(|(flag, _)| *flag == libc::CLONE_NEWNET as u64)
     }
 
     /// Attaches the root file system in this mount namespace and makes it the current directory.
@@ -156,7 +156,7 @@ impl Child<'_> {
             Step::Volume { path, later } => volume(p, &path.0, *later),
             Step::AttachVolume(path) => attach_volume(p, &path.0),
             Step::Loopback if self.has_network() => Ok(()),
-            Step::Loopback => loopback_up().map(drop).during("loopback"),
+            Step::Loopback => loopback_up().during("loopback"),
             // The last steps: see `gate`.
             Step::Gate { .. } => Ok(()),
             Step::Hook(hook) if hook.in_container => hook::run(hook, None),

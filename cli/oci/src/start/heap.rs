@@ -24,7 +24,8 @@ const COARSE: usize = 4;
 /// The program's objects.
 pub struct Heap;
 
-#[repr(C, align(4096))]
+/// Not at the beginning of a page: what the program writes to before comes first, by the linker's list (`order/objects.txt`).
+#[repr(C, align(16))]
 struct Room(UnsafeCell<[u8; ROOM]>);
 
 // SAFETY: only the one thread that `owner` names touches it.
@@ -51,6 +52,7 @@ unsafe impl Sync for Shared {}
 static LISTS: Shared = Shared(UnsafeCell::new(Lists { owner: 0, used: 0, dropped: [null_mut(); KINDS] }));
 
 /// The address of this thread's control block, which begins with it.
+#[inline(always)]
 fn thread() -> usize {
     let at: usize;
     // SAFETY: the ABI of threads keeps the block's own address at its beginning; it is there before this is called first.
@@ -73,6 +75,7 @@ pub(super) fn start() -> usize {
 }
 
 /// The lists, if this thread is the owner.
+#[inline(always)]
 fn own() -> Option<*mut Lists> {
     let lists = LISTS.0.get();
     // SAFETY: the number is written once, before there are other threads.
@@ -90,13 +93,22 @@ struct Kind {
 
 impl Kind {
     /// `None`: the C library's.
+    #[inline(always)]
     fn of(layout: Layout) -> Option<Kind> {
         let grains = layout.size().div_ceil(GRAIN);
-        if layout.align() > GRAIN || grains > FINE << COARSE {
-            return None;
+        if layout.align() > GRAIN {
+            None
+        } else if grains <= FINE {
+            Some(Kind { index: grains, size: grains * GRAIN })
+        } else {
+            Kind::large(grains)
         }
-        if grains <= FINE {
-            return Some(Kind { index: grains, size: grains * GRAIN });
+    }
+
+    #[cold]
+    fn large(grains: usize) -> Option<Kind> {
+        if grains > FINE << COARSE {
+            return None;
         }
         let whole = grains.next_power_of_two();
         let index = FINE + (whole.ilog2() - FINE.ilog2()) as usize;
@@ -104,6 +116,7 @@ impl Kind {
     }
 }
 
+#[inline(always)]
 fn is_inside(block: *mut u8) -> bool {
     (block as usize).wrapping_sub(ROOM_ITSELF.0.get() as usize) < ROOM
 }

@@ -7,7 +7,7 @@
 //! the plainest of each kind, and [`memory`] takes the place of those that go by the size of caches. No
 //! library is loaded later: so what the C library prepares for that is left out (where the program lies, the
 //! kernel's own library, paths to search: 40 µs), and nothing here may ask it for names of users or machines, which is what it
-//! loads libraries for. Where one of the functions is missing, in a version of the C library to come, the program begins as any
+//! loads libraries for. Nor is it told the program's name, for messages of its own that nobody has it write. Where one of the functions is missing, in a version of the C library to come, the program begins as any
 //! other.
 
 mod heap;
@@ -25,7 +25,6 @@ std::arch::global_asm!(
     ".weak _dl_aux_init",
     ".weak __libc_setup_tls",
     ".weak __libc_early_init",
-    ".weak __init_misc",
     ".weak _dl_stack_flags",
     ".weak _dl_stack_prot_flags",
     ".weak __pthread_initialize_minimal",
@@ -50,7 +49,6 @@ std::arch::global_asm!(
     ".quad _dl_aux_init",
     ".quad __libc_setup_tls",
     ".quad __libc_early_init",
-    ".quad __init_misc",
     ".quad _dl_stack_flags",
     ".quad _dl_stack_prot_flags",
     ".quad __pthread_initialize_minimal",
@@ -95,8 +93,6 @@ struct Library {
     setup_tls: Option<unsafe extern "C" fn()>,
     /// Knows characters, and what a thread has by default.
     early_init: Option<unsafe extern "C" fn(bool)>,
-    /// Takes in the name of the program.
-    init_misc: Option<unsafe extern "C" fn(c_int, *const *const c_char, *const *const c_char)>,
     /// What may be done with the memory of threads' stacks (`PF_*`), and what it is called in later versions (`PROT_*`).
     stack_flags: Option<&'static AtomicU32>,
     stack_protection: Option<&'static AtomicI32>,
@@ -138,10 +134,7 @@ unsafe extern "C" {
 /// `stack` must be where the kernel put the arguments, and nothing may have run before.
 unsafe extern "C" fn begin(stack: *const usize, library: &Library) {
     let Library { aux_init: Some(aux_init), setup_tls: Some(setup_tls), .. } = *library else { return };
-    let Library { early_init: Some(early_init), init_misc: Some(init_misc), threads: None, .. } = *library
-    else {
-        return;
-    };
+    let Library { early_init: Some(early_init), threads: None, .. } = *library else { return };
     // SAFETY: the kernel's layout (System V ABI, "Process Initialization"): the number of arguments, these and a null
     // pointer, the environment and a null pointer, then pairs of numbers.
     let (count, args, env, aux) = unsafe {
@@ -190,7 +183,6 @@ unsafe extern "C" fn begin(stack: *const usize, library: &Library) {
             protection.store(libc::PROT_READ | libc::PROT_WRITE, Ordering::Relaxed);
         }
         protect(aux);
-        init_misc(count, args, env);
         let mut init = (&raw const __init_array_start).cast::<extern "C" fn(c_int, _, _)>();
         while init < (&raw const __init_array_end).cast() {
             (*init)(count, args, env);

@@ -3,19 +3,36 @@
 //! This runs before anything else of the program: there is no memory of a thread yet, and no function of the C library may be called.
 
 use containers_protocol::raw::call;
-use std::ffi::{CStr, c_char};
+use std::ffi::c_char;
 
 const AT_NULL: usize = 0;
 const AT_EXECFN: usize = 31;
 
-/// What the path of a program begins with that was executed from a descriptor, as the kernel says it.
-const BY_DESCRIPTOR: &[u8] = b"/dev/fd/";
+/// What is read here. In one piece, so that it stays beside what else is read at the beginning (`.rodata` without a name of its
+/// own): another page is a fault.
+struct Words {
+    /// `struct mount_attr`, of which `MOUNT_ATTR_RDONLY` is set.
+    read_only: [u64; 4],
+    /// What the path of a program begins with that was executed from a descriptor, as the kernel says it.
+    by_descriptor: [u8; 8],
+    /// The commands that make a container.
+    run: [u8; 4],
+    create: [u8; 7],
+    /// What processes are called by.
+    name: [u8; 15],
+    /// Where this program is.
+    exe: [u8; 15],
+}
 
-/// What processes are called by.
-const NAME: &CStr = c"containers-oci";
-
-/// `struct mount_attr`, of which `MOUNT_ATTR_RDONLY` is set.
-static READ_ONLY: [u64; 4] = [1, 0, 0, 0];
+#[unsafe(link_section = ".rodata")]
+static WORDS: Words = Words {
+    read_only: [1, 0, 0, 0],
+    by_descriptor: *b"/dev/fd/",
+    run: *b"run\0",
+    create: *b"create\0",
+    name: *b"containers-oci\0",
+    exe: *b"/proc/self/exe\0",
+};
 
 /// Executes this program once more, from a read-only mount of it that is attached nowhere, if it is about to make the first process
 /// of a container. Comes back if not, if that has been done, which it tells, and if it can't be: then the process is made by a
@@ -28,15 +45,16 @@ pub(super) unsafe fn leave(args: *const *const c_char, env: *const *const c_char
     if unsafe { is_by_descriptor(aux) } {
         // Kernels before 6.14 call it by the descriptor's number.
         // SAFETY: the kernel reads a string that ends.
-        unsafe { call(libc::SYS_prctl, [libc::PR_SET_NAME as usize, NAME.as_ptr() as usize, 0, 0, 0]) };
+        unsafe { call(libc::SYS_prctl, [libc::PR_SET_NAME as usize, WORDS.name.as_ptr() as usize, 0, 0, 0]) };
         return true;
     }
     // SAFETY: as above.
     if unsafe { !makes_container(args) } {
         return false;
     }
-    let (here, exe, nothing) =
-        (libc::AT_FDCWD as usize, c"/proc/self/exe".as_ptr() as usize, c"".as_ptr() as usize);
+    let (here, exe) = (libc::AT_FDCWD as usize, WORDS.exe.as_ptr() as usize);
+    // An empty string.
+    let nothing = exe + WORDS.exe.len() - 1;
     let how = libc::OPEN_TREE_CLONE as usize | libc::OPEN_TREE_CLOEXEC as usize;
     let whole = libc::AT_EMPTY_PATH as usize;
     // SAFETY: the kernel reads strings that end, and a structure of the size that is given. An executed program takes this one's
@@ -46,8 +64,8 @@ pub(super) unsafe fn leave(args: *const *const c_char, env: *const *const c_char
         if mount < 0 {
             return false;
         }
-        let attributes = (&raw const READ_ONLY) as usize;
-        let set = [mount as usize, nothing, whole, attributes, size_of_val(&READ_ONLY)];
+        let attributes = (&raw const WORDS.read_only) as usize;
+        let set = [mount as usize, nothing, whole, attributes, size_of_val(&WORDS.read_only)];
         if call(libc::SYS_mount_setattr, set) == 0 {
             call(libc::SYS_execveat, [mount as usize, nothing, args as usize, env as usize, whole]);
         }
@@ -65,7 +83,7 @@ unsafe fn makes_container(args: *const *const c_char) -> bool {
     // SAFETY: the caller vouches for the list.
     unsafe {
         while !(*at).is_null() {
-            if begins_with(*at, b"run\0") || begins_with(*at, b"create\0") {
+            if begins_with(*at, &WORDS.run) || begins_with(*at, &WORDS.create) {
                 return true;
             }
             at = at.add(1);
@@ -80,7 +98,9 @@ unsafe fn makes_container(args: *const *const c_char) -> bool {
 /// As [`leave`].
 unsafe fn is_by_descriptor(aux: *const usize) -> bool {
     // SAFETY: the caller vouches for the list, in which AT_EXECFN is the address of a string.
-    unsafe { told(aux, AT_EXECFN).is_some_and(|name| begins_with(name as *const c_char, BY_DESCRIPTOR)) }
+    unsafe {
+        told(aux, AT_EXECFN).is_some_and(|name| begins_with(name as *const c_char, &WORDS.by_descriptor))
+    }
 }
 
 /// What the kernel says of one kind in its list of pairs.

@@ -2,6 +2,7 @@
 
 use super::place::{CgroupPath, FIELD, Machine};
 use super::{Cgroup, Driver, Tree, V1Dir, devices, file, values};
+use crate::cgroup::hierarchy;
 use crate::{Error, ErrorKind, Result};
 use containers_protocol::meanwhile::{Meanwhile, Program};
 use oci_spec::runtime::{LinuxDeviceCgroup, LinuxResources, Spec};
@@ -311,9 +312,13 @@ pub(super) fn make_v2(mount: &Path, dir: &Path, needs_domain: bool, made: &mut M
         if dir != mount {
             enable(mount);
         }
+        let root = hierarchy::is_root(mount);
         for step in steps(mount, dir) {
-            made.make(step, dir)?;
-            invalid = invalid.take().or(threaded(step, needs_domain));
+            let fresh = made.make(step, dir)?;
+            // What is new below the root is a domain, whatever else is there.
+            if !(root && fresh && step.parent() == Some(mount)) {
+                invalid = invalid.take().or(threaded(step, needs_domain));
+            }
             if step != dir {
                 enable(step);
             }

@@ -105,6 +105,11 @@ impl Cgroup {
         self.dirs().first().is_some_and(|dir| dir.is_dir())
     }
 
+    /// Whether nothing was made.
+    pub(crate) fn is_none(&self) -> bool {
+        matches!(self.tree, Tree::None)
+    }
+
     /// Warnings of its creation: options of the configuration that the kernel no longer knows.
     pub(crate) fn warnings(&self) -> &[String] {
         &self.warnings

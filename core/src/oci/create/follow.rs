@@ -7,7 +7,7 @@ use crate::oci::identity::Identity;
 use crate::oci::session::{News, Session};
 use crate::oci::{foreground, handover};
 use crate::{Error, ErrorKind, Result};
-use rustix::fd::OwnedFd;
+use rustix::fd::{AsFd, OwnedFd};
 
 impl Making<'_> {
     /// Follows the process to its gate.
@@ -81,11 +81,11 @@ impl Making<'_> {
 
     /// Notes which process it is.
     fn meet(&mut self, session: &Session) -> Result<i32> {
-        let Some((pid, _)) = &session.born else { return Err(internal()) };
+        let Some((pid, process)) = &session.born else { return Err(internal()) };
         if self.record.init.is_none() {
-            self.record.init = Some(Identity::of(*pid, &self.dir)?);
+            self.record.init = Some(Identity::of(*pid, process.as_fd(), &self.dir)?);
             self.engine.step_born(*pid);
-            if !self.record.cgroup.exists() {
+            if self.record.cgroup.is_none() {
                 // Nothing else tells of it, should this process be killed.
                 self.record.save(&self.dir)?;
             }

@@ -18,8 +18,9 @@ use crate::oci::record::{Found, Record, lock_dir};
 use crate::oci::{Engine, translate};
 use crate::{Error, ErrorKind, Result};
 use oci_spec::runtime::Spec;
-use rustix::fd::{AsRawFd, OwnedFd};
+use rustix::fd::{AsFd, AsRawFd, OwnedFd};
 use rustix::fs::{Mode, OFlags, open};
+use rustix::io::Errno;
 use rustix::mount::{MountPropagationFlags, mount_bind_recursive, mount_change};
 use rustix::process::{Pid, PidfdFlags, pidfd_open};
 use std::os::unix::fs::DirBuilderExt;
@@ -78,7 +79,7 @@ impl Engine {
         let dir = self.dir(id)?;
         folder(&options.image_path)?;
         let criu = program()?;
-        let Bundle { path, text, spec, rootfs } = self.read_bundle(&options.bundle)?;
+        let (Bundle { path, text, spec, rootfs }, ()) = self.read_bundle(&options.bundle, |_| ())?;
         let terminal = spec.process().as_ref().is_some_and(|p| p.terminal() == Some(true));
         check_terminal(terminal, options.console_socket.is_some(), options.detach)?;
         let relayed = terminal && options.console_socket.is_none();
@@ -295,7 +296,10 @@ impl Restoring<'_> {
                 mounts::put_right(pid, &self.mounts)?;
                 let Found { dir, record } = &mut self.found;
                 record.cgroup.finish()?;
-                record.init = Some(Identity::of(pid, dir)?);
+                let failed = |e: Errno| Error::io("can't open the restored process", e.into());
+                let process = Pid::from_raw(pid).ok_or(Errno::SRCH);
+                let process = process.and_then(|pid| pidfd_open(pid, PidfdFlags::empty())).map_err(failed)?;
+                record.init = Some(Identity::of(pid, process.as_fd(), dir)?);
                 record.made = true;
                 record.save(dir)?;
                 self.options.pid_file.as_ref().map_or(Ok(()), |path| write_pid(path, pid))

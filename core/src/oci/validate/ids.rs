@@ -1,6 +1,6 @@
 //! Id mappings.
 
-use super::{ensure, wrong};
+use super::wrong;
 use crate::Result;
 use oci_spec::runtime::LinuxIdMapping;
 
@@ -9,12 +9,12 @@ const MAX_LINES: usize = 340;
 
 /// One list: no empty, overflowing or overlapping range.
 pub(super) fn check(mappings: &[LinuxIdMapping], field: &str) -> Result<()> {
-    ensure(mappings.len() <= MAX_LINES, field, format!("there are more than {MAX_LINES} mappings"))?;
+    ensure!(mappings.len() <= MAX_LINES, field, format!("there are more than {MAX_LINES} mappings"))?;
     for (index, m) in mappings.iter().enumerate() {
         let at = |name: &str| format!("{field}[{index}].{name}");
-        ensure(m.size() > 0, at("size"), "the range is empty")?;
+        ensure!(m.size() > 0, at("size"), "the range is empty")?;
         for (name, first) in [("containerID", m.container_id()), ("hostID", m.host_id())] {
-            ensure(
+            ensure!(
                 first.checked_add(m.size() - 1).is_some_and(|last| last != u32::MAX),
                 at(name),
                 "the range goes beyond the last id",

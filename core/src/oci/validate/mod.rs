@@ -1,5 +1,12 @@
 //! What a configuration must satisfy beyond its types. Every error names the JSON path (`field`).
 
+/// An error unless something holds. What it would say is made only then.
+macro_rules! ensure {
+    ($holds:expr, $field:expr, $message:expr $(,)?) => {
+        if $holds { Ok(()) } else { Err($crate::oci::validate::wrong($field, $message)) }
+    };
+}
+
 mod ids;
 mod linux;
 mod mounts;
@@ -20,11 +27,6 @@ fn wrong(field: impl Into<String>, message: impl Into<String>) -> Error {
 /// Something that this machine, or this version, can't do.
 fn unsupported(field: impl Into<String>, message: impl Into<String>) -> Error {
     Error::new(ErrorKind::Unsupported, message).with_context("field", field)
-}
-
-/// Fails unless `holds`.
-fn ensure(holds: bool, field: impl Into<String>, message: impl Into<String>) -> Result<()> {
-    if holds { Ok(()) } else { Err(wrong(field, message)) }
 }
 
 /// Checks a configuration.
@@ -92,7 +94,7 @@ pub(crate) fn explained(spec: &Spec, failed: Error) -> Error {
 /// The root file system of a bundle whose path is absolute and has no links in it.
 pub(crate) fn rootfs_path(spec: &Spec, bundle: &Path) -> Result<PathBuf> {
     let root = spec.root().as_ref().ok_or_else(|| wrong("root", "there is no root file system"))?;
-    ensure(!root.path().as_os_str().is_empty(), "root.path", "the path is empty")?;
+    ensure!(!root.path().as_os_str().is_empty(), "root.path", "the path is empty")?;
     Ok(bundle.join(root.path()))
 }
 
@@ -104,9 +106,9 @@ fn rootfs(spec: &Spec, bundle: &Path) -> Result<()> {
             .with_context("path", path.display().to_string())
     };
     let real = crate::sys::canonicalize(&path).map_err(failed)?;
-    ensure(real == clean(&path), "root.path", "the root file system is reached over a symbolic link")?;
-    ensure(real.is_dir(), "root.path", "the root file system is not a directory")?;
-    ensure(real != Path::new("/"), "root.path", "the root file system is that of the machine")
+    ensure!(real == clean(&path), "root.path", "the root file system is reached over a symbolic link")?;
+    ensure!(real.is_dir(), "root.path", "the root file system is not a directory")?;
+    ensure!(real != Path::new("/"), "root.path", "the root file system is that of the machine")
 }
 
 /// A path without `.` and `..`, by its text.
@@ -126,8 +128,8 @@ fn clean(path: &Path) -> PathBuf {
 fn names(spec: &Spec, spaces: &namespaces::Spaces) -> Result<()> {
     for (field, name) in [("hostname", spec.hostname()), ("domainname", spec.domainname())] {
         let Some(name) = name.as_deref().filter(|n| !n.is_empty()) else { continue };
-        ensure(spaces.own(libc::CLONE_NEWUTS), field, "it needs a UTS namespace")?;
-        ensure(name.len() <= 64, field, "it is longer than 64 bytes")?;
+        ensure!(spaces.own(libc::CLONE_NEWUTS), field, "it needs a UTS namespace")?;
+        ensure!(name.len() <= 64, field, "it is longer than 64 bytes")?;
     }
     Ok(())
 }
@@ -146,8 +148,12 @@ fn hooks(spec: &Spec) -> Result<()> {
     for (kind, hooks) in all {
         for (index, hook) in hooks.iter().flatten().enumerate() {
             let field = |name: &str| format!("hooks.{kind}[{index}].{name}");
-            ensure(hook.path().is_absolute(), field("path"), "the path is not absolute")?;
-            ensure(hook.timeout().is_none_or(|t| t > 0), field("timeout"), "a timeout is greater than zero")?;
+            ensure!(hook.path().is_absolute(), field("path"), "the path is not absolute")?;
+            ensure!(
+                hook.timeout().is_none_or(|t| t > 0),
+                field("timeout"),
+                "a timeout is greater than zero"
+            )?;
             for (at, entry) in hook.env().iter().flatten().enumerate() {
                 process::entry(entry, || field(&format!("env[{at}]")))?;
             }
@@ -158,7 +164,7 @@ fn hooks(spec: &Spec) -> Result<()> {
 
 fn annotations(spec: &Spec) -> Result<()> {
     let empty = spec.annotations().iter().flatten().any(|(key, _)| key.is_empty());
-    ensure(!empty, "annotations", "a key is empty")
+    ensure!(!empty, "annotations", "a key is empty")
 }
 
 #[cfg(test)]

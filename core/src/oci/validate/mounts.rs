@@ -1,7 +1,7 @@
 //! `mounts`.
 
 use super::namespaces::Spaces;
-use super::{clean, ensure, ids, unsupported, wrong};
+use super::{clean, ids, unsupported, wrong};
 use crate::Result;
 use crate::oci::translate::{Options, options};
 use oci_spec::runtime::{Linux, Mount, Spec};
@@ -37,27 +37,27 @@ fn one(index: usize, mount: &Mount, options: &Options) -> Result<()> {
     // A relative one begins at the root (config.md, `mounts`).
     let destination = &Path::new("/").join(mount.destination());
     let climbs = destination.components().any(|c| c == Component::ParentDir);
-    ensure(!climbs, field("destination"), "the destination contains `..`")?;
+    ensure!(!climbs, field("destination"), "the destination contains `..`")?;
     let destination = clean(destination);
-    ensure(destination != Path::new("/"), field("destination"), "the destination is the root itself")?;
+    ensure!(destination != Path::new("/"), field("destination"), "the destination is the root itself")?;
     let kind = mount.typ().as_deref().unwrap_or("");
     let bind = options.bind.is_some() || kind == "bind";
     if destination.starts_with("/proc") && destination != Path::new("/proc") {
         let known = COVERABLE.iter().any(|p| Path::new(p) == destination);
-        ensure(known, field("destination"), "nothing may be mounted there: it is inside /proc")?;
+        ensure!(known, field("destination"), "nothing may be mounted there: it is inside /proc")?;
     }
     if destination == Path::new("/proc") && !bind && !options.remount {
-        ensure(kind == "proc", field("type"), "only a procfs goes on /proc")?;
+        ensure!(kind == "proc", field("type"), "only a procfs goes on /proc")?;
     }
     if bind && !options.remount {
         let source = mount.source().as_ref().is_some_and(|s| !s.as_os_str().is_empty());
-        ensure(source, field("source"), "a bind needs a source")?;
+        ensure!(source, field("source"), "a bind needs a source")?;
         let message = "a bind has no options of a file system";
-        ensure(options.data.is_empty(), field("options"), message)?;
+        ensure!(options.data.is_empty(), field("options"), message)?;
     } else if !options.remount {
-        ensure(!kind.is_empty(), field("type"), "the type is missing")?;
+        ensure!(!kind.is_empty(), field("type"), "the type is missing")?;
     }
-    ensure(!options.copy_up || kind == "tmpfs" && !bind, field("options"), "tmpcopyup is for tmpfs alone")
+    ensure!(!options.copy_up || kind == "tmpfs" && !bind, field("options"), "tmpcopyup is for tmpfs alone")
 }
 
 /// Id-mapped mounts are binds, and map both kinds of ids.
@@ -70,9 +70,9 @@ fn id_maps(index: usize, mount: &Mount, options: &Options, linux: &Linux, spaces
     match there {
         [false, false] => {
             let asked = options.idmap.is_some();
-            ensure(!asked || bind, field("options"), "only a bind can be id-mapped")?;
+            ensure!(!asked || bind, field("options"), "only a bind can be id-mapped")?;
             let maps = user && (linux.uid_mappings().is_some() || !spaces.fresh(libc::CLONE_NEWUSER));
-            return ensure(
+            return ensure!(
                 !asked || maps,
                 field("options"),
                 "there are neither mappings nor a user namespace",
@@ -86,7 +86,7 @@ fn id_maps(index: usize, mount: &Mount, options: &Options, linux: &Linux, spaces
         }
         [true, true] => {}
     }
-    ensure(bind, field("uidMappings"), "only a bind can be id-mapped")?;
+    ensure!(bind, field("uidMappings"), "only a bind can be id-mapped")?;
     for (name, list) in lists {
         ids::check(list.as_deref().unwrap_or_default(), &field(name))?;
     }

@@ -1,6 +1,6 @@
 //! Namespaces, mappings, time offsets.
 
-use super::{ensure, ids, unsupported, wrong};
+use super::{ids, unsupported, wrong};
 use crate::oci::translate::is_own_namespace;
 use crate::{Error, Result};
 use oci_spec::runtime::{Linux, LinuxNamespaceType};
@@ -65,7 +65,7 @@ pub(super) fn check(linux: &Linux) -> Result<Spaces> {
         let at = |name: &str| format!("linux.namespaces[{index}].{name}");
         let (flag, name) = names(space.typ());
         let flag = flag as u64;
-        ensure(seen & flag == 0, at("type"), format!("the namespace is there twice: {name}"))?;
+        ensure!(seen & flag == 0, at("type"), format!("the namespace is there twice: {name}"))?;
         seen |= flag;
         use LinuxNamespaceType::{Cgroup, Time, User};
         if matches!(space.typ(), User | Cgroup | Time) {
@@ -73,7 +73,7 @@ pub(super) fn check(linux: &Linux) -> Result<Spaces> {
         }
         match space.path().as_ref().filter(|p| !p.as_os_str().is_empty()) {
             Some(path) => {
-                ensure(path.is_absolute(), at("path"), "the path is not absolute")?;
+                ensure!(path.is_absolute(), at("path"), "the path is not absolute")?;
                 std::fs::metadata(path).map_err(|e| {
                     Error::io("can't find the namespace", e)
                         .with_context("field", at("path"))
@@ -99,9 +99,9 @@ fn mappings(linux: &Linux, spaces: &Spaces, user: bool) -> Result<()> {
         [("linux.uidMappings", linux.uid_mappings()), ("linux.gidMappings", linux.gid_mappings())]
     {
         let mappings = mappings.as_deref().unwrap_or_default();
-        ensure(mappings.is_empty() || user, field, "mappings need a user namespace")?;
+        ensure!(mappings.is_empty() || user, field, "mappings need a user namespace")?;
         if spaces.fresh(libc::CLONE_NEWUSER) {
-            ensure(!mappings.is_empty(), field, "a new user namespace needs mappings")?;
+            ensure!(!mappings.is_empty(), field, "a new user namespace needs mappings")?;
         }
         ids::check(mappings, field)?;
     }
@@ -111,8 +111,8 @@ fn mappings(linux: &Linux, spaces: &Spaces, user: bool) -> Result<()> {
 fn times(linux: &Linux, spaces: &Spaces) -> Result<()> {
     for (clock, offset) in linux.time_offsets().iter().flatten() {
         let field = format!("linux.timeOffsets.{clock}");
-        ensure(matches!(clock.as_str(), "monotonic" | "boottime"), &*field, "there is no such clock")?;
-        ensure(
+        ensure!(matches!(clock.as_str(), "monotonic" | "boottime"), &*field, "there is no such clock")?;
+        ensure!(
             offset.nanosecs().is_none_or(|n| n < 1_000_000_000),
             &*field,
             "nanoseconds are below one second",

@@ -1,6 +1,6 @@
 //! `process`.
 
-use super::{ensure, scheduling, unsupported, wrong};
+use super::{scheduling, unsupported, wrong};
 use crate::Result;
 use oci_spec::runtime::Process;
 use std::collections::HashSet;
@@ -16,10 +16,10 @@ const MAX_ID: u32 = i32::MAX as u32;
 /// Checks a process: the container's, or a further one.
 pub(crate) fn check(process: &Process) -> Result<()> {
     let args = process.args().as_deref().unwrap_or_default();
-    ensure(!args.is_empty(), "process.args", "there is no command")?;
-    ensure(!args[0].is_empty(), "process.args[0]", "the command is empty")?;
+    ensure!(!args.is_empty(), "process.args", "there is no command")?;
+    ensure!(!args[0].is_empty(), "process.args[0]", "the command is empty")?;
     let cwd = process.cwd();
-    ensure(cwd.is_absolute(), "process.cwd", "the working directory is not absolute")?;
+    ensure!(cwd.is_absolute(), "process.cwd", "the working directory is not absolute")?;
     for (index, entry) in process.env().iter().flatten().enumerate() {
         self::entry(entry, || format!("process.env[{index}]"))?;
     }
@@ -28,7 +28,7 @@ pub(crate) fn check(process: &Process) -> Result<()> {
     limits(process)?;
     capabilities(process)?;
     if let Some(score) = process.oom_score_adj() {
-        ensure(
+        ensure!(
             (-1000..=1000).contains(&score),
             "process.oomScoreAdj",
             format!("{score} is not from -1000 to 1000"),
@@ -38,7 +38,7 @@ pub(crate) fn check(process: &Process) -> Result<()> {
         && let Some(size) = process.console_size()
     {
         let fits = size.height() <= u64::from(u16::MAX) && size.width() <= u64::from(u16::MAX);
-        ensure(fits, "process.consoleSize", "a terminal has at most 65535 rows and columns")?;
+        ensure!(fits, "process.consoleSize", "a terminal has at most 65535 rows and columns")?;
     }
     labels(process)?;
     scheduling::check(process)
@@ -56,9 +56,9 @@ fn lengths(process: &Process) -> Result<()> {
     let mut all = 0;
     for (field, strings) in [("process.args", process.args()), ("process.env", process.env())] {
         for (index, text) in strings.iter().flatten().enumerate() {
-            ensure(text.len() < MAX_STRING, format!("{field}[{index}]"), "it is longer than 128 KiB")?;
+            ensure!(text.len() < MAX_STRING, format!("{field}[{index}]"), "it is longer than 128 KiB")?;
             all += text.len() + 1 + size_of::<usize>();
-            ensure(all < MAX_STRINGS, field, "arguments and environment are too long together")?;
+            ensure!(all < MAX_STRINGS, field, "arguments and environment are too long together")?;
         }
     }
     Ok(())
@@ -67,32 +67,24 @@ fn lengths(process: &Process) -> Result<()> {
 fn user(process: &Process) -> Result<()> {
     let user = process.user();
     let fits = |id: u32| id <= MAX_ID;
-    ensure(fits(user.uid()), "process.user.uid", format!("{} is out of range", user.uid()))?;
-    ensure(fits(user.gid()), "process.user.gid", format!("{} is out of range", user.gid()))?;
+    ensure!(fits(user.uid()), "process.user.uid", format!("{} is out of range", user.uid()))?;
+    ensure!(fits(user.gid()), "process.user.gid", format!("{} is out of range", user.gid()))?;
     for (index, gid) in user.additional_gids().iter().flatten().enumerate() {
-        ensure(
+        ensure!(
             fits(*gid),
             format!("process.user.additionalGids[{index}]"),
             format!("{gid} is out of range"),
         )?;
     }
-    ensure(user.umask().is_none_or(|m| m <= 0o777), "process.user.umask", "it is not from 0 to 0777")
+    ensure!(user.umask().is_none_or(|m| m <= 0o777), "process.user.umask", "it is not from 0 to 0777")
 }
 
 fn limits(process: &Process) -> Result<()> {
     let mut seen = HashSet::new();
     for (index, limit) in process.rlimits().iter().flatten().enumerate() {
-        let field = format!("process.rlimits[{index}]");
-        ensure(
-            seen.insert(limit.typ() as u32),
-            format!("{field}.type"),
-            format!("{} is there twice", limit.typ()),
-        )?;
-        ensure(
-            limit.soft() <= limit.hard(),
-            format!("{field}.soft"),
-            "the soft limit is above the hard one",
-        )?;
+        let field = |name: &str| format!("process.rlimits[{index}].{name}");
+        ensure!(seen.insert(limit.typ() as u32), field("type"), format!("{} is there twice", limit.typ()),)?;
+        ensure!(limit.soft() <= limit.hard(), field("soft"), "the soft limit is above the hard one",)?;
     }
     Ok(())
 }

@@ -1,7 +1,7 @@
 //! `linux.sysctl`: only what a namespace of the container's own keeps from the machine.
 
 use super::namespaces::Spaces;
-use super::{ensure, wrong};
+use super::wrong;
 use crate::Result;
 use crate::sandbox::sysctls::IPC;
 use containers_protocol::sysctl::dotted;
@@ -15,7 +15,7 @@ pub(super) fn check(spec: &Spec, linux: &Linux, spaces: &Spaces) -> Result<()> {
         let parts_are_names = name
             .split('.')
             .all(|part| !part.is_empty() && part.split('/').all(|p| !p.is_empty()) && !part.contains(".."));
-        ensure(parts_are_names && name.contains('.'), &*field, "it is not the name of a sysctl")?;
+        ensure!(parts_are_names && name.contains('.'), &*field, "it is not the name of a sysctl")?;
         let space = if name.starts_with("net.") {
             Some((libc::CLONE_NEWNET, "network"))
         } else if IPC.contains(&name.as_str()) || name.starts_with("fs.mqueue.") {
@@ -30,11 +30,11 @@ pub(super) fn check(spec: &Spec, linux: &Linux, spaces: &Spaces) -> Result<()> {
         let Some((flag, what)) = space else {
             return Err(wrong(field, "it belongs to no namespace: a change would be one of the machine"));
         };
-        ensure(spaces.own(flag), &*field, format!("it needs a {what} namespace that is not the machine's"))?;
+        ensure!(spaces.own(flag), &*field, format!("it needs a {what} namespace that is not the machine's"))?;
         let other = |n: &Option<String>| n.as_deref().is_some_and(|n| !n.is_empty() && n != value);
         let twice = name == "kernel.hostname" && other(spec.hostname())
             || name == "kernel.domainname" && other(spec.domainname());
-        ensure(!twice, &*field, "a property of its own gives another name")?;
+        ensure!(!twice, &*field, "a property of its own gives another name")?;
     }
     Ok(())
 }
