@@ -31,8 +31,11 @@ impl Cgroup {
         if planned.dirs().iter().any(|dir| dir.exists()) {
             return Ok(None);
         }
+        // Where the path begins, there is a cgroup.
+        let depth = path.inner.components().count();
         let above = |dir: &Path| -> Vec<PathBuf> {
-            dir.ancestors().skip(1).take_while(|above| !above.exists()).map(Path::to_owned).collect()
+            let between = dir.ancestors().take(depth).skip(1);
+            between.take_while(|above| !above.exists()).map(Path::to_owned).collect()
         };
         let made = planned.dirs().into_iter().flat_map(above).collect();
         Ok(Some(Cgroup { made, ..planned }))

@@ -2,6 +2,7 @@
 
 use super::wrong;
 use crate::Result;
+use containers_protocol::extra::MountWhat;
 use containers_protocol::plan::{Device, Step};
 use oci_spec::runtime::{Linux, LinuxDevice, LinuxDeviceType, Mount, Spec};
 use std::path::{Path, PathBuf};
@@ -29,10 +30,32 @@ fn is_hosts_dev(mount: &Mount) -> bool {
     same && (options.bind.is_some() || mount.typ().as_deref() == Some("bind"))
 }
 
+/// Puts devices and links among the mounts: behind all that they may have to do with. Those that they have nothing to do with, below
+/// `/sys`, come last: sysfs may have to wait for its network namespace, and they don't.
+pub(super) fn insert(mounts: &mut Vec<Step>, devices: Vec<Step>) {
+    let is_apart = |step: &Step| match step {
+        Step::MountEntry(entry) => {
+            let new = matches!(entry.what, MountWhat::New { .. } | MountWhat::Cgroup);
+            new && entry.target.as_path().starts_with("/sys")
+        }
+        _ => false,
+    };
+    let in_dev = |step: &Step| match step {
+        Step::Node(Device { path, .. }) | Step::Link { path, .. } => path.as_path().starts_with("/dev"),
+        _ => false,
+    };
+    let at = match devices.iter().all(in_dev) {
+        true => mounts.iter().rposition(|step| !is_apart(step)).map_or(0, |last| last + 1),
+        false => mounts.len(),
+    };
+    mounts.splice(at..at, devices);
+}
+
 /// Devices and links, unless `/dev` is the host's.
-pub(super) fn steps(spec: &Spec, linux: &Linux, steps: &mut Vec<Step>) -> Result<()> {
+pub(super) fn steps(spec: &Spec, linux: &Linux) -> Result<Vec<Step>> {
+    let mut steps = Vec::new();
     if spec.mounts().iter().flatten().any(is_hosts_dev) {
-        return Ok(());
+        return Ok(steps);
     }
     let own: Vec<&LinuxDevice> = linux.devices().iter().flatten().collect();
     for (name, major, minor) in DEFAULT {
@@ -54,7 +77,7 @@ pub(super) fn steps(spec: &Spec, linux: &Linux, steps: &mut Vec<Step>) -> Result
         steps.push(Step::Link { target: "/proc/kcore".into(), path: "/dev/core".into() });
     }
     steps.push(Step::Link { target: "pts/ptmx".into(), path: "/dev/ptmx".into() });
-    Ok(())
+    Ok(steps)
 }
 
 fn node(index: usize, device: &LinuxDevice) -> Result<Device> {

@@ -121,7 +121,7 @@ fn steps(
         steps.push(mounts::entry(index, mount, linux, setting)?);
     }
     let read_only_later = mounts::read_only_later(&mut steps, setting.tty.is_some());
-    devices::steps(spec, linux, &mut steps)?;
+    devices::insert(&mut steps, devices::steps(spec, linux)?);
     steps.extend(read_only_later);
     let hooks = spec.hooks().as_ref();
     if let Some(hooks) = hooks {

@@ -77,3 +77,48 @@ fn lists_of_numbers_become_masks() {
         assert!(process::mask(bad, "f").is_err(), "{bad}");
     }
 }
+
+/// The targets of mounts, with `nodes` in the place of the first device node.
+fn order(mounts: &[(&str, &str, &[&str])], device: Option<&str>) -> Vec<String> {
+    let entries: Vec<_> = mounts
+        .iter()
+        .map(|(kind, at, options)| json!({"type": kind, "source": "/x", "destination": at, "options": options}))
+        .collect();
+    let spec = spec(|d| {
+        d["mounts"] = json!(entries);
+        if let Some(path) = device {
+            d["linux"]["devices"] = json!([{"path": path, "type": "c", "major": 1, "minor": 3}]);
+        }
+    });
+    let plan = plan(&spec, &setting()).unwrap();
+    let mut names: Vec<String> = plan
+        .steps
+        .iter()
+        .filter_map(|step| match step {
+            Step::MountEntry(entry) => Some(entry.target.as_path().display().to_string()),
+            Step::Node(_) => Some("nodes".to_owned()),
+            _ => None,
+        })
+        .collect();
+    names.dedup();
+    names
+}
+
+#[test]
+fn devices_come_before_mounts_that_may_have_to_wait() {
+    let dev: (&str, &str, &[&str]) = ("tmpfs", "/dev", &[]);
+    let sys: (&str, &str, &[&str]) = ("sysfs", "/sys", &["ro"]);
+    let cgroup: (&str, &str, &[&str]) = ("cgroup", "/sys/fs/cgroup", &["ro"]);
+    let shm: (&str, &str, &[&str]) = ("tmpfs", "/dev/shm", &[]);
+    let bind: (&str, &str, &[&str]) = ("bind", "/sys/data", &["bind"]);
+    assert_eq!(order(&[dev, sys, cgroup], None), ["/dev", "nodes", "/sys", "/sys/fs/cgroup"]);
+    // What they may have to do with comes first.
+    assert_eq!(order(&[dev, sys, shm], None), ["/dev", "/sys", "/dev/shm", "nodes"]);
+    assert_eq!(order(&[sys, dev, cgroup], None), ["/sys", "/dev", "nodes", "/sys/fs/cgroup"]);
+    assert_eq!(order(&[dev, sys, bind], None), ["/dev", "/sys", "/sys/data", "nodes"]);
+    assert_eq!(order(&[dev, sys], Some("/sys/null")), ["/dev", "/sys", "nodes"]);
+    assert_eq!(order(&[sys], None), ["nodes", "/sys"]);
+    // A file system that can be written to until they are made.
+    let read_only: (&str, &str, &[&str]) = ("tmpfs", "/dev", &["ro"]);
+    assert_eq!(order(&[read_only, sys], None), ["/dev", "nodes", "/sys", "/dev"]);
+}
