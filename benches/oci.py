@@ -183,8 +183,8 @@ def rows(present: dict[str, Contender], said: dict[str, list[dict[str, Any]]]) -
 
 def table(lines: Sequence[Row], missing: dict[str, str]) -> str:
     text = [
-        "| | runs | least | to the floor | p50 | p99 | to the floor | to that with busybox | to the kernel alone | to ours "
-        "| processor | to the floor | peak memory | what it does |",
+        "| | runs | least | to the floor | p50 | p99 | to the floor | to that with busybox | to the kernel alone "
+        "| to ours | processor | to the floor | peak memory | what it does |",
         "|---|---|---|---|---|---|---|---|---|---|---|---|---|---|",
     ]
     for r in lines:

@@ -2,7 +2,7 @@
 # The linker of containers-oci: `cc`, told to put the functions of cli/oci/order/functions.txt beside each other, and the objects
 # of objects.txt. They are what a container's start executes and writes to, a tenth of the program; spread over all of it, each of
 # them would be a page fault. Where the linker is not LLVM's, which takes such a list, or there is no `nm`, the program is linked
-# as any other.
+# as any other. Segments begin at multiples of the 64 KiB that the kernel maps for one fault.
 set -eu
 lists=$(dirname "$0")/../cli/oci/order
 object=
@@ -31,4 +31,4 @@ nm --no-sort --defined-only --demangle "$object" | paste -d '\n' "$object.names"
     }' >"$object.order"
 rm "$object.names" "$object.list"
 exec "${CC:-cc}" "$@" -Xlinker "--symbol-ordering-file=$object.order" -Xlinker --no-warn-symbol-ordering \
-    -Xlinker -z -Xlinker separate-loadable-segments
+    -Xlinker -z -Xlinker separate-loadable-segments -Xlinker -z -Xlinker max-page-size=65536

@@ -5,6 +5,7 @@ use crate::sys::boot_id;
 use crate::{Error, Result};
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use rustix::fd::{AsFd, BorrowedFd, OwnedFd};
+use rustix::io::Errno;
 use rustix::process::{Pid, PidfdFlags, pidfd_open};
 use serde::{Deserialize, Serialize};
 use std::path::Path;
@@ -47,7 +48,8 @@ impl Identity {
         match pidfd_open(pid, PidfdFlags::empty()) {
             // Looked at after it was opened: the descriptor is of the process that was seen.
             Ok(process) => Ok(self.is_it(process.as_fd()).then_some(process)),
-            Err(rustix::io::Errno::SRCH) => Ok(None),
+            // Nobody has this id, or a thread has it.
+            Err(Errno::SRCH | Errno::NOENT | Errno::INVAL) => Ok(None),
             Err(e) => Err(Error::io("can't open the container's process", e.into())),
         }
     }
@@ -75,7 +77,13 @@ fn inode(process: BorrowedFd<'_>) -> Option<u64> {
 /// Whether a process has ended, though its parent may not know yet.
 fn has_ended(process: BorrowedFd<'_>) -> bool {
     const AT_ONCE: Timespec = Timespec { tv_sec: 0, tv_nsec: 0 };
-    poll(&mut [PollFd::new(&process, PollFlags::IN)], Some(&AT_ONCE)) != Ok(0)
+    loop {
+        match poll(&mut [PollFd::new(&process, PollFlags::IN)], Some(&AT_ONCE)) {
+            // A handler of the program's ran.
+            Err(Errno::INTR) => {}
+            ready => return ready.is_ok_and(|count| count > 0),
+        }
+    }
 }
 
 /// Whether a folder lies in memory, as those below `/run` do: a boot leaves nothing of it.
@@ -140,6 +148,20 @@ mod tests {
         for other in others {
             assert!(!other.is_alive() && other.open().unwrap().is_none(), "{other:?}");
         }
+    }
+
+    #[test]
+    fn a_thread_is_no_process() {
+        let (asked, ask) = std::sync::mpsc::channel::<()>();
+        let (told, tell) = std::sync::mpsc::channel();
+        let thread = std::thread::spawn(move || {
+            told.send(rustix::thread::gettid().as_raw_nonzero().get()).unwrap();
+            let _ = ask.recv();
+        });
+        let other = Identity { pid: tell.recv().unwrap(), inode: 1, ..Identity::default() };
+        assert!(!other.is_alive() && other.open().unwrap().is_none());
+        drop(asked);
+        thread.join().unwrap();
     }
 
     #[test]

@@ -30,8 +30,8 @@ fn is_hosts_dev(mount: &Mount) -> bool {
     same && (options.bind.is_some() || mount.typ().as_deref() == Some("bind"))
 }
 
-/// Puts devices and links among the mounts: behind all that they may have to do with. Those that they have nothing to do with, below
-/// `/sys`, come last: sysfs may have to wait for its network namespace, and they don't.
+/// Puts devices and links among the mounts: behind all that they may have to do with. Those that they have nothing to do with come
+/// last, if all of them lie in a fresh `/dev`: what is below `/sys`, which may have to wait for a network namespace.
 pub(super) fn insert(mounts: &mut Vec<Step>, devices: Vec<Step>) {
     let is_apart = |step: &Step| match step {
         Step::MountEntry(entry) => {
@@ -40,14 +40,20 @@ pub(super) fn insert(mounts: &mut Vec<Step>, devices: Vec<Step>) {
         }
         _ => false,
     };
-    let in_dev = |step: &Step| match step {
-        Step::Node(Device { path, .. }) | Step::Link { path, .. } => path.as_path().starts_with("/dev"),
+    let dev = Path::new("/dev");
+    let is_dev = |step: &Step| match step {
+        Step::MountEntry(entry) => {
+            matches!(entry.what, MountWhat::New { .. }) && entry.target.as_path() == dev
+        }
         _ => false,
     };
-    let at = match devices.iter().all(in_dev) {
-        true => mounts.iter().rposition(|step| !is_apart(step)).map_or(0, |last| last + 1),
-        false => mounts.len(),
+    let in_dev = |step: &Step| match step {
+        Step::Node(Device { path, .. }) | Step::Link { path, .. } => path.as_path().parent() == Some(dev),
+        _ => false,
     };
+    let last = mounts.iter().rposition(|step| !is_apart(step)).map_or(0, |last| last + 1);
+    let fresh = mounts[..last].iter().any(is_dev) && devices.iter().all(in_dev);
+    let at = if fresh { last } else { mounts.len() };
     mounts.splice(at..at, devices);
 }
 

@@ -116,8 +116,12 @@ fn devices_come_before_mounts_that_may_have_to_wait() {
     assert_eq!(order(&[dev, sys, shm], None), ["/dev", "/sys", "/dev/shm", "nodes"]);
     assert_eq!(order(&[sys, dev, cgroup], None), ["/sys", "/dev", "nodes", "/sys/fs/cgroup"]);
     assert_eq!(order(&[dev, sys, bind], None), ["/dev", "/sys", "/sys/data", "nodes"]);
-    assert_eq!(order(&[dev, sys], Some("/sys/null")), ["/dev", "/sys", "nodes"]);
-    assert_eq!(order(&[sys], None), ["nodes", "/sys"]);
+    for elsewhere in ["/sys/null", "/dev/../sys/null", "/dev/deep/null"] {
+        assert_eq!(order(&[dev, sys], Some(elsewhere)), ["/dev", "/sys", "nodes"], "{elsewhere}");
+    }
+    assert_eq!(order(&[dev, sys], Some("/dev/own")), ["/dev", "nodes", "/sys"]);
+    // The image's may have links.
+    assert_eq!(order(&[sys], None), ["/sys", "nodes"]);
     // A file system that can be written to until they are made.
     let read_only: (&str, &str, &[&str]) = ("tmpfs", "/dev", &["ro"]);
     assert_eq!(order(&[read_only, sys], None), ["/dev", "nodes", "/sys", "/dev"]);
