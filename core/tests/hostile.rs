@@ -279,7 +279,8 @@ fn thousands_of_attached_streams_leave_no_descriptor() {
     let before = open("self");
     attach(10_000);
     execute(300);
-    assert_eq!(open("self"), before);
+    // Other tests of this program run beside, and have some open for a while.
+    common::eventually("this process has let go of them", || open("self") <= before);
     common::eventually("the launcher has let go of them", || open(&parent) < 60);
     drop(c);
     f.finish_soon();
