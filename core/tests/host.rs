@@ -43,6 +43,7 @@ fn child() {
         "odd-umask" => odd_umask(root),
         "flat" => flat(root),
         "large" => large(root),
+        "streams" => streams(root),
         other => panic!("no such role: {other}"),
     }
     println!("the role was played");
@@ -71,6 +72,11 @@ fn a_host_that_forks() {
 #[test]
 fn a_host_with_an_odd_umask() {
     alone("odd-umask");
+}
+
+#[test]
+fn thousands_of_attached_streams_leave_no_descriptor() {
+    alone("streams");
 }
 
 #[test]
@@ -302,6 +308,39 @@ fn flat(root: &Path) {
     assert_eq!(fds(), open_fds);
     assert!(resident() < memory + 1024, "{memory} kB, then {} kB", resident());
     block_on(rt.close()).unwrap();
+}
+
+fn streams(root: &Path) {
+    let rt = open(root);
+    let options = create(json!({"command": ["sleep", "600"], "stdin": true}));
+    let c = block_on(rt.containers().create_with("host", options)).unwrap();
+    block_on(c.start()).unwrap();
+    // The parent of the container is the launcher, of which this is the only one with this root.
+    let parent = {
+        let status = std::fs::read_to_string(format!("/proc/{}/status", c.pid().unwrap().unwrap())).unwrap();
+        let line = status.lines().find(|l| l.starts_with("PPid:")).unwrap();
+        line.split_ascii_whitespace().nth(1).unwrap().to_owned()
+    };
+    let fds = |pid: &str| std::fs::read_dir(format!("/proc/{pid}/fd")).unwrap().count();
+    let attach = |times: usize| (0..times).for_each(|_| drop(block_on(c.attach()).unwrap()));
+    let execute = |times: usize| {
+        for _ in 0..times {
+            let options = serde_json::from_value(json!({"command": ["true"]})).unwrap();
+            let out = block_on(c.exec_run(options, true)).unwrap();
+            assert_eq!(out.exit_code, 0);
+        }
+    };
+    attach(50);
+    execute(5);
+    let before = fds("self");
+    attach(10_000);
+    execute(300);
+    assert_eq!(fds("self"), before);
+    eventually("the launcher has let go of them", || fds(&parent) < 60);
+    drop(c);
+    let run_root = rt.info().unwrap().run_root;
+    block_on(rt.close()).unwrap();
+    nothing_left_soon(root, &run_root);
 }
 
 /// Time of a run in milliseconds, the best of several.

@@ -250,38 +250,3 @@ fn the_default_profile_refuses_sockets_into_the_kernel_and_the_hypervisor() {
     assert_eq!(String::from_utf8(out.stdout).unwrap(), format!("{refused} {refused} 0 0 "));
     f.finish();
 }
-
-#[test]
-fn thousands_of_attached_streams_leave_no_descriptor() {
-    if !is_root() {
-        return;
-    }
-    let f = Fixture::new();
-    let options = create(json!({"command": ["sleep", "600"], "stdin": true}));
-    let c = block_on(f.rt.containers().create_with("host", options)).unwrap();
-    block_on(c.start()).unwrap();
-    // The parent of the container is the launcher, of which this is the only one with this root.
-    let parent = {
-        let status = std::fs::read_to_string(format!("/proc/{}/status", c.pid().unwrap().unwrap())).unwrap();
-        let line = status.lines().find(|l| l.starts_with("PPid:")).unwrap();
-        line.split_ascii_whitespace().nth(1).unwrap().to_owned()
-    };
-    let open = |pid: &str| std::fs::read_dir(format!("/proc/{pid}/fd")).unwrap().count();
-    let attach = |times: usize| (0..times).for_each(|_| drop(block_on(c.attach()).unwrap()));
-    let execute = |times: usize| {
-        for _ in 0..times {
-            let out = block_on(c.exec_run(exec(json!({"command": ["true"]})), true)).unwrap();
-            assert_eq!(out.exit_code, 0);
-        }
-    };
-    attach(50);
-    execute(5);
-    let before = open("self");
-    attach(10_000);
-    execute(300);
-    // Other tests of this program run beside, and have some open for a while.
-    common::eventually("this process has let go of them", || open("self") <= before);
-    common::eventually("the launcher has let go of them", || open(&parent) < 60);
-    drop(c);
-    f.finish_soon();
-}

@@ -1,7 +1,7 @@
 //! Where the program begins, in place of Rust's own beginning: that one reads the list of this process's mappings to tell an
 //! overflow of the stack from other faults, and each start of a container begins two processes.
 
-use containers_protocol::raw::call;
+use containers_protocol::raw::set_signal;
 use rustix::fs::{CWD, Mode, OFlags, openat};
 
 /// What the C library calls.
@@ -23,10 +23,5 @@ fn prepare() -> Option<()> {
             std::mem::forget(openat(CWD, c"/dev/null", OFlags::RDWR, Mode::empty()).ok()?);
         }
     }
-    // The kernel's `struct sigaction`: `SIG_IGN`, without flags. A constant would lie in a page of its own.
-    let ignore = [libc::SIG_IGN, 0, 0, 0];
-    // SAFETY: no handler is set that could be called; the kernel reads the structure, with a set of 8 bytes.
-    let done =
-        unsafe { call(libc::SYS_rt_sigaction, [libc::SIGPIPE as usize, ignore.as_ptr() as usize, 0, 8, 0]) };
-    (done == 0).then_some(())
+    set_signal(libc::SIGPIPE, true).then_some(())
 }

@@ -2,6 +2,19 @@
 
 #![allow(unsafe_code, reason = "a call that no safe crate makes")]
 
+/// Has a signal ignored, or do what it does by default; whether that could be done. A handler that was set is not called any more.
+pub fn set_signal(signal: libc::c_int, ignored: bool) -> bool {
+    /// The size of the kernel's set of signals.
+    const SET: usize = 8;
+    let handler = if ignored { libc::SIG_IGN } else { libc::SIG_DFL };
+    // The kernel's `struct sigaction`, without flags. Here, since a constant would lie in a page of its own.
+    let action = [handler, 0, 0, 0];
+    // SAFETY: the kernel reads the structure, and calls nothing of the program's.
+    let done =
+        unsafe { call(libc::SYS_rt_sigaction, [signal as usize, action.as_ptr() as usize, 0, SET, 0]) };
+    done == 0
+}
+
 /// A call of the kernel with up to five arguments; a negative number is an error's.
 ///
 /// # Safety

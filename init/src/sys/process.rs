@@ -1,7 +1,7 @@
 //! Making, entering and ending processes.
 
 use super::{check, last_errno};
-use containers_protocol::raw::call;
+use containers_protocol::raw::set_signal;
 use containers_protocol::vfork::clone_args;
 pub use containers_protocol::vfork::{Stack, vfork};
 use rustix::fd::{AsFd, AsRawFd, BorrowedFd, FromRawFd, OwnedFd, RawFd};
@@ -286,14 +286,9 @@ pub fn end_on_signals() {
 
 /// Resets every signal to its default and unblocks all.
 pub fn reset_signals() {
-    /// The kernel's `struct sigaction`, of at most so many words: `SIG_DFL`, without flags.
-    const DEFAULT: [usize; 4] = [0; 4];
-    /// The size of its set of signals.
-    const SET: usize = 8;
     for signal in 1..=64 {
-        let args = [signal, DEFAULT.as_ptr() as usize, 0, SET, 0];
-        // SAFETY: the kernel reads the structure; signals that can't be changed fail, which does no harm.
-        unsafe { call(libc::SYS_rt_sigaction, args) };
+        // Some can't be changed, which does no harm.
+        set_signal(signal, false);
     }
     unblock_signals();
 }

@@ -83,8 +83,8 @@ fn limits(process: &Process) -> Result<()> {
     let mut seen = HashSet::new();
     for (index, limit) in process.rlimits().iter().flatten().enumerate() {
         let field = |name: &str| format!("process.rlimits[{index}].{name}");
-        ensure!(seen.insert(limit.typ() as u32), field("type"), format!("{} is there twice", limit.typ()),)?;
-        ensure!(limit.soft() <= limit.hard(), field("soft"), "the soft limit is above the hard one",)?;
+        ensure!(seen.insert(limit.typ() as u32), field("type"), format!("{} is there twice", limit.typ()))?;
+        ensure!(limit.soft() <= limit.hard(), field("soft"), "the soft limit is above the hard one")?;
     }
     Ok(())
 }
