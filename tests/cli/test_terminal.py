@@ -87,6 +87,8 @@ def test_full_screen_programs(terminal: Terminal) -> None:
     terminal.type("clear; containers run --rm -it host busybox top", "Enter")
     terminal.expect("PID")
     terminal.type("q")
+    # What is typed before may still go into the container.
+    terminal.prompt("host$")
     terminal.type("echo back", "Enter")
     terminal.expect("back")
 
