@@ -3,7 +3,7 @@
 use crate::error::{call, ctr_error};
 use crate::ffi::{give, handle, release, room_for};
 use containers::{Error, ErrorKind, Result};
-use futures_util::future::{Either, select};
+use futures::future::{Either, select};
 use nix::sys::eventfd::{EfdFlags, EventFd};
 use std::future::Future;
 use std::mem::MaybeUninit;

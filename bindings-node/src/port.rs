@@ -7,8 +7,8 @@
 use crate::failure::Failure;
 use crate::value::{Outcome, Value};
 use containers::executor::{self, IoGuard};
-use futures_util::FutureExt;
-use futures_util::future::{AbortHandle, Abortable};
+use futures::FutureExt;
+use futures::future::{AbortHandle, Abortable};
 use napi::bindgen_prelude::{Array, Function};
 use napi::threadsafe_function::{ThreadsafeFunction, ThreadsafeFunctionCallMode};
 use napi::{Env, Result, Status};

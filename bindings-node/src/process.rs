@@ -5,7 +5,7 @@ use crate::options;
 use crate::port::Port;
 use crate::value::{Outcome, Value};
 use containers::{LogStream, StdioStream};
-use futures_util::lock::Mutex as AsyncMutex;
+use futures::lock::Mutex as AsyncMutex;
 use napi::bindgen_prelude::Buffer;
 use napi_derive::napi;
 use std::sync::{Arc, Mutex, PoisonError};

@@ -5,7 +5,7 @@ use crate::error::{Failure, forked, panicked, to_py};
 use crate::progress::Events;
 use containers::executor::{self, Interrupted, JoinFuture};
 use containers::{Error, ErrorKind, PullEvent, Result};
-use futures_util::FutureExt;
+use futures::FutureExt;
 use pyo3::prelude::*;
 use std::future::{Future, poll_fn};
 use std::panic::{AssertUnwindSafe, catch_unwind};

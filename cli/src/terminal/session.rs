@@ -5,7 +5,7 @@ use super::tty::{RawMode, stdin_is_terminal, window_size};
 use crate::exit::{Failure, Outcome};
 use containers::executor::readable;
 use containers::{Container, Process, StdioStream};
-use futures_util::future::{Either, select};
+use futures::future::{Either, select};
 use nix::libc::SIGWINCH;
 use std::io::{Write, stderr, stdout};
 use std::os::fd::AsFd;

@@ -7,8 +7,8 @@ use crate::image::registry::Client;
 use crate::image::store::{Ingest, LayerSink, LayerSlot, LayerSpec};
 use crate::image::{PullEvent, PullOptions};
 use crate::{Error, Result};
-use futures_util::future::{BoxFuture, FutureExt};
-use futures_util::stream::{self, StreamExt, TryStreamExt};
+use futures::future::{BoxFuture, FutureExt};
+use futures::stream::{self, StreamExt, TryStreamExt};
 use std::collections::HashSet;
 use std::time::{Duration, Instant};
 
